@@ -1,0 +1,192 @@
+//! Runs: what was done, from exactly what, with exactly what result; and receipts, which lead from a
+//! value back to one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use crate::digest::Digest;
+use crate::error::{Error, Kind};
+use crate::name::Name;
+use crate::reference::{Pinned, SnapshotNumber};
+use crate::time::{Micros, SECOND};
+
+/// The identifier of a run: a UUID of version 7, so that runs sort by their start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(Uuid);
+
+impl RunId {
+    /// A new identifier for a run that starts now.
+    pub fn new(now: Micros) -> Self {
+        let micros = now.0.max(0);
+        let (seconds, rest) = (micros / SECOND, micros % SECOND);
+        RunId(Uuid::new_v7(Timestamp::from_unix(NoContext, seconds as u64, rest as u32 * 1000)))
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = Error;
+    /// # Errors
+    /// `invalid_run` unless the text is a UUID.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = text.parse().map(RunId);
+        parsed.map_err(|_| Error::new(Kind::Invalid, "invalid_run", format!("`{text}` is not the id of a run")))
+    }
+}
+
+/// What kind of work a run was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// Definitions were registered.
+    Apply,
+    /// Files became a snapshot.
+    Ingest,
+    /// A training set was built.
+    Train,
+    /// A training set was computed again and compared.
+    Rebuild,
+    /// A view's newest rows were published online.
+    Materialize,
+}
+
+impl Verb {
+    /// All verbs.
+    pub const ALL: [Verb; 5] = [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Rebuild, Verb::Materialize];
+
+    /// As typed on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verb::Apply => "apply",
+            Verb::Ingest => "ingest",
+            Verb::Train => "train",
+            Verb::Rebuild => "rebuild",
+            Verb::Materialize => "materialize",
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something a run read or made, pinned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "item", rename_all = "snake_case")]
+pub enum Item {
+    /// A file from outside, by content.
+    File {
+        /// Where it was read from.
+        url: String,
+        /// SHA-256 of its bytes.
+        digest: Digest,
+        /// Its size in bytes.
+        bytes: u64,
+    },
+    /// A snapshot of a dataset.
+    Snapshot {
+        /// The dataset.
+        dataset: Name,
+        /// Which snapshot.
+        number: SnapshotNumber,
+    },
+    /// A definition.
+    Definition(Pinned),
+    /// A training set that was built.
+    TrainingSet {
+        /// Its name.
+        name: Name,
+        /// The n-th one built under that name.
+        number: u32,
+        /// The digest of its content.
+        content: Digest,
+    },
+    /// A view's rows in the online store.
+    Online {
+        /// The view.
+        view: Pinned,
+        /// Which publication of it, from 1.
+        generation: u64,
+        /// How many keys.
+        rows: u64,
+        /// The moment as of which the rows are the newest.
+        at: Micros,
+    },
+}
+
+/// How a run stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum Outcome {
+    /// Not finished (or its process died; the next start tells).
+    Running,
+    /// Finished; the outputs are there.
+    Done,
+    /// Refused or failed; nothing was changed.
+    Failed {
+        /// The error as the user saw it.
+        error: String,
+    },
+    /// Its process died before it finished; nothing was changed.
+    Aborted,
+}
+
+impl Outcome {
+    /// One word.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Running => "running",
+            Outcome::Done => "done",
+            Outcome::Failed { .. } => "failed",
+            Outcome::Aborted => "aborted",
+        }
+    }
+}
+
+/// One recorded execution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its identifier.
+    pub id: RunId,
+    /// The project it worked in.
+    pub project: Name,
+    /// What kind of work.
+    pub verb: Verb,
+    /// When it started.
+    pub started: Micros,
+    /// When it ended, if it did.
+    pub finished: Option<Micros>,
+    /// How it stands.
+    pub outcome: Outcome,
+    /// Exactly what it read.
+    pub inputs: Vec<Item>,
+    /// Exactly what it made.
+    pub outputs: Vec<Item>,
+    /// Counts and remarks for people (`rows`, `lost_precision`, …).
+    pub notes: BTreeMap<String, String>,
+    /// The version of Asof that ran it.
+    pub engine: String,
+}
+
+/// Where one value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The view's version.
+    pub view: Pinned,
+    /// The event time of the row.
+    pub event_time: Option<Micros>,
+    /// The run that brought it.
+    pub run: RunId,
+}
