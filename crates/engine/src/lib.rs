@@ -1,1 +1,106 @@
+//! The verbs, one file each. The engine joins what never meets otherwise: the language and the plans
+//! (`query`), the tables (`offline`), the store that serves (`online`), and the memory of what was declared
+//! and done (`catalog`, `lineage`).
+//!
+//! Promises: every verb that changes something is one recorded run with exact inputs and outputs (law 4);
+//! a crash leaves the state before it or the state after it, and the next start repairs the record.
+//! Offline work runs on the [`Workshop`]'s own threads and memory pool, so serving never waits for it.
+//!
+//! Backends are handed in ([`Parts`]); nothing here names one.
 
+mod apply;
+mod datasets;
+mod explain;
+mod ingest;
+mod lineage;
+mod log;
+mod materialize;
+mod rebuild;
+mod recover;
+mod run;
+mod scope;
+mod serve;
+mod show;
+mod train;
+mod workshop;
+
+pub use apply::{Applied, Planned};
+pub use asof_offline::{ExportFormat, Manifest, Progress, ReadOptions};
+pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
+pub use explain::{Explanation, Origin};
+pub use ingest::{IngestRequest, IngestReport};
+pub use lineage::{Direction, LineageRequest, Rendering};
+pub use log::LogRequest;
+pub use materialize::{MaterializeRequest, Materialized};
+pub use rebuild::Rebuilt;
+pub use scope::Scope;
+pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
+pub use show::{Listing, Shown, ShownSnapshot};
+pub use train::{TrainRequest, Trained};
+pub use workshop::{Limits, Workshop};
+
+use std::collections::HashMap;
+use std::sync::{Arc, RwLock};
+
+use asof_catalog::Catalog;
+use asof_model::{Clock, Pinned, Result};
+use asof_online::OnlineStore;
+
+/// The version of the engine, as manifests and runs record it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What an engine is made of.
+pub struct Parts {
+    /// Definitions and runs.
+    pub catalog: Catalog,
+    /// Datasets and training sets.
+    pub offline: asof_offline::Store,
+    /// Where served values live.
+    pub online: Arc<dyn OnlineStore>,
+    /// Tells the moment.
+    pub clock: Arc<dyn Clock>,
+    /// Threads and memory for offline work.
+    pub workshop: Workshop,
+}
+
+/// All verbs over one set of stores. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    parts: Arc<Parts>,
+    /// Serving plans by service version: compiled once, immutable.
+    serving: Arc<RwLock<HashMap<Pinned, Arc<serve::ServingPlan>>>>,
+}
+
+impl Engine {
+    /// An engine over these parts, after repairing what a dead process left unfinished.
+    ///
+    /// The caller holds the stores alone: unfinished runs are taken for dead.
+    ///
+    /// # Errors
+    /// Those of the catalog and of the tables that unfinished runs wrote to.
+    pub async fn open(parts: Parts) -> Result<Self> {
+        let engine = Engine { parts: Arc::new(parts), serving: Arc::default() };
+        engine.recover().await?;
+        Ok(engine)
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.parts.catalog
+    }
+
+    pub(crate) fn offline(&self) -> &asof_offline::Store {
+        &self.parts.offline
+    }
+
+    pub(crate) fn online(&self) -> &Arc<dyn OnlineStore> {
+        &self.parts.online
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.parts.clock.as_ref()
+    }
+
+    pub(crate) fn workshop(&self) -> &Workshop {
+        &self.parts.workshop
+    }
+}

@@ -1,0 +1,178 @@
+//! `plan` and `apply`: what the files would change, and changing it, all or nothing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use asof_catalog::Move;
+use asof_model::run::{Item, Outcome, RunId, Verb};
+use asof_model::{Columns, Definition, Error, Kind, Name, Registered, Result, Selector, Version};
+use asof_query::{Change, Effect, Registry, Source};
+
+use crate::{Engine, Scope};
+
+/// What the files would change, upstream first.
+#[derive(Debug)]
+pub struct Planned {
+    /// One entry per definition in the files.
+    pub changes: Vec<Change>,
+}
+
+/// What was changed.
+#[derive(Debug)]
+pub struct Applied {
+    /// The run, unless nothing changed.
+    pub run: Option<RunId>,
+    /// One entry per definition in the files.
+    pub changes: Vec<Change>,
+}
+
+impl Engine {
+    /// What these files would create, version anew (with the clause that changed) or leave alone.
+    ///
+    /// # Errors
+    /// Every mistake found in the files, each with its place.
+    pub async fn plan(&self, scope: &Scope, sources: Vec<Source>) -> Result<Planned, Vec<Error>> {
+        let (changes, _) = self.bind(scope, sources).await?;
+        Ok(Planned { changes })
+    }
+
+    /// Registers the files' definitions and moves the environment's pointers to them, in one transaction.
+    /// Applying the same files again changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Engine::plan`], and `concurrent_apply` when somebody else changed a definition meanwhile.
+    pub async fn apply(&self, scope: &Scope, sources: Vec<Source>) -> Result<Applied, Vec<Error>> {
+        let (changes, known) = self.bind(scope, sources).await?;
+        let mut run = self.new_run(&scope.project, Verb::Apply);
+        let (mut new, mut annotated, mut moves) = (Vec::new(), Vec::new(), Vec::new());
+        for Change { registered, effect } in &changes {
+            let pinned = &registered.pinned;
+            let exists = known.versions(&pinned.name).iter().any(|r| r.pinned.version == pinned.version);
+            match effect {
+                Effect::Created | Effect::Versioned { .. } if !exists => new.push(registered.clone()),
+                // The remarks in the files count, also where an older version becomes current again.
+                Effect::Unchanged => {}
+                _ => annotated.push(registered.clone()),
+            }
+            let from = known.pointer(&pinned.name);
+            if from != Some(pinned.version) {
+                moves.push(Move { name: pinned.name.clone(), from, to: pinned.version });
+            }
+            if !matches!(effect, Effect::Unchanged) {
+                run.outputs.push(Item::Definition(pinned.clone()));
+            }
+        }
+        if new.is_empty() && annotated.is_empty() && moves.is_empty() {
+            return Ok(Applied { run: None, changes });
+        }
+        run.inputs = (new.iter().flat_map(|r| &r.inputs)).map(|i| Item::Definition(i.pinned.clone())).collect();
+        run.finished = Some(self.clock().now());
+        run.outcome = Outcome::Done;
+        run.notes.insert("environment".to_owned(), scope.environment.to_string());
+        let id = run.id;
+        let applied = self.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
+        applied.map_err(|e| vec![e])?;
+        Ok(Applied { run: Some(id), changes })
+    }
+
+    /// Parses and binds on the workshop's deep stacks.
+    async fn bind(&self, scope: &Scope, sources: Vec<Source>) -> Result<(Vec<Change>, Arc<Known>), Vec<Error>> {
+        let known = Arc::new(self.known(scope).await.map_err(|e| vec![e])?);
+        let (registry, now) = (known.clone(), self.clock().now());
+        let bound = self.workshop().run(async move {
+            Ok(asof_query::parse(&sources).and_then(|statements| asof_query::bind(statements, registry.as_ref(), now)))
+        });
+        let changes = bound.await.map_err(|e| vec![e])??;
+        Ok((changes, known))
+    }
+
+    /// Everything the project has declared, and the columns of what it has ingested.
+    async fn known(&self, scope: &Scope) -> Result<Known> {
+        let mut known = Known { project: scope.project.clone(), names: HashMap::new(), columns: HashMap::new() };
+        for (name, kind) in self.catalog().names(&scope.project).await? {
+            let versions = self.catalog().versions(&scope.project, &name).await?;
+            let current = self.catalog().current(&scope.project, &scope.environment, &name).await?;
+            if kind == Kind::Dataset
+                && let Some(snapshot) = self.offline().snapshot(&scope.project, &name, None).await?
+            {
+                known.columns.insert(name.clone(), snapshot.columns.clone());
+            }
+            let entry = KnownName {
+                kind,
+                versions: versions.into_iter().map(Arc::new).collect(),
+                current: current.map(|r| r.pinned.version),
+            };
+            known.names.insert(name, entry);
+        }
+        Ok(known)
+    }
+}
+
+/// A project as its catalog knows it, for binding.
+struct Known {
+    project: Name,
+    names: HashMap<Name, KnownName>,
+    columns: HashMap<Name, Columns>,
+}
+
+struct KnownName {
+    kind: Kind,
+    versions: Vec<Arc<Registered>>,
+    current: Option<Version>,
+}
+
+impl Known {
+    fn versions(&self, name: &Name) -> &[Arc<Registered>] {
+        self.names.get(name).map_or(&[], |n| &n.versions)
+    }
+
+    fn pointer(&self, name: &Name) -> Option<Version> {
+        self.names.get(name)?.current
+    }
+}
+
+impl Registry for Known {
+    fn project(&self) -> &Name {
+        &self.project
+    }
+
+    fn current(&self, name: &Name) -> Option<Arc<Registered>> {
+        let version = self.pointer(name)?;
+        self.versions(name).iter().find(|r| r.pinned.version == version).cloned()
+    }
+
+    fn select(&self, name: &Name, selector: &Selector) -> Option<Arc<Registered>> {
+        let versions = self.versions(name);
+        match selector {
+            Selector::Number(number) => versions.iter().find(|r| u64::from(r.pinned.version.0) == *number).cloned(),
+            Selector::Latest => versions.iter().max_by_key(|r| r.pinned.version).cloned(),
+            Selector::Digest(prefix) => {
+                let mut fitting = versions.iter().filter(|r| r.pinned.digest.hex().starts_with(prefix.as_str()));
+                fitting.next().filter(|_| fitting.next().is_none()).cloned()
+            }
+            // A definition that followed an environment would not be immutable.
+            Selector::Environment(_) => None,
+        }
+    }
+
+    fn names(&self) -> Vec<(Name, Kind)> {
+        self.names.iter().map(|(name, n)| (name.clone(), n.kind)).collect()
+    }
+
+    fn next_version(&self, name: &Name) -> Version {
+        let newest = self.versions(name).iter().map(|r| r.pinned.version.0).max();
+        Version(newest.unwrap_or(0) + 1)
+    }
+
+    fn dataset_columns(&self, name: &Name) -> Option<Columns> {
+        self.columns.get(name).cloned()
+    }
+}
+
+/// Whether a definition is of a dataset, for verbs that act on datasets alone.
+pub(crate) fn as_dataset(registered: &Registered) -> Option<&asof_model::definition::Dataset> {
+    match &registered.definition {
+        Definition::Dataset(dataset) => Some(dataset),
+        _ => None,
+    }
+}

@@ -1,0 +1,133 @@
+//! `materialize`: the newest row of each key goes online, visible all at once.
+
+use std::sync::Arc;
+
+use asof_model::run::{Item, RunId, Verb};
+use asof_model::{Definition, Error, Kind, Micros, Reference, Registered, Result};
+use asof_offline::Progress;
+use asof_online::{Layout, Published};
+use asof_query::{Definitions, Planner};
+use futures::StreamExt;
+
+use crate::{Engine, Scope};
+
+/// Which views to bring online.
+#[derive(Clone, Debug, Default)]
+pub struct MaterializeRequest {
+    /// The views; none means all that some service of the environment reads.
+    pub views: Vec<Reference>,
+    /// The moment as of which rows are the newest; none means now.
+    pub at: Option<Micros>,
+}
+
+/// One view that is online now.
+#[derive(Clone, Debug)]
+pub struct Materialized {
+    /// The run.
+    pub run: RunId,
+    /// What is visible.
+    pub published: Published,
+}
+
+impl Engine {
+    /// Publishes the newest rows of views, one run each. A view becomes visible whole; if a later one
+    /// fails, the earlier ones stay.
+    ///
+    /// # Errors
+    /// `unknown_name`, `wrong_kind`, `nothing_ingested`, `nothing_to_materialize`, and those of the stores.
+    pub async fn materialize(
+        &self,
+        scope: &Scope,
+        request: MaterializeRequest,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Vec<Materialized>> {
+        let now = self.clock().now();
+        let at = request.at.unwrap_or(now);
+        if at > now {
+            let message = format!("{at} lies in the future: what will be the newest then is not known");
+            return Err(Error::new(asof_model::ErrorKind::Invalid, "future_moment", message));
+        }
+        let views = self.wanted_views(scope, &request.views).await?;
+        let mut done = Vec::with_capacity(views.len());
+        for (index, view) in views.iter().enumerate() {
+            progress.advance(view.pinned.name.as_str(), index as u64, Some(views.len() as u64));
+            done.push(self.materialize_view(scope, view, at).await?);
+        }
+        Ok(done)
+    }
+
+    async fn wanted_views(&self, scope: &Scope, named: &[Reference]) -> Result<Vec<Registered>> {
+        let (project, environment) = (&scope.project, &scope.environment);
+        let mut views = Vec::new();
+        for reference in named {
+            views.push(self.catalog().resolve(project, environment, reference, Some(Kind::FeatureView)).await?);
+        }
+        if named.is_empty() {
+            for service in self.catalog().list(project, environment, Some(Kind::FeatureService)).await? {
+                for input in service.registered.inputs.iter().filter(|i| i.pinned.kind == Kind::FeatureView) {
+                    views.push(self.catalog().pinned(&input.pinned).await?);
+                }
+            }
+        }
+        let mut seen = std::collections::HashSet::new();
+        views.retain(|v| seen.insert(v.pinned.clone()));
+        if views.is_empty() {
+            let message = format!("no feature service in `{environment}` reads a view, so there is nothing to bring online");
+            return Err(Error::new(asof_model::ErrorKind::Precondition, "nothing_to_materialize", message)
+                .remedy("name a view (asof materialize VIEW) or apply a CREATE FEATURE SERVICE first"));
+        }
+        Ok(views)
+    }
+
+    async fn materialize_view(&self, scope: &Scope, view: &Registered, at: Micros) -> Result<Materialized> {
+        let inputs = vec![Item::Definition(view.pinned.clone())];
+        let mut record = self.start(&scope.project, Verb::Materialize, inputs).await?;
+        let work = async {
+            let closure = self.catalog().closure(std::slice::from_ref(&view.pinned)).await?;
+            closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
+            let pins = self.pin(&closure, None).await?;
+            pins.items().for_each(|item| record.read(item));
+            record.save().await?;
+            let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
+            let plan = Planner::new(&definitions, &pins).newest(view, at)?;
+            let layout = layout(view, &closure)?;
+            let (engine, pinned, run) = (self.clone(), view.pinned.clone(), record.id());
+            let publish = async move {
+                let mut publication = engine.online().publish(&pinned, &layout)?;
+                let mut rows = engine.stream(plan).await?;
+                while let Some(batch) = rows.next().await {
+                    publication.write(&batch.map_err(asof_query::execution_error)?)?;
+                }
+                publication.commit(run, at)
+            };
+            let published = self.workshop().run(publish).await?;
+            record.made(online_item(&published));
+            record.note("rows", published.rows);
+            record.note("at", at);
+            Ok(Materialized { run: record.id(), published })
+        };
+        let result = work.await;
+        self.finish(record, result).await
+    }
+}
+
+/// A publication as the output of a run.
+pub(crate) fn online_item(published: &Published) -> Item {
+    Item::Online {
+        view: published.view.clone(),
+        generation: published.generation,
+        rows: published.rows,
+        at: published.at,
+    }
+}
+
+/// The columns of a view's rows online: the entity's key, then every feature.
+fn layout(view: &Registered, closure: &[Registered]) -> Result<Layout> {
+    let Definition::FeatureView(definition) = &view.definition else {
+        return Err(Error::internal("a view was asked for"));
+    };
+    let entity = (view.inputs.iter().find(|i| i.pinned.kind == Kind::Entity))
+        .and_then(|input| closure.iter().find(|r| r.pinned == input.pinned))
+        .ok_or_else(|| Error::internal(format!("{} has no entity", view.pinned)))?;
+    Ok(Layout { key: entity.columns.clone(), values: asof_query::features(definition, view, entity) })
+}

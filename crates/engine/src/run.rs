@@ -1,0 +1,107 @@
+//! How a verb becomes a recorded run.
+
+use std::collections::BTreeMap;
+
+use asof_catalog::Catalog;
+use asof_model::run::{Item, Outcome, Run, RunId, Verb};
+use asof_model::{Name, Result};
+
+use crate::{Engine, VERSION};
+
+/// A run in the making: the verb adds what it reads and makes.
+///
+/// Dropped unfinished (the caller went away), it is recorded as aborted; if the process dies, the next
+/// start does that.
+pub(crate) struct Record {
+    run: Run,
+    catalog: Catalog,
+    finished: bool,
+}
+
+impl Engine {
+    /// A run that is not stored yet, for verbs that record themselves in their own transaction.
+    pub(crate) fn new_run(&self, project: &Name, verb: Verb) -> Run {
+        let started = self.clock().now();
+        Run {
+            id: RunId::new(started),
+            project: project.clone(),
+            verb,
+            started,
+            finished: None,
+            outcome: Outcome::Running,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+            notes: BTreeMap::new(),
+            engine: VERSION.to_owned(),
+        }
+    }
+
+    /// Records the start of a run that reads these things.
+    pub(crate) async fn start(&self, project: &Name, verb: Verb, inputs: Vec<Item>) -> Result<Record> {
+        let run = Run { inputs, ..self.new_run(project, verb) };
+        self.catalog().start(&run).await?;
+        Ok(Record { run, catalog: self.catalog().clone(), finished: false })
+    }
+
+    /// Records the end of a run: done, or failed with the error, which is passed on.
+    pub(crate) async fn finish<T>(&self, mut record: Record, result: Result<T>) -> Result<T> {
+        record.run.finished = Some(self.clock().now());
+        record.run.outcome = match &result {
+            Ok(_) => Outcome::Done,
+            Err(error) => Outcome::Failed { error: error.to_string() },
+        };
+        if result.is_err() {
+            record.run.outputs.clear();
+        }
+        record.finished = true;
+        let recorded = self.catalog().finish(&record.run).await;
+        // The verb's own error says more than a failure to write it down.
+        let value = result?;
+        recorded?;
+        Ok(value)
+    }
+}
+
+impl Record {
+    pub(crate) fn id(&self) -> RunId {
+        self.run.id
+    }
+
+    pub(crate) fn read(&mut self, item: Item) {
+        if !self.run.inputs.contains(&item) {
+            self.run.inputs.push(item);
+        }
+    }
+
+    pub(crate) fn made(&mut self, item: Item) {
+        self.run.outputs.push(item);
+    }
+
+    /// Writes down what is known so far, so that it is there if the process dies.
+    pub(crate) async fn save(&self) -> Result<()> {
+        self.catalog.start(&self.run).await
+    }
+
+    pub(crate) fn note(&mut self, name: &str, value: impl ToString) {
+        self.run.notes.insert(name.to_owned(), value.to_string());
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        // Outside a runtime nothing can be written; the next start repairs the record.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let (catalog, mut run) = (self.catalog.clone(), self.run.clone());
+            run.outcome = Outcome::Aborted;
+            run.outputs.clear();
+            runtime.spawn(async move {
+                if let Err(error) = catalog.finish(&run).await {
+                    tracing::warn!(run = %run.id, %error, "an aborted run could not be recorded");
+                }
+            });
+        }
+    }
+}

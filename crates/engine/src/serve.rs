@@ -1,0 +1,292 @@
+//! `get`: features of entities at a moment, by versioned reference, from the online store.
+//!
+//! A reference is compiled once per service version into a [`ServingPlan`]; a request then costs one read
+//! of the online store over all its views and keys, and the evaluation of the same expressions that
+//! training uses.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, new_null_array};
+use arrow::compute::{cast_with_options, CastOptions};
+use arrow::compute::kernels::nullif::nullif;
+use asof_model::run::Receipt;
+use asof_model::schema::{common_key_type, sql_type};
+use asof_model::time::Micros;
+use asof_model::{Column, Columns, Error, ErrorKind, Kind, Pinned, Reference, Registered, Result, Status, name};
+use asof_online::{Found, Lookup};
+use asof_query::{Definitions, Planner, ServedView, Serving};
+
+use crate::{Engine, Scope};
+
+/// The most entities one request may ask for.
+pub const MAX_ENTITIES: usize = 10_000;
+
+/// A request for features.
+#[derive(Clone, Debug)]
+pub struct GetRequest {
+    /// The service.
+    pub service: Reference,
+    /// One row per entity: its key columns and the request parameters, by name, in any order.
+    pub rows: RecordBatch,
+    /// The moment asked about; none means now. It cannot lie before the moment that was materialized.
+    pub at: Option<Micros>,
+}
+
+/// One feature's view, for event times and receipts.
+#[derive(Clone, Debug)]
+pub struct ServedFeature {
+    /// Positions in [`GetReply::views`] of the views this feature was computed from.
+    pub views: Vec<usize>,
+    /// Per row, a [`Status`] as its number.
+    pub statuses: UInt8Array,
+}
+
+/// What one view contributed.
+#[derive(Clone, Debug)]
+pub struct ServedRows {
+    /// Its alias in the service.
+    pub alias: String,
+    /// Its version.
+    pub view: Pinned,
+    /// Per row, the event time of the row found, expired ones included; null where there is none.
+    pub event_times: TimestampMicrosecondArray,
+    /// The run that brought the rows online.
+    pub run: asof_model::RunId,
+    /// The moment as of which they were the newest.
+    pub at: Micros,
+}
+
+impl ServedRows {
+    /// Where the value of one row came from.
+    pub fn receipt(&self, row: usize) -> Receipt {
+        let event_time = self.event_times.is_valid(row).then(|| Micros(self.event_times.value(row)));
+        Receipt { view: self.view.clone(), event_time, run: self.run }
+    }
+}
+
+/// Features, columnar: one row per entity, in the order asked.
+#[derive(Clone, Debug)]
+pub struct GetReply {
+    /// The version that answered.
+    pub service: Pinned,
+    /// The moment answered for.
+    pub at: Micros,
+    /// One column per feature; null unless present.
+    pub features: RecordBatch,
+    /// Per feature: statuses and origins.
+    pub details: Vec<ServedFeature>,
+    /// Per view of the service.
+    pub views: Vec<ServedRows>,
+}
+
+/// A service version, ready to serve.
+pub(crate) struct ServingPlan {
+    pub(crate) serving: Serving,
+    /// What each request must bring: keys first, then parameters.
+    pub(crate) request: Columns,
+}
+
+impl Engine {
+    /// The version a reference means, compiled. Compiled once; later calls find it.
+    pub(crate) async fn serving_plan(&self, scope: &Scope, service: &Reference) -> Result<Arc<ServingPlan>> {
+        let (project, environment) = (&scope.project, &scope.environment);
+        let registered = self.catalog().resolve(project, environment, service, Some(Kind::FeatureService)).await?;
+        let cached = self.serving.read().unwrap_or_else(|e| e.into_inner()).get(&registered.pinned).cloned();
+        if let Some(plan) = cached {
+            return Ok(plan);
+        }
+        let plan = Arc::new(self.compile(registered).await?);
+        let mut plans = self.serving.write().unwrap_or_else(|e| e.into_inner());
+        Ok(plans.entry(plan.serving.service.clone()).or_insert(plan).clone())
+    }
+
+    async fn compile(&self, service: Registered) -> Result<ServingPlan> {
+        let closure = self.catalog().closure(std::slice::from_ref(&service.pinned)).await?;
+        let compile = async move {
+            let definitions = Definitions::new(closure.into_iter().map(Arc::new));
+            Planner::new(&definitions, &NoTables).serving(&service)
+        };
+        let serving = self.workshop().run(compile).await?;
+        for view in &serving.views {
+            self.check_online(&view.view.pinned).await?;
+        }
+        let columns = serving.keys.0.iter().chain(&serving.request.0).cloned().collect();
+        Ok(ServingPlan { serving, request: Columns(columns) })
+    }
+
+    /// What a request to a service must bring (keys, then parameters) and what it gives.
+    ///
+    /// # Errors
+    /// `unknown_name`, `unknown_version`, `wrong_kind`.
+    pub async fn service_signature(&self, scope: &Scope, service: &Reference) -> Result<(Pinned, Columns, Columns)> {
+        let plan = self.serving_plan(scope, service).await?;
+        Ok((plan.serving.service.clone(), plan.request.clone(), plan.serving.features.clone()))
+    }
+
+    /// Features for a list of entities.
+    ///
+    /// # Errors
+    /// `unknown_name`, `wrong_kind`, `missing_column`, `unknown_column`, `wrong_type`, `too_many_entities`,
+    /// `not_materialized`, `moment_not_held` for a moment before the materialized one.
+    pub async fn get(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
+        let plan = self.serving_plan(scope, &request.service).await?;
+        let at = request.at.unwrap_or_else(|| self.clock().now());
+        plan.answer(self.online().as_ref(), &request.rows, at)
+    }
+}
+
+impl ServingPlan {
+    fn answer(&self, store: &dyn asof_online::OnlineStore, rows: &RecordBatch, at: Micros) -> Result<GetReply> {
+        let count = rows.num_rows();
+        if count > MAX_ENTITIES {
+            let message = format!("{count} entities in one request; at most {MAX_ENTITIES} are answered");
+            return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message).remedy("split the request"));
+        }
+        let given = self.accept(rows)?;
+        let lookups = self.serving.views.iter().map(|view| Lookup {
+            view: &view.view.pinned,
+            keys: view.from.iter().map(|name| given.column(name)).collect(),
+            columns: view.columns.clone(),
+        });
+        let lookups: Vec<_> = lookups.collect();
+        let found = store.get(&lookups)?;
+        let mut inputs: Vec<ArrayRef> = Vec::new();
+        let (mut statuses, mut views) = (Vec::new(), Vec::new());
+        for (view, found) in self.serving.views.iter().zip(found) {
+            if at < found.at {
+                return Err(moment_not_held(view, &found, at));
+            }
+            let status = view_status(&found, view.ttl, at);
+            let hidden = arrow::compute::kernels::cmp::neq(&status, &UInt8Array::new_scalar(Status::Present as u8));
+            let hidden = hidden.map_err(Error::internal)?;
+            for column in found.values.columns() {
+                inputs.push(nullif(column, &hidden).map_err(Error::internal)?);
+            }
+            statuses.push(status);
+            views.push(ServedRows {
+                alias: view.alias.clone(),
+                view: view.view.pinned.clone(),
+                event_times: found.event_times,
+                run: found.run,
+                at: found.at,
+            });
+        }
+        inputs.extend(self.serving.request.names().map(|name| given.column(name)));
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let input = RecordBatch::try_new_with_options(self.serving.input_schema(), inputs, &options);
+        let features = self.serving.evaluate(&input.map_err(Error::internal)?)?;
+        let details = (0..features.num_columns()).map(|i| ServedFeature {
+            views: self.serving.depends(i).to_vec(),
+            statuses: self.serving.statuses(i, features.column(i), &statuses),
+        });
+        let details = details.collect();
+        Ok(GetReply { service: self.serving.service.clone(), at, features, details, views })
+    }
+
+    /// The request's columns, each cast to the type that the service declares.
+    fn accept(&self, rows: &RecordBatch) -> Result<Given> {
+        let service = &self.serving.service;
+        let schema = rows.schema();
+        let mut seen = BTreeSet::new();
+        for field in schema.fields() {
+            let known = self.request.get(field.name()).is_some();
+            if !known || !seen.insert(field.name()) {
+                let reason = if known { "is given twice" } else { "is not a key or parameter" };
+                let error = Error::new(
+                    ErrorKind::Invalid,
+                    "unknown_column",
+                    format!("`{}` {reason} of {}", field.name(), service.reference()),
+                );
+                return Err(match name::nearest(field.name(), self.request.names()) {
+                    Some(near) if !known => error.remedy(format!("did you mean `{near}`?")),
+                    _ => error.remedy(format!("it takes: {}", self.wanted())),
+                });
+            }
+        }
+        let columns = self.request.0.iter().map(|column| {
+            let given = rows.column_by_name(&column.name).ok_or_else(|| {
+                let message = format!("`{}` is missing: {} needs it{}", column.name, service.reference(), self.used_by(column));
+                Error::new(ErrorKind::Invalid, "missing_column", message)
+                    .remedy(format!("give all of: {}", self.wanted()))
+            })?;
+            Ok((column.name.clone(), self.convert(given, column)?))
+        });
+        Ok(Given(columns.collect::<Result<_>>()?))
+    }
+
+    fn convert(&self, given: &ArrayRef, column: &Column) -> Result<ArrayRef> {
+        let (from, to) = (given.data_type(), &column.data_type);
+        if from == to {
+            return Ok(given.clone());
+        }
+        if from.is_null() {
+            return Ok(new_null_array(to, given.len()));
+        }
+        let is_key = self.serving.keys.get(&column.name).is_some();
+        let lossless = common_key_type(from, to).is_some() || (!is_key && from.is_numeric() && to.is_numeric());
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        let wrong = |reason: String| {
+            let message = format!("`{}` must be {}, {reason}", column.name, sql_type(to));
+            Error::new(ErrorKind::Invalid, "wrong_type", message)
+        };
+        if !lossless {
+            return Err(wrong(format!("not {}", sql_type(from))));
+        }
+        cast_with_options(given, to, &strict).map_err(|e| wrong(e.to_string()))
+    }
+
+    fn wanted(&self) -> String {
+        self.request.0.iter().map(Column::to_string).collect::<Vec<_>>().join(", ")
+    }
+
+    /// ` as the key of plane_history`, for messages.
+    fn used_by(&self, column: &Column) -> String {
+        let users = self.serving.views.iter().filter(|v| v.from.contains(&column.name)).map(|v| v.alias.as_str());
+        match users.collect::<Vec<_>>().as_slice() {
+            [] => " as a request parameter".to_owned(),
+            users => format!(" as the key of {}", users.join(", ")),
+        }
+    }
+}
+
+/// Accepted request columns, by name.
+struct Given(Vec<(String, ArrayRef)>);
+
+impl Given {
+    fn column(&self, name: &str) -> ArrayRef {
+        let found = self.0.iter().find(|(n, _)| n == name).map(|(_, column)| column.clone());
+        found.expect("a plan asks only for columns that its request declares")
+    }
+}
+
+/// Rule 3 and 6 of SEMANTICS for the rows found: present, missing or expired (null is a matter of values).
+fn view_status(found: &Found, ttl: Option<Micros>, at: Micros) -> UInt8Array {
+    let oldest = ttl.map(|ttl| at.0.saturating_sub(ttl.0));
+    let status = |time: Option<i64>| match (time, oldest) {
+        (None, _) => Status::Missing,
+        (Some(time), Some(oldest)) if time < oldest => Status::Expired,
+        (Some(_), _) => Status::Present,
+    };
+    found.event_times.iter().map(|time| Some(status(time) as u8)).collect()
+}
+
+fn moment_not_held(view: &ServedView, found: &Found, at: Micros) -> Error {
+    let name = view.view.pinned.reference();
+    let message = format!(
+        "{name} is online as of {}, and holds only the newest row of each key: what it was at {at} is not there",
+        found.at
+    );
+    Error::new(ErrorKind::Precondition, "moment_not_held", message)
+        .remedy(format!("ask for a later moment, train on a spine with that time, or: asof materialize {} --at {at}", view.view.pinned.name))
+}
+
+/// Serving reads no dataset.
+struct NoTables;
+
+impl asof_query::Tables for NoTables {
+    fn table(&self, _dataset: &Pinned) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
+        None
+    }
+}
+

@@ -1,0 +1,158 @@
+//! `ls` and `show`: what is there, and one thing with all its clauses.
+
+use asof_model::run::{Item, RunId};
+use asof_model::{Columns, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber};
+use asof_offline::Manifest;
+
+use crate::{Engine, Scope};
+
+/// One line of `ls`.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// The version that the environment points at, or the newest where it points at none.
+    pub registered: Registered,
+    /// Whether the environment points at it.
+    pub current: bool,
+    /// Datasets: the newest snapshot. Training sets: the newest one built.
+    pub newest: Option<u64>,
+    /// Views: the moment as of which they are online.
+    pub online: Option<Micros>,
+}
+
+/// A snapshot of a dataset.
+#[derive(Clone, Debug)]
+pub struct ShownSnapshot {
+    /// Its number.
+    pub number: SnapshotNumber,
+    /// Rows in it, all ingests together.
+    pub rows: u64,
+    /// Its columns.
+    pub columns: Columns,
+    /// When it was committed.
+    pub committed: Micros,
+    /// The run that made it.
+    pub run: Option<RunId>,
+    /// Its data files and their sizes in bytes.
+    pub files: Vec<(String, u64)>,
+    /// Where the files lie.
+    pub location: String,
+}
+
+/// One thing, whole.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// The definition.
+    pub registered: Registered,
+    /// Numbers of all its versions.
+    pub versions: Vec<u32>,
+    /// Of a dataset: the snapshot asked for, or the newest.
+    pub snapshot: Option<ShownSnapshot>,
+    /// Of a training set: the one asked for, or the newest built.
+    pub manifest: Option<Manifest>,
+    /// Of a service: what a request must bring.
+    pub request: Option<Columns>,
+    /// Of a view: the moment as of which it is online, and how many keys.
+    pub online: Option<(Micros, u64)>,
+}
+
+impl Engine {
+    /// All that is declared, or all of one kind, by kind and name.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn list(&self, scope: &Scope, kind: Option<Kind>) -> Result<Vec<Listing>> {
+        let (project, environment) = (&scope.project, &scope.environment);
+        let online = self.catalog().online(project).await?;
+        let mut listings = Vec::new();
+        for listed in self.catalog().list(project, environment, kind).await? {
+            let pinned = &listed.registered.pinned;
+            let newest = match pinned.kind {
+                Kind::Dataset => self.offline().snapshot(project, &pinned.name, None).await?.map(|s| s.number.0),
+                Kind::TrainingSet => {
+                    self.offline().training_sets(project, &pinned.name).await?.into_iter().max().map(u64::from)
+                }
+                _ => None,
+            };
+            let at = online.iter().find_map(|item| match item {
+                Item::Online { view, at, .. } if view == pinned => Some(*at),
+                _ => None,
+            });
+            listings.push(Listing { current: listed.current, newest, online: at, registered: listed.registered });
+        }
+        Ok(listings)
+    }
+
+    /// One thing. The number of a dataset selects a snapshot, that of a training set the n-th built, every
+    /// other number a version.
+    ///
+    /// # Errors
+    /// `unknown_name`, `unknown_version`, `unknown_snapshot`, `unknown_training_set`.
+    pub async fn show(&self, scope: &Scope, reference: &Reference) -> Result<Shown> {
+        let project = reference.project.as_ref().unwrap_or(&scope.project);
+        let registered = self.definition(scope, reference).await?;
+        let pinned = &registered.pinned;
+        let number = match reference.selector {
+            Some(Selector::Number(number)) => Some(SnapshotNumber(number)),
+            _ => None,
+        };
+        let mut shown = Shown {
+            versions: self.version_numbers(project, &pinned.name).await?,
+            snapshot: None,
+            manifest: None,
+            request: None,
+            online: None,
+            registered: registered.clone(),
+        };
+        match pinned.kind {
+            Kind::Dataset => shown.snapshot = self.shown_snapshot(project, &pinned.name, number).await?,
+            Kind::TrainingSet => {
+                let built = !self.offline().training_sets(project, &pinned.name).await?.is_empty();
+                if built || number.is_some() {
+                    shown.manifest = Some(self.training_set(scope, reference).await?);
+                }
+            }
+            Kind::FeatureService => {
+                let exact = Reference { selector: Some(Selector::Number(pinned.version.0.into())), ..reference.clone() };
+                shown.request = Some(self.service_signature(scope, &exact).await?.1);
+            }
+            Kind::FeatureView => shown.online = self.online().published(pinned)?.map(|p| (p.at, p.rows)),
+            Kind::Entity => {}
+        }
+        Ok(shown)
+    }
+
+    /// The definition a reference leads to; numbers of datasets and training sets are not versions, so there
+    /// the current definition is meant.
+    pub(crate) async fn definition(&self, scope: &Scope, reference: &Reference) -> Result<Registered> {
+        let project = reference.project.as_ref().unwrap_or(&scope.project);
+        let kind = self.catalog().names(project).await?.into_iter().find(|(name, _)| *name == reference.name);
+        let counted = matches!(kind, Some((_, Kind::Dataset | Kind::TrainingSet)));
+        let numbered = matches!(reference.selector, Some(Selector::Number(_)));
+        let reference =
+            if counted && numbered { Reference { selector: None, ..reference.clone() } } else { reference.clone() };
+        self.catalog().resolve(&scope.project, &scope.environment, &reference, None).await
+    }
+
+    async fn version_numbers(&self, project: &Name, name: &Name) -> Result<Vec<u32>> {
+        let versions = self.catalog().versions(project, name).await?;
+        Ok(versions.iter().map(|r| r.pinned.version.0).collect())
+    }
+
+    async fn shown_snapshot(
+        &self,
+        project: &Name,
+        name: &Name,
+        number: Option<SnapshotNumber>,
+    ) -> Result<Option<ShownSnapshot>> {
+        let Some(snapshot) = self.offline().snapshot(project, name, number).await? else { return Ok(None) };
+        Ok(Some(ShownSnapshot {
+            number: snapshot.number,
+            rows: snapshot.rows,
+            columns: snapshot.columns.clone(),
+            committed: snapshot.committed,
+            run: snapshot.run,
+            files: snapshot.files.iter().map(|f| (f.path.clone(), f.bytes)).collect(),
+            location: self.offline().location(project, name),
+        }))
+    }
+}

@@ -1,0 +1,254 @@
+//! `train`: a training set, every input pinned, built once.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::Arc;
+
+use asof_model::digest::Hasher;
+use asof_model::run::{Item, RunId, Verb};
+use asof_model::{
+    Definition, Digest, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result, Selector,
+    SnapshotNumber,
+};
+use asof_offline::{ExportFormat, Manifest, ManifestDraft, Progress};
+use asof_query::{Definitions, KnownMoment, Planner, TrainingOptions};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SessionContext;
+use datafusion::logical_expr::LogicalPlan;
+
+use crate::datasets::Pins;
+use crate::{Engine, Scope, VERSION};
+
+/// Which training set to build, and how.
+#[derive(Clone, Debug)]
+pub struct TrainRequest {
+    /// The definition.
+    pub name: Reference,
+    /// As of when things are known; normally each row's own time.
+    pub known_at: KnownMoment,
+    /// Whether to add a `<feature>__status` column for each feature.
+    pub statuses: bool,
+}
+
+/// A training set that is there now.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// The run.
+    pub run: RunId,
+    /// What it contains and from what it was made.
+    pub manifest: Manifest,
+    /// False if the same set had been built before, and that one was returned.
+    pub built: bool,
+}
+
+/// All that determines a training set's rows.
+pub(crate) struct Recipe {
+    pub(crate) definition: Registered,
+    pub(crate) closure: Vec<Registered>,
+    pub(crate) pins: Pins,
+    pub(crate) options: TrainingOptions,
+}
+
+impl Engine {
+    /// Builds a training set from the newest snapshots, or returns the one already built from exactly these.
+    ///
+    /// # Errors
+    /// `unknown_name`, `wrong_kind`, `nothing_ingested`, and those of the query (a null timestamp in the
+    /// spine names its row).
+    pub async fn train(&self, scope: &Scope, request: TrainRequest, progress: Arc<dyn Progress>) -> Result<Trained> {
+        let (project, environment) = (&scope.project, &scope.environment);
+        let definition =
+            self.catalog().resolve(project, environment, &request.name, Some(Kind::TrainingSet)).await?;
+        let mut record = self.start(project, Verb::Train, vec![Item::Definition(definition.pinned.clone())]).await?;
+        let work = async {
+            let options = TrainingOptions { known_at: request.known_at, statuses: request.statuses };
+            let recipe = self.recipe(definition, options, None).await?;
+            recipe.closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
+            recipe.pins.items().for_each(|item| record.read(item));
+            let name = &recipe.definition.pinned.name;
+            let data = recipe.data_digest();
+            let numbers = self.offline().training_sets(project, name).await?;
+            for number in numbers.iter().rev() {
+                let manifest = self.offline().manifest(project, name, *number).await?;
+                if manifest.data_digest == data {
+                    record.note("unchanged", format!("{name}@{number} was built from the same inputs"));
+                    return Ok(Trained { run: record.id(), manifest, built: false });
+                }
+            }
+            // A number is never reused, not even that of a set whose files somebody removed.
+            let recorded = self.catalog().built(project, name).await?;
+            let used = recorded.iter().filter_map(|item| match item {
+                Item::TrainingSet { number, .. } => Some(*number),
+                _ => None,
+            });
+            let number = numbers.into_iter().chain(used).max().unwrap_or(0) + 1;
+            let manifest = self.build(recipe, number, record.id(), progress).await?;
+            let (rows, content) = (manifest.rows, manifest.content);
+            record.made(Item::TrainingSet { name: manifest.name.clone(), number, content });
+            record.note("rows", rows);
+            Ok(Trained { run: record.id(), manifest, built: true })
+        };
+        let result = work.await;
+        self.finish(record, result).await
+    }
+
+    /// Writes a training set's rows out in a format of choice; returns how many.
+    ///
+    /// # Errors
+    /// `unknown_training_set`; a damaged file is `corrupt_file`.
+    pub async fn export(
+        &self,
+        scope: &Scope,
+        reference: &Reference,
+        format: ExportFormat,
+        out: impl Write + Send + 'static,
+    ) -> Result<u64> {
+        let manifest = self.training_set(scope, reference).await?;
+        let engine = self.clone();
+        self.workshop()
+            .run(async move {
+                let rows = engine.offline().read_training_set(&manifest).await?;
+                asof_offline::export(rows, format, out).await
+            })
+            .await
+    }
+
+    /// The manifest of a training set that was built: `name@3` is the third one, without a number the
+    /// newest.
+    ///
+    /// # Errors
+    /// `unknown_training_set` when none was built under that name or number.
+    pub async fn training_set(&self, scope: &Scope, reference: &Reference) -> Result<Manifest> {
+        let project = reference.project.as_ref().unwrap_or(&scope.project);
+        let name = &reference.name;
+        let number = match &reference.selector {
+            Some(Selector::Number(number)) => u32::try_from(*number).unwrap_or(u32::MAX),
+            None | Some(Selector::Latest) => {
+                let newest = self.offline().training_sets(project, name).await?.into_iter().max();
+                match newest {
+                    Some(number) => number,
+                    None => {
+                        // Says so if the name itself is unknown or of another kind.
+                        let plain = Reference { selector: None, ..reference.clone() };
+                        self.catalog().resolve(project, &scope.environment, &plain, Some(Kind::TrainingSet)).await?;
+                        let message = format!("training set `{name}` has not been built yet");
+                        return Err(Error::new(ErrorKind::Precondition, "unknown_training_set", message)
+                            .remedy(format!("build it: asof train {name}")));
+                    }
+                }
+            }
+            Some(other) => {
+                let message = format!("`{name}@{other}`: a built training set is asked for by its number");
+                return Err(Error::new(ErrorKind::Invalid, "unknown_training_set", message)
+                    .remedy(format!("asof log {name} lists those that were built")));
+            }
+        };
+        self.offline().manifest(project, name, number).await
+    }
+
+    /// Resolves and pins everything a training set is made of.
+    pub(crate) async fn recipe(
+        &self,
+        definition: Registered,
+        options: TrainingOptions,
+        snapshots: Option<&BTreeMap<Name, SnapshotNumber>>,
+    ) -> Result<Recipe> {
+        let closure = self.catalog().closure(std::slice::from_ref(&definition.pinned)).await?;
+        let pins = self.pin(&closure, snapshots).await?;
+        Ok(Recipe { definition, closure, pins, options })
+    }
+
+    async fn build(
+        &self,
+        recipe: Recipe,
+        number: u32,
+        run: RunId,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Manifest> {
+        let engine = self.clone();
+        let created = self.clock().now();
+        self.workshop()
+            .run(async move {
+                let rows = engine.rows(&recipe).await?;
+                let draft = recipe.draft(run, created)?;
+                engine.offline().write_training_set(draft, number, rows, progress.as_ref()).await
+            })
+            .await
+    }
+
+    /// Computes the rows of a recipe. Call it on the workshop's threads.
+    pub(crate) async fn rows(&self, recipe: &Recipe) -> Result<SendableRecordBatchStream> {
+        let definitions = Definitions::new(recipe.closure.iter().cloned().map(Arc::new));
+        let plan = Planner::new(&definitions, &recipe.pins).training(&recipe.definition, &recipe.options)?;
+        self.stream(plan).await
+    }
+
+    /// Executes a plan within the workshop's limits, its rows in order.
+    pub(crate) async fn stream(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
+        let context = SessionContext::new_with_state(self.workshop().session());
+        let frame = context.execute_logical_plan(plan).await.map_err(asof_query::execution_error)?;
+        frame.execute_stream().await.map_err(asof_query::execution_error)
+    }
+}
+
+impl Recipe {
+    /// Digest of the definition and of all that it is computed from: equal recipes give equal rows.
+    pub(crate) fn data_digest(&self) -> Digest {
+        let mut hasher = Hasher::new("asof.training-data.v1");
+        hasher.part(self.definition.pinned.digest.as_bytes());
+        for (dataset, number) in self.pins.numbers() {
+            hasher.part(dataset.as_str().as_bytes()).part(&number.0.to_le_bytes());
+        }
+        hasher.part(known_text(&self.options.known_at).as_bytes()).part(&[u8::from(self.options.statuses)]);
+        hasher.finish()
+    }
+
+    fn draft(&self, run: RunId, created: Micros) -> Result<ManifestDraft> {
+        let Definition::TrainingSet(set) = &self.definition.definition else {
+            return Err(Error::internal("a training set was asked for"));
+        };
+        let service = (self.definition.inputs.iter())
+            .find(|i| i.pinned.kind == Kind::FeatureService)
+            .ok_or_else(|| Error::internal(format!("{} names no service", self.definition.pinned)))?;
+        Ok(ManifestDraft {
+            project: self.definition.pinned.project.clone(),
+            name: self.definition.pinned.name.clone(),
+            definition: self.definition.pinned.clone(),
+            service: service.pinned.clone(),
+            definitions: self.pinned(),
+            spine: set.query.clone(),
+            timestamp: set.timestamp.clone(),
+            known_at: known_text(&self.options.known_at),
+            statuses: self.options.statuses,
+            snapshots: self.pins.numbers(),
+            data_digest: self.data_digest(),
+            engine: VERSION.to_owned(),
+            run,
+            created,
+        })
+    }
+
+    fn pinned(&self) -> Vec<Pinned> {
+        let mut pinned: Vec<_> = self.closure.iter().map(|r| r.pinned.clone()).collect();
+        pinned.sort();
+        pinned
+    }
+}
+
+/// How a manifest writes the known-at option: `event-time`, `now`, or a time.
+pub(crate) fn known_text(moment: &KnownMoment) -> String {
+    match moment {
+        KnownMoment::EventTime => "event-time".to_owned(),
+        KnownMoment::Now => "now".to_owned(),
+        KnownMoment::At(moment) => moment.to_string(),
+    }
+}
+
+/// The reverse of [`known_text`].
+pub(crate) fn parse_known(text: &str) -> Result<KnownMoment> {
+    Ok(match text {
+        "event-time" => KnownMoment::EventTime,
+        "now" => KnownMoment::Now,
+        other => KnownMoment::At(other.parse()?),
+    })
+}
