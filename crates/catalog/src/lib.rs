@@ -1,1 +1,253 @@
+//! What is declared and what was done, durably: definitions, their versions, the environments that point
+//! at them, and runs with their items.
+//!
+//! **Promises.** A version never changes but for its remarks, and never loses its number. Every writing
+//! call is one transaction: it is there whole or not at all, also after a crash, and when it returns it
+//! is on the disk. Pointers move by compare-and-swap and every move is kept. Writers are serialized, in this
+//! process by a queue and between processes by SQLite's lock; readers never wait for them. A definition that
+//! is read back is checked against its digest.
+//!
+//! **Costs.** One question is one to three indexed statements, tens of microseconds each; [`Catalog::list`]
+//! parses one body per name, [`Catalog::runs`] one per run it returns, and nothing reads the whole history.
+//! A commit costs one fsync. Memory: five connections, each with SQLite's page cache of 2 MB.
+//!
+//! **Deliberately not here.** No bytes of datasets or of online rows, no SQL of definitions is understood, and
+//! what a number after `@` may mean besides a version (a snapshot, a training set that was built) is the
+//! engine's to decide. Time comes with the records; the catalog asks no clock.
+//!
+//! The statements keep to what SQLite and PostgreSQL both read, with `$n` parameters; what only SQLite
+//! does is in `store`.
 
+mod apply;
+mod definitions;
+mod error;
+mod products;
+mod runs;
+mod select;
+mod store;
+
+use asof_model::run::Item;
+use asof_model::{Kind, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
+
+pub use apply::{Move, PointerMove, WHO, WHY};
+pub use definitions::Listed;
+pub use runs::RunFilter;
+
+/// A handle on one catalog. Cheap to clone; all clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Catalog {
+    store: store::Store,
+}
+
+/// Opening and closing.
+impl Catalog {
+    /// Opens the catalog at `sqlite:<path>`, or a private one that lives as long as the handle at
+    /// `sqlite::memory:`. A file that does not exist is made, with its folder; an older one is brought to
+    /// the present layout.
+    ///
+    /// # Errors
+    /// `invalid_catalog_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_read_only`,
+    /// `catalog_locked`, `not_a_catalog`, `catalog_corrupt`, `catalog_newer` for what is wrong with the file.
+    pub async fn open(url: &str) -> Result<Self> {
+        Ok(Catalog { store: store::Store::open(url).await? })
+    }
+
+    /// Waits until all connections are closed and the write-ahead log is folded into the file. Not needed for
+    /// durability; calls made afterwards fail.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// Definitions.
+impl Catalog {
+    /// The version that an environment points at; none if it does not point at that name.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn current(&self, project: &Name, environment: &Name, name: &Name) -> Result<Option<Registered>> {
+        Ok(definitions::current(&mut *self.store.read().await?, project, environment, name).await?)
+    }
+
+    /// The version that a selector means. A number is a version, whatever the kind.
+    ///
+    /// # Errors
+    /// `unknown_name`, with the nearest name; `unknown_version`, with those that exist; `ambiguous_digest`;
+    /// `not_in_environment`, with where it is.
+    pub async fn select(&self, project: &Name, name: &Name, selector: &Selector) -> Result<Registered> {
+        Ok(select::select(&mut *self.store.read().await?, project, name, selector, None).await?)
+    }
+
+    /// What a reference means: `project` and `environment` stand in for what it leaves out. With `wanted`,
+    /// only a definition of that kind will do.
+    ///
+    /// # Errors
+    /// Those of [`Catalog::select`], and `wrong_kind`.
+    pub async fn resolve(
+        &self,
+        project: &Name,
+        environment: &Name,
+        reference: &Reference,
+        wanted: Option<Kind>,
+    ) -> Result<Registered> {
+        let project = reference.project.as_ref().unwrap_or(project);
+        let here = Selector::Environment(environment.clone());
+        let selector = reference.selector.as_ref().unwrap_or(&here);
+        let mut db = self.store.read().await?;
+        Ok(select::of_kind(&mut db, project, &reference.name, selector, wanted).await?)
+    }
+
+    /// The definition that was pinned.
+    ///
+    /// # Errors
+    /// `unknown_name`, `unknown_version`; `other_digest` when that number has another content here, as when the
+    /// reference comes from another deployment.
+    pub async fn pinned(&self, pinned: &Pinned) -> Result<Registered> {
+        Ok(select::pinned(&mut *self.store.read().await?, pinned).await?)
+    }
+
+    /// Everything that these definitions are made of: themselves and all that is upstream of them, each
+    /// once, what is read before what reads it.
+    ///
+    /// # Errors
+    /// Those of [`Catalog::pinned`] for the roots.
+    pub async fn closure(&self, roots: &[Pinned]) -> Result<Vec<Registered>> {
+        Ok(definitions::closure(&mut *self.store.read().await?, roots).await?)
+    }
+
+    /// One line per name of the project, by kind (upstream first) and name: the version that the environment
+    /// points at or, where it points at none, the newest.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn list(&self, project: &Name, environment: &Name, kind: Option<Kind>) -> Result<Vec<Listed>> {
+        Ok(definitions::list(&mut *self.store.read().await?, project, environment, kind).await?)
+    }
+
+    /// All versions of a name, oldest first; empty if there is no such name.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn versions(&self, project: &Name, name: &Name) -> Result<Vec<Registered>> {
+        Ok(definitions::versions(&mut *self.store.read().await?, project, name).await?)
+    }
+
+    /// All names of a project with their kinds, by name.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn names(&self, project: &Name) -> Result<Vec<(Name, Kind)>> {
+        Ok(definitions::names(&mut *self.store.read().await?, project).await?)
+    }
+
+    /// Registers what an apply decided, in one transaction: versions inserted, remarks replaced, the
+    /// environment's pointers moved, the finished run recorded.
+    ///
+    /// What is there already with the same content is no conflict, so two equal applies at once both succeed.
+    /// A [`Move`] whose `from` and `to` are equal moves nothing and holds the apply to what it was planned
+    /// against. Who moved a pointer and why is taken from the run's notes ([`WHO`], [`WHY`]).
+    ///
+    /// # Errors
+    /// `concurrent_apply` when a number was taken by another content or a pointer is not where the move
+    /// starts: another apply got in between, nothing was changed, plan again. `name_taken` when the name
+    /// belongs to another kind.
+    pub async fn apply(
+        &self,
+        project: &Name,
+        environment: &Name,
+        new: Vec<Registered>,
+        annotated: Vec<Registered>,
+        moves: Vec<Move>,
+        run: &Run,
+    ) -> Result<()> {
+        let mut transaction = self.store.write().await?;
+        // First, because the history of pointers refers to it.
+        runs::record(&mut transaction, run).await?;
+        apply::register(&mut transaction, &new).await?;
+        apply::annotate(&mut transaction, &annotated).await?;
+        apply::move_pointers(&mut transaction, project, environment, &moves, run).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// How an environment's pointer for a name moved, newest first.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn pointer_history(&self, project: &Name, environment: &Name, name: &Name) -> Result<Vec<PointerMove>> {
+        Ok(apply::history(&mut *self.store.read().await?, project, environment, name).await?)
+    }
+}
+
+/// Runs, and what they made.
+impl Catalog {
+    /// Records a run that starts.
+    ///
+    /// # Errors
+    /// `run_done` if it is recorded as done already.
+    pub async fn start(&self, run: &Run) -> Result<()> {
+        self.record(run).await
+    }
+
+    /// Records a run as it ended, over what [`Catalog::start`] recorded if it was called. Twice is once.
+    ///
+    /// # Errors
+    /// `run_done` if it is recorded as done and would now be anything else: what it made is there.
+    pub async fn finish(&self, run: &Run) -> Result<()> {
+        self.record(run).await
+    }
+
+    async fn record(&self, run: &Run) -> Result<()> {
+        let mut transaction = self.store.write().await?;
+        runs::record(&mut transaction, run).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The run of that id.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        Ok(runs::run(&mut *self.store.read().await?, id).await?)
+    }
+
+    /// Runs of a project, newest first.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn runs(&self, project: &Name, filter: RunFilter) -> Result<Vec<Run>> {
+        Ok(runs::runs(&mut *self.store.read().await?, project, &filter).await?)
+    }
+
+    /// Runs that started and did not end, oldest first, of one project or of all.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn unfinished(&self, project: Option<&Name>) -> Result<Vec<Run>> {
+        Ok(runs::unfinished(&mut *self.store.read().await?, project).await?)
+    }
+
+    /// The first run that is done and made this: a snapshot, a training set, an online generation, a definition.
+    /// An item is looked up by its identity: name and number, for a file its digest.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn producer(&self, project: &Name, item: &Item) -> Result<Option<Run>> {
+        Ok(products::producer(&mut *self.store.read().await?, project, item).await?)
+    }
+
+    /// The training sets that were built under a name, by number.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn built(&self, project: &Name, name: &Name) -> Result<Vec<Item>> {
+        Ok(products::built(&mut *self.store.read().await?, project, name).await?)
+    }
+
+    /// The newest generation of each view version that was ever published online, by name and version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn online(&self, project: &Name) -> Result<Vec<Item>> {
+        Ok(products::online(&mut *self.store.read().await?, project).await?)
+    }
+}

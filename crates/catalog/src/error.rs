@@ -1,0 +1,230 @@
+//! Everything that can go wrong here, and what the user reads about it.
+
+use std::fmt::Display;
+
+use asof_model::{Digest, ErrorKind, Kind, Name, Pinned, RunId, Version};
+use sqlx::migrate::MigrateError;
+
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("`{url}` is not the URL of a catalog: {reason}")]
+    InvalidUrl { url: String, reason: String },
+    #[error("a catalog at `{scheme}:` is not supported yet")]
+    OtherScheme { scheme: String },
+    #[error("the catalog cannot be opened: {reason}")]
+    Unreachable { reason: String },
+    #[error("the file is not a catalog of Asof")]
+    NotACatalog,
+    #[error("the catalog was written by a newer Asof (layout {0})")]
+    Newer(i64),
+    #[error("the catalog is held by another process")]
+    Locked,
+    #[error("there is no {} `{name}` in project `{project}`", wanted.map_or("object", Kind::words))]
+    UnknownName { project: Name, name: Name, wanted: Option<Kind>, nearest: Option<Name>, empty: bool },
+    #[error("there is no `{name}@{asked}`")]
+    UnknownVersion { name: Name, asked: String, exist: Vec<Version> },
+    #[error("`{name}@sha256:{prefix}` may mean {}", and(matches.iter().map(|v| format!("{name}@{v}"))))]
+    AmbiguousDigest { name: Name, prefix: String, matches: Vec<Version> },
+    #[error("environment `{environment}` has no version of `{name}`")]
+    NotInEnvironment { name: Name, environment: Name, elsewhere: Vec<(Name, Version)> },
+    #[error("{} is a {}; a {wanted} is needed here", found.reference(), found.kind)]
+    WrongKind { found: Pinned, wanted: Kind, candidates: Vec<Name> },
+    #[error("{} is {} here, not {}", wanted.reference(), stored.short(), wanted.digest.short())]
+    OtherDigest { wanted: Pinned, stored: Digest },
+    #[error("`{name}` is a {is} in this project; a {wanted} cannot take its name")]
+    NameTaken { name: Name, is: Kind, wanted: Kind },
+    #[error("another apply got in between: {0}")]
+    Concurrent(String),
+    #[error("{of} reads {input}, which is not in the catalog")]
+    Dangling { of: Pinned, input: Pinned },
+    #[error("run {0} is recorded as done")]
+    RunDone(RunId),
+    #[error("what the catalog holds of {object} is damaged: {reason}")]
+    Damaged { object: String, reason: String },
+    #[error("{url}: {source}")]
+    Opening { url: String, source: Box<Error> },
+    #[error("the catalog failed: {0}")]
+    Sql(#[source] sqlx::Error),
+}
+
+/// The results of SQLite that have an answer of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SqliteCode {
+    Busy,
+    ReadOnly,
+    Io,
+    Corrupt,
+    Full,
+    CannotOpen,
+    NotADatabase,
+}
+
+impl Error {
+    /// What is read cannot be what was written.
+    pub(crate) fn damaged(object: impl Display, reason: impl Display) -> Self {
+        Error::Damaged { object: object.to_string(), reason: reason.to_string() }
+    }
+
+    /// Adds which catalog was being opened.
+    pub(crate) fn opening(self, url: &str) -> Self {
+        Error::Opening { url: url.to_owned(), source: Box::new(self) }
+    }
+
+    /// What SQLite said, if it was SQLite.
+    pub(crate) fn sqlite_code(&self) -> Option<SqliteCode> {
+        let Error::Sql(sqlx::Error::Database(e)) = self else { return None };
+        let extended: u32 = e.code()?.parse().ok()?;
+        // The low byte is the primary result, see https://www.sqlite.org/rescode.html
+        Some(match extended & 0xff {
+            5 | 6 => SqliteCode::Busy,
+            8 => SqliteCode::ReadOnly,
+            10 => SqliteCode::Io,
+            11 => SqliteCode::Corrupt,
+            13 => SqliteCode::Full,
+            14 => SqliteCode::CannotOpen,
+            26 => SqliteCode::NotADatabase,
+            _ => return None,
+        })
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            // Another task of this process holds the writer for longer than anything should take.
+            sqlx::Error::PoolTimedOut => Error::Locked,
+            other => Error::Sql(other),
+        }
+    }
+}
+
+impl From<MigrateError> for Error {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _) => e.into(),
+            MigrateError::VersionMissing(version) => Error::Newer(version),
+            other => Error::damaged("its own layout", other),
+        }
+    }
+}
+
+impl From<Error> for asof_model::Error {
+    fn from(error: Error) -> Self {
+        use asof_model::Error as Shown;
+        let message = error.to_string();
+        let sqlite = error.sqlite_code();
+        let with = |kind, code| Shown::new(kind, code, message.clone());
+        let locked = || {
+            with(ErrorKind::Unavailable, "catalog_locked")
+                .remedy("try again; if it stays so, find the process that holds the file and stop it")
+        };
+        let not_a_catalog = || {
+            with(ErrorKind::Corrupt, "not_a_catalog")
+                .remedy("point `[catalog] url` at the catalog's file or at one that does not exist yet; if this is the file, restore it from a backup")
+        };
+        let corrupt = || with(ErrorKind::Corrupt, "catalog_corrupt").remedy("restore the catalog from a backup");
+        match error {
+            Error::InvalidUrl { .. } => {
+                with(ErrorKind::Invalid, "invalid_catalog_url").remedy("write it as sqlite:<path>")
+            }
+            Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path>"),
+            Error::Unreachable { .. } => {
+                with(ErrorKind::Precondition, "catalog_unreachable").remedy("make the folder and let this user write there")
+            }
+            Error::NotACatalog => not_a_catalog(),
+            Error::Newer(_) => with(ErrorKind::Precondition, "catalog_newer").remedy("use the newer Asof"),
+            Error::Locked => locked(),
+            Error::UnknownName { nearest, empty, .. } => {
+                let remedy = match nearest {
+                    Some(name) => format!("did you mean `{name}`?"),
+                    None if empty => "nothing is registered in this project yet: run `asof apply`".to_owned(),
+                    None => "`asof ls` lists what there is".to_owned(),
+                };
+                with(ErrorKind::NotFound, "unknown_name").remedy(remedy)
+            }
+            Error::UnknownVersion { name, exist, .. } => with(ErrorKind::NotFound, "unknown_version")
+                .remedy(format!("there is {}", and(ranges(&exist).into_iter().map(|range| format!("{name}@{range}"))))),
+            Error::AmbiguousDigest { .. } => {
+                with(ErrorKind::Invalid, "ambiguous_digest").remedy("write more digits, or the version's number")
+            }
+            Error::NotInEnvironment { name, environment, elsewhere } => {
+                let shown = and(elsewhere.iter().map(|(environment, version)| format!("{name}@{version} in `{environment}`")));
+                let remedy = match elsewhere.is_empty() {
+                    true => format!("apply it in `{environment}`, or ask for a version: {name}@latest"),
+                    false => format!("it is {shown}; apply it in `{environment}`, or ask for one of these"),
+                };
+                with(ErrorKind::NotFound, "not_in_environment").remedy(remedy)
+            }
+            Error::WrongKind { wanted, candidates, .. } => {
+                let remedy = match candidates.is_empty() {
+                    true => format!("the project has no {wanted} yet"),
+                    false => format!("name a {wanted}, such as {}", and(candidates.iter().map(|n| format!("`{n}`")))),
+                };
+                with(ErrorKind::Invalid, "wrong_kind").remedy(remedy)
+            }
+            Error::OtherDigest { .. } => with(ErrorKind::Conflict, "other_digest")
+                .remedy("the reference was pinned in another catalog; ask by name, or import the definition it means"),
+            Error::NameTaken { .. } => with(ErrorKind::Conflict, "name_taken").remedy("choose another name"),
+            Error::Concurrent(_) => {
+                with(ErrorKind::Conflict, "concurrent_apply").remedy("nothing was changed; look at `asof plan` and apply again")
+            }
+            Error::RunDone(_) => with(ErrorKind::Conflict, "run_done"),
+            Error::Dangling { .. } => Shown::internal(&message),
+            Error::Damaged { .. } => corrupt(),
+            Error::Opening { url, source } => Shown::from(*source).context(url),
+            Error::Sql(_) => match sqlite {
+                Some(SqliteCode::Busy) => locked(),
+                Some(SqliteCode::ReadOnly) => {
+                    with(ErrorKind::Precondition, "catalog_read_only").remedy("let this user write the file and its folder")
+                }
+                Some(SqliteCode::CannotOpen) => with(ErrorKind::Precondition, "catalog_unreachable")
+                    .remedy("check that the path is a file which this user may read and write"),
+                Some(SqliteCode::Corrupt) => corrupt(),
+                Some(SqliteCode::NotADatabase) => not_a_catalog(),
+                Some(SqliteCode::Full) => {
+                    with(ErrorKind::Unavailable, "catalog_full").remedy("make space on the disk, then try again; nothing was changed")
+                }
+                Some(SqliteCode::Io) | None => Shown::internal(&message),
+            },
+        }
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn and(items: impl IntoIterator<Item = String>) -> String {
+    let mut items: Vec<_> = items.into_iter().collect();
+    match items.pop() {
+        None => "none".to_owned(),
+        Some(last) if items.is_empty() => last,
+        Some(last) => format!("{} and {last}", items.join(", ")),
+    }
+}
+
+/// Numbers in ascending order, neighbours drawn together: `1…4`, `7`.
+fn ranges(versions: &[Version]) -> Vec<String> {
+    let runs = versions.chunk_by(|a, b| a.0 + 1 == b.0);
+    let written = runs.map(|run| match run {
+        [first, .., last] => format!("{first}…{last}"),
+        other => other.iter().map(Version::to_string).collect(),
+    });
+    written.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_listed_briefly() {
+        let check = |numbers: &[u32], expected: &str| {
+            let versions: Vec<_> = numbers.iter().copied().map(Version).collect();
+            assert_eq!(and(ranges(&versions)), expected);
+        };
+        check(&[], "none");
+        check(&[1], "1");
+        check(&[1, 2], "1…2");
+        check(&[1, 2, 3, 5, 7, 8], "1…3, 5 and 7…8");
+    }
+}
