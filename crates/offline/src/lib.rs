@@ -1,1 +1,33 @@
+//! Datasets as Delta tables, and training sets as files: all that is kept of the past, under one root URL.
+//!
+//! Promises:
+//! - One [`Store::ingest`] is one Delta commit is one [`Snapshot`]: it happens whole or not at all, whatever
+//!   crashes, and the same file content is never let in twice (the keys are in the commit itself).
+//! - A snapshot never changes; each of its data files is checked against a digest by
+//!   [`Snapshot::verify_files`]. Log files are never cleaned up, so every number stays readable.
+//! - What a call returned is on disk: files, log and folders are synced before.
+//! - A training set is visible whole or not at all, and its digest covers values, not bytes of files.
+//!
+//! Costs: ingest streams, sorts within the memory it is given and spills to disk beyond it; loading a snapshot
+//! replays the log since its last checkpoint (every ten commits).
+//!
+//! Files from outside are read on blocking threads, never on those that poll the caller's futures.
 
+mod export;
+mod failure;
+mod ingest;
+mod progress;
+mod snapshot;
+mod store;
+mod training;
+
+pub use export::{ExportFormat, export};
+pub use ingest::{Format, Ingest, Ingested, IngestedFile, ReadOptions, SkippedFile};
+pub use progress::{Progress, Quiet};
+pub use snapshot::{DataFile, Snapshot};
+pub use store::{Commit, Store};
+pub use training::{InputSnapshot, KnownAt, Manifest, ManifestDraft, TrainingOptions, content_digest};
+
+/// The hidden last column of every dataset: the order in which it accepted its rows. `BIGINT NOT NULL`, unique in
+/// the dataset, never reused.
+pub const SEQ: &str = "_seq";

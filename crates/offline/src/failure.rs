@@ -1,0 +1,1 @@
+//! What failed that no change of the data would mend.

@@ -1,0 +1,156 @@
+//! The manifest: everything needed to build the same training set again, and to tell whether it is the same.
+
+use asof_model::digest::Hasher;
+use asof_model::{Columns, Digest, Micros, Name, Pinned, RunId, SnapshotNumber};
+use serde::{Deserialize, Serialize};
+
+use crate::snapshot::DataFile;
+
+/// The version of the manifest's own form.
+pub(super) const FORMAT: u32 = 1;
+
+/// As of when rows of the past counted as known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownAt {
+    /// As of each spine row's own moment.
+    #[default]
+    Row,
+    /// As of this moment.
+    Moment(Micros),
+    /// The rule was switched off: all that is known today.
+    Now,
+}
+
+/// What was asked for besides the definition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainingOptions {
+    /// As of when rows counted as known.
+    pub known_at: KnownAt,
+    /// Whether every feature has a status column.
+    pub statuses: bool,
+}
+
+/// A snapshot that was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputSnapshot {
+    /// The dataset.
+    pub dataset: Name,
+    /// Which snapshot.
+    pub number: SnapshotNumber,
+}
+
+/// What the builder of a training set knows before the rows are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ManifestDraft {
+    /// The project.
+    pub project: Name,
+    /// The training set.
+    pub name: Name,
+    /// Its definition.
+    pub definition: Pinned,
+    /// Its service.
+    pub service: Pinned,
+    /// Every definition that it rests on, itself and the service included.
+    pub closure: Vec<Pinned>,
+    /// The spine's SELECT, canonical.
+    pub spine: String,
+    /// What was asked for besides.
+    pub options: TrainingOptions,
+    /// Every snapshot that was read.
+    pub inputs: Vec<InputSnapshot>,
+    /// The version of Asof.
+    pub engine: String,
+    /// The run that builds it.
+    pub run: RunId,
+    /// When.
+    pub created: Micros,
+}
+
+/// A training set as it was built. Stored as `manifest.json` beside its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of the manifest's own form.
+    pub format: u32,
+    /// The project.
+    pub project: Name,
+    /// The training set.
+    pub name: Name,
+    /// The n-th one built under that name.
+    pub number: u32,
+    /// Its definition.
+    pub definition: Pinned,
+    /// Its service.
+    pub service: Pinned,
+    /// Every definition that it rests on, itself and the service included.
+    pub closure: Vec<Pinned>,
+    /// The spine's SELECT, canonical.
+    pub spine: String,
+    /// What was asked for besides.
+    pub options: TrainingOptions,
+    /// Every snapshot that was read.
+    pub inputs: Vec<InputSnapshot>,
+    /// Its columns, in order.
+    pub columns: Columns,
+    /// Its rows.
+    pub rows: u64,
+    /// The digest of its rows: see [`super::content_digest`].
+    pub content: Digest,
+    /// The digest of definition, input snapshots and content: equal for equal data, whichever run built it.
+    pub data: Digest,
+    /// Its files, in order, in its folder.
+    pub files: Vec<DataFile>,
+    /// The version of Asof that built it.
+    pub engine: String,
+    /// The run that built it.
+    pub run: RunId,
+    /// When it was built.
+    pub created: Micros,
+}
+
+impl ManifestDraft {
+    /// The manifest, now that the rows are written.
+    pub(super) fn finish(
+        self,
+        number: u32,
+        columns: Columns,
+        files: Vec<DataFile>,
+        (content, rows): (Digest, u64),
+    ) -> Manifest {
+        let data = self.data_digest(&content);
+        let ManifestDraft { project, name, definition, service, closure, spine, options, inputs, engine, run, created } =
+            self;
+        Manifest {
+            format: FORMAT,
+            project,
+            name,
+            number,
+            definition,
+            service,
+            closure,
+            spine,
+            options,
+            inputs,
+            columns,
+            rows,
+            content,
+            data,
+            files,
+            engine,
+            run,
+            created,
+        }
+    }
+
+    fn data_digest(&self, content: &Digest) -> Digest {
+        let mut inputs: Vec<_> = self.inputs.iter().map(|i| (i.dataset.as_str(), i.number.0)).collect();
+        inputs.sort_unstable();
+        let mut hasher = Hasher::new("asof.data.v1");
+        hasher.part(self.definition.digest.as_bytes());
+        for (dataset, number) in inputs {
+            hasher.part(dataset.as_bytes()).part(&number.to_le_bytes());
+        }
+        hasher.part(content.as_bytes());
+        hasher.finish()
+    }
+}
