@@ -1,1 +1,33 @@
+//! The online store: for each key of a view, its newest row, found in microseconds.
+//!
+//! - [`OnlineStore`] is what a backend must do, [`MemoryStore`] the smallest one that does it.
+//! - [`Codec`] turns the rows of a view into keys and values of bytes and back. The bytes are the same in
+//!   every backend, are versioned, and are refused, never misread, when they are not what was written.
+//! - [`Content`] is the witness: a digest of what was published that does not depend on order, so that a
+//!   store, the catalog and the offline tables can be held against one another.
+//! - [`suite`] is the test that every backend passes.
+//!
+//! Deliberately absent: the TTL and the clock. A store answers with the row and its event time; whether
+//! that row still counts is decided where the request's moment is known. Nothing here is async: a local
+//! read takes less time than a task switch, and callers with many keys make one call, not many.
 
+mod codec;
+mod content;
+mod error;
+mod key;
+mod layout;
+mod memory;
+mod reading;
+mod row;
+mod store;
+pub mod suite;
+
+pub use codec::Codec;
+pub use content::Content;
+pub use error::Error;
+pub use key::Keys;
+pub use layout::{EVENT_TIME, Layout};
+pub use memory::MemoryStore;
+pub use reading::Reading;
+pub use row::{Projection, event_time, replaces};
+pub use store::{Found, Lookup, OnlineStore, Publication, Published};

@@ -1,0 +1,131 @@
+//! The rows of one view as keys and values of bytes.
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use asof_model::Pinned;
+use asof_model::schema::{normal, sql_type, timestamp};
+
+use crate::key::{KeyCodec, Keys};
+use crate::row::{Projection, RowCodec, Source};
+use crate::{EVENT_TIME, Error, Layout};
+
+/// A layout compiled once: it encodes batches for writing and lookups for reading, and decodes rows.
+///
+/// Errors name the view it was made for. It holds no rows and may be shared by threads.
+#[derive(Debug)]
+pub struct Codec {
+    view: String,
+    layout: Layout,
+    keys: KeyCodec,
+    rows: RowCodec,
+}
+
+impl Codec {
+    /// For the rows of one view.
+    ///
+    /// # Errors
+    /// [`Error::NoKey`], [`Error::UnsupportedKey`], [`Error::UnsupportedType`], [`Error::DuplicateColumn`].
+    pub fn new(view: &Pinned, layout: &Layout) -> Result<Self, Error> {
+        let view = view.reference();
+        layout.validate(&view)?;
+        let rows = RowCodec::new(&view, layout)?;
+        Ok(Codec { keys: KeyCodec::new(&view, layout), rows, layout: layout.clone(), view })
+    }
+
+    /// The layout.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Hands every row of a batch that has a whole key to `each`, as key behind `prefix` and row. Both are
+    /// only lent. See [`Publication::write`](crate::Publication::write) for what the batch holds.
+    ///
+    /// # Errors
+    /// [`Error::LayoutMismatch`], [`Error::NullEventTime`], [`Error::TooLarge`], and those of `each`.
+    pub fn encode<E: From<Error>>(
+        &self,
+        batch: &RecordBatch,
+        prefix: &[u8],
+        mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let key: Vec<_> = (self.layout.key.0.iter())
+            .map(|c| self.column(batch, &c.name, &c.data_type))
+            .collect::<Result<_, _>>()?;
+        let keys = self.keys.encode(&key, prefix)?;
+        let times = self.times(batch)?;
+        let values: Vec<Source> = (self.layout.values.0.iter().enumerate())
+            .map(|(n, c)| Ok(self.rows.source(n, &self.column(batch, &c.name, &c.data_type)?)))
+            .collect::<Result<_, Error>>()?;
+        let mut row = Vec::new();
+        for n in 0..batch.num_rows() {
+            if let (Some(key), Some(prefixed)) = (keys.get(n), keys.prefixed(n)) {
+                self.rows.encode(key, times.value(n), &values, n, &mut row)?;
+                each(prefixed, &row)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Encodes the keys of a lookup, each behind `prefix`.
+    ///
+    /// # Errors
+    /// [`Error::KeyMismatch`].
+    pub fn keys(&self, arrays: &[ArrayRef], prefix: &[u8]) -> Result<Keys, Error> {
+        self.keys.encode(arrays, prefix)
+    }
+
+    /// Finds the columns of a lookup.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`].
+    pub fn projection(&self, columns: &[String]) -> Result<Projection, Error> {
+        self.rows.projection(columns)
+    }
+
+    /// Event times and values, a row per item: its key (without a prefix) and bytes, or none where there is no row.
+    ///
+    /// # Errors
+    /// [`Error::OtherFormat`], [`Error::Damaged`], [`Error::TooLarge`].
+    pub fn decode<K: AsRef<[u8]>, R: AsRef<[u8]>>(
+        &self,
+        projection: &Projection,
+        rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
+    ) -> Result<(TimestampMicrosecondArray, RecordBatch), Error> {
+        self.rows.decode(projection, rows)
+    }
+
+    /// Whether a row is what was written under this key (without a prefix), by its version, checksum and layout.
+    ///
+    /// # Errors
+    /// [`Error::OtherFormat`], [`Error::Damaged`].
+    pub fn verify(&self, key: &[u8], row: &[u8]) -> Result<(), Error> {
+        self.rows.verify(key, row)
+    }
+
+    /// The event times of a batch, all there.
+    fn times(&self, batch: &RecordBatch) -> Result<TimestampMicrosecondArray, Error> {
+        let times = self.column(batch, EVENT_TIME, &timestamp())?;
+        let times = times.as_primitive::<TimestampMicrosecondType>().clone();
+        match (0..times.len()).find(|row| times.is_null(*row)) {
+            Some(row) => Err(Error::NullEventTime { view: self.view.clone(), row }),
+            None => Ok(times),
+        }
+    }
+
+    /// A column of a batch in the layout's type. Other Arrow types of the same normal type are converted.
+    fn column(&self, batch: &RecordBatch, name: &str, wanted: &DataType) -> Result<ArrayRef, Error> {
+        let mismatch = |reason| Error::LayoutMismatch { view: self.view.clone(), reason };
+        let array = batch.column_by_name(name).ok_or_else(|| mismatch(format!("there is no column `{name}`")))?;
+        if array.data_type() == wanted {
+            return Ok(array.clone());
+        }
+        // Lists may differ in what their elements are called: their normal types are equal then.
+        if normal(array.data_type()) != normal(wanted) {
+            let (wanted, given) = (sql_type(wanted), sql_type(array.data_type()));
+            return Err(mismatch(format!("`{name}` is {wanted}, and {given} was written")));
+        }
+        let strict = CastOptions { safe: false, ..CastOptions::default() };
+        cast_with_options(array, wanted, &strict).map_err(|e| mismatch(format!("`{name}`: {e}")))
+    }
+}

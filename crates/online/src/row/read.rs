@@ -1,0 +1,160 @@
+//! Arrow columns out of rows.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+
+use super::checksum::checksum;
+use super::sink::Sink;
+use super::{CHECKSUM, Projection, RowCodec, Shape, TIME, VALIDITY, VERSION};
+use crate::Error;
+
+/// Why bytes cannot be read.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The answer outgrew Arrow's offsets.
+    TooLarge,
+    /// They are of another version.
+    Version(u8),
+    /// They are not what was written.
+    Malformed(&'static str),
+}
+
+const SHORT: Trouble = Trouble::Malformed("a row is too short");
+const OUTSIDE: Trouble = Trouble::Malformed("a value lies outside its row");
+
+/// Validity bits, slots and values of an array inside a row.
+pub(super) struct Values<'a> {
+    count: usize,
+    shape: &'a Shape,
+    validity: &'a [u8],
+    slots: &'a [u8],
+    values: &'a [u8],
+}
+
+impl<'a> Values<'a> {
+    /// Of the bytes of an array; all allocation that follows is bounded by their length.
+    pub(super) fn of_array(bytes: &'a [u8], shape: &'a Shape) -> Result<Self, Trouble> {
+        let (count, rest) = bytes.split_first_chunk::<4>().ok_or(OUTSIDE)?;
+        let count = u32::from_le_bytes(*count) as usize;
+        let (validity, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or(OUTSIDE)?;
+        let (slots, values) = rest.split_at_checked(count.saturating_mul(shape.width())).ok_or(OUTSIDE)?;
+        Ok(Values { count, shape, validity, slots, values })
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The bytes of the n-th value; none where it is null.
+    pub(super) fn get(&self, n: usize) -> Result<Option<&'a [u8]>, Trouble> {
+        if self.validity[n / 8] >> (n % 8) & 1 == 0 {
+            return Ok(None);
+        }
+        let width = self.shape.width();
+        let slot = &self.slots[n * width..(n + 1) * width];
+        if !self.shape.is_variable() {
+            return Ok(Some(slot));
+        }
+        let start = if n == 0 { 0 } else { number(self.slots, (n - 1) * width)? };
+        let end = number(self.slots, n * width)?;
+        Ok(Some(self.values.get(start..end).ok_or(OUTSIDE)?))
+    }
+}
+
+fn number(bytes: &[u8], at: usize) -> Result<usize, Trouble> {
+    let bytes = bytes.get(at..).and_then(|b| b.first_chunk::<4>()).ok_or(SHORT)?;
+    Ok(u32::from_le_bytes(*bytes) as usize)
+}
+
+impl RowCodec {
+    /// Decodes the columns of a projection, a row per item: its key and bytes, or none where there is none.
+    pub(crate) fn decode<K: AsRef<[u8]>, R: AsRef<[u8]>>(
+        &self,
+        projection: &Projection,
+        rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
+    ) -> Result<(TimestampMicrosecondArray, RecordBatch), Error> {
+        let count = rows.len();
+        let mut sinks: Vec<_> = projection.columns.iter().map(|n| Sink::new(&self.columns[*n].shape, count)).collect();
+        let mut times = Vec::with_capacity(count);
+        for row in rows {
+            let time = self.read(projection, row.as_ref().map(|(k, r)| (k.as_ref(), r.as_ref())), &mut sinks);
+            times.push(time.map_err(|trouble| self.error(trouble))?);
+        }
+        let finish = |(sink, n): (Sink, &usize)| sink.finish(&self.columns[*n].data_type);
+        let damaged = |e: arrow::error::ArrowError| Error::Damaged { view: self.view.clone(), reason: e.to_string() };
+        let columns = sinks.into_iter().zip(&projection.columns).map(finish);
+        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>().map_err(damaged)?;
+        let options = RecordBatchOptions::new().with_row_count(Some(count));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&projection.schema), columns, &options);
+        Ok((TimestampMicrosecondArray::from(times).with_timezone("UTC"), batch.map_err(damaged)?))
+    }
+
+    /// Whether these are the bytes of a row of this key and layout.
+    pub(crate) fn verify(&self, key: &[u8], row: &[u8]) -> Result<(), Error> {
+        self.open(key, row).map(|_| ()).map_err(|trouble| self.error(trouble))
+    }
+
+    fn read(
+        &self,
+        projection: &Projection,
+        row: Option<(&[u8], &[u8])>,
+        sinks: &mut [Sink],
+    ) -> Result<Option<i64>, Trouble> {
+        let Some((key, bytes)) = row else {
+            sinks.iter_mut().try_for_each(Sink::null)?;
+            return Ok(None);
+        };
+        let row = self.open(key, bytes)?;
+        for (sink, column) in sinks.iter_mut().zip(&projection.columns) {
+            match self.value(row, *column)? {
+                Some(bytes) => sink.value(bytes)?,
+                None => sink.null()?,
+            }
+        }
+        Ok(super::event_time(row))
+    }
+
+    /// The row without its checksum, once version, checksum and fingerprint are right.
+    fn open<'a>(&self, key: &[u8], bytes: &'a [u8]) -> Result<&'a [u8], Trouble> {
+        match bytes.first() {
+            Some(&VERSION) => {}
+            Some(&other) => return Err(Trouble::Version(other)),
+            None => return Err(SHORT),
+        }
+        let (row, sum) = bytes.split_last_chunk::<CHECKSUM>().ok_or(SHORT)?;
+        if checksum(key, row) != u32::from_le_bytes(*sum) {
+            return Err(Trouble::Malformed("the checksum of a row is wrong"));
+        }
+        if row.len() < self.values.max(VALIDITY) {
+            return Err(SHORT);
+        }
+        if row[1..TIME] != self.fingerprint.to_le_bytes() {
+            return Err(Trouble::Malformed("a row was written with another layout"));
+        }
+        Ok(row)
+    }
+
+    /// The bytes of a column of an opened row; none where it is null.
+    fn value<'a>(&self, row: &'a [u8], column: usize) -> Result<Option<&'a [u8]>, Trouble> {
+        if row[VALIDITY + column / 8] >> (column % 8) & 1 == 0 {
+            return Ok(None);
+        }
+        let slot = &self.columns[column];
+        if !slot.shape.is_variable() {
+            return Ok(Some(&row[slot.offset..slot.offset + slot.shape.width()]));
+        }
+        let start = slot.before.map_or(Ok(0), |before| number(row, before))?;
+        let end = number(row, slot.offset)?;
+        Ok(Some(row[self.values..].get(start..end).ok_or(OUTSIDE)?))
+    }
+
+    fn error(&self, trouble: Trouble) -> Error {
+        let view = self.view.clone();
+        match trouble {
+            Trouble::TooLarge => Error::TooLarge { view, what: "an answer" },
+            Trouble::Version(found) => Error::OtherFormat { view, found, known: VERSION },
+            Trouble::Malformed(reason) => Error::Damaged { view, reason: reason.into() },
+        }
+    }
+}

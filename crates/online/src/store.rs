@@ -1,0 +1,137 @@
+//! What a backend must do.
+//!
+//! A view is **published** whole: its rows are built aside under a new generation and become visible all at
+//! once with [`Publication::commit`]. Every read sees, for each view, the rows of exactly one generation.
+
+use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
+use asof_model::{Digest, Micros, Pinned, Result, RunId};
+use serde::{Deserialize, Serialize};
+
+use crate::{Content, Error, Layout};
+
+/// What is visible of a view.
+///
+/// It is the store's own witness: `rows` and `content` say what [`OnlineStore::check`] must find again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The view's version.
+    pub view: Pinned,
+    /// Which publication of it, from 1; counted up for ever, also past [`OnlineStore::drop_view`].
+    pub generation: u64,
+    /// How many keys.
+    pub rows: u64,
+    /// The moment as of which the rows are the newest.
+    pub at: Micros,
+    /// The run that published it.
+    pub run: RunId,
+    /// Its columns.
+    pub layout: Layout,
+    /// What was written, in any order: see [`Content`](crate::Content).
+    pub content: Digest,
+}
+
+impl Published {
+    /// Compares with what was counted by reading every row again.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] naming the view and the difference.
+    pub fn check(&self, found: &Content) -> Result<(), Error> {
+        let damaged = |reason| Err(Error::Damaged { view: self.view.reference(), reason });
+        if found.rows() != self.rows {
+            return damaged(format!("{} rows were published, and {} are there", self.rows, found.rows()));
+        }
+        if found.digest() != self.content {
+            return damaged(format!("of {} rows some are not those that were published", self.rows));
+        }
+        Ok(())
+    }
+}
+
+/// A store of the newest row of each key of each published view.
+///
+/// All methods may be called from any thread at any time; reads never wait for a publication.
+pub trait OnlineStore: Send + Sync {
+    /// Begins a publication of the whole view, aside from what is visible. Several at once, of the same view
+    /// too, do not disturb one another: the one that commits last stays.
+    ///
+    /// # Errors
+    /// `unsupported_key` or `unsupported_type` where the layout cannot be stored.
+    fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>>;
+
+    /// What is visible of a view; none where it was never published or was dropped.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn published(&self, view: &Pinned) -> Result<Option<Published>>;
+
+    /// All that is visible, ordered by view.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn list(&self) -> Result<Vec<Published>>;
+
+    /// One consistent read over all views and keys: an answer per lookup, in order.
+    ///
+    /// # Errors
+    /// `not_materialized`, `unknown_column`, `key_mismatch`; `online_damaged` where stored bytes are not what
+    /// was written: a damaged row is never answered as a missing one.
+    fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>>;
+
+    /// Reads every row of a view and compares count and content with [`Published`]. Costs a full scan.
+    ///
+    /// # Errors
+    /// `not_materialized`; `online_damaged` naming the view and the difference.
+    fn check(&self, view: &Pinned) -> Result<()>;
+
+    /// Makes a view invisible and frees its rows. A view that is not there is fine.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn drop_view(&self, view: &Pinned) -> Result<()>;
+}
+
+/// A view's rows being built aside. Dropped without [`commit`](Publication::commit), it leaves nothing.
+pub trait Publication: Send {
+    /// Adds rows, in any order: the key columns and values of the layout by name, and
+    /// [`EVENT_TIME`](crate::EVENT_TIME); other columns are ignored. Of two rows of one key the later event
+    /// time stays, of equal ones the one written last. A row whose key has a null is left out, since null
+    /// equals nothing and nobody could ask for it.
+    ///
+    /// # Errors
+    /// `layout_mismatch` where a column lacks or has another type, `null_event_time`, `row_too_large`.
+    fn write(&mut self, rows: &RecordBatch) -> Result<()>;
+
+    /// Makes the rows visible in place of the view's former ones, all at once, and durably where the store is
+    /// durable. An error leaves the former ones visible, unless the machine failed in the very act: then
+    /// [`OnlineStore::published`] tells after the next start which it was.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn commit(self: Box<Self>, run: RunId, at: Micros) -> Result<Published>;
+}
+
+/// Keys asked of one view.
+#[derive(Clone, Debug)]
+pub struct Lookup<'a> {
+    /// The view's version.
+    pub view: &'a Pinned,
+    /// One array per key column, in the layout's order, all of one length. Integers of any width match.
+    pub keys: Vec<ArrayRef>,
+    /// The values wanted, in this order.
+    pub columns: Vec<String>,
+}
+
+/// The answer to one [`Lookup`], row by row.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The generation that all rows are of.
+    pub generation: u64,
+    /// The run that published it.
+    pub run: RunId,
+    /// The moment as of which the rows are the newest.
+    pub at: Micros,
+    /// The event time of each row; null where the key has none, or a part of the key is null.
+    pub event_times: TimestampMicrosecondArray,
+    /// The columns asked for; null where there is no row.
+    pub values: RecordBatch,
+}
