@@ -1,0 +1,181 @@
+//! The things that lineage is about, and how they are named.
+
+use asof_model::run::Item;
+use asof_model::{Digest, Name, Pinned, SnapshotNumber};
+
+/// A thing in the graph: what makes it this one and no other. In the order in which they are listed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Node {
+    /// One version of a definition.
+    Definition(Pinned),
+    /// A snapshot of a dataset.
+    Snapshot {
+        /// The project.
+        project: Name,
+        /// The dataset.
+        dataset: Name,
+        /// Which snapshot.
+        number: SnapshotNumber,
+    },
+    /// A file from outside, by place and content.
+    File {
+        /// Where it was read from.
+        url: String,
+        /// SHA-256 of its bytes.
+        digest: Digest,
+    },
+    /// A training set that was built.
+    TrainingSet {
+        /// The project.
+        project: Name,
+        /// Its name.
+        name: Name,
+        /// The n-th one built under that name.
+        number: u32,
+    },
+    /// A view's rows in the online store.
+    Online {
+        /// The view.
+        view: Pinned,
+        /// Which publication of it, from 1.
+        generation: u64,
+    },
+}
+
+impl Node {
+    /// What a run of that project read or made.
+    pub fn of(project: &Name, item: &Item) -> Self {
+        match item {
+            Item::File { url, digest, .. } => Node::File { url: url.clone(), digest: *digest },
+            Item::Snapshot { dataset, number } => {
+                Node::Snapshot { project: project.clone(), dataset: dataset.clone(), number: *number }
+            }
+            Item::Definition(pinned) => Node::Definition(pinned.clone()),
+            Item::TrainingSet { name, number, .. } => {
+                Node::TrainingSet { project: project.clone(), name: name.clone(), number: *number }
+            }
+            Item::Online { view, generation, .. } => Node::Online { view: view.clone(), generation: *generation },
+        }
+    }
+
+    /// Its project; a file has none.
+    pub fn project(&self) -> Option<&Name> {
+        match self {
+            Node::File { .. } => None,
+            Node::Definition(pinned) | Node::Online { view: pinned, .. } => Some(&pinned.project),
+            Node::Snapshot { project, .. } | Node::TrainingSet { project, .. } => Some(project),
+        }
+    }
+
+    /// A name for it that is unique and stays the same.
+    pub fn id(&self) -> String {
+        match self {
+            Node::Definition(pinned) => pinned.to_string(),
+            Node::Snapshot { project, dataset, number } => format!("asof://{project}/snapshot/{dataset}@{number}"),
+            Node::File { url, digest } => format!("{url}#{digest}"),
+            Node::TrainingSet { project, name, number } => format!("asof://{project}/built_training_set/{name}@{number}"),
+            Node::Online { view, generation } => {
+                format!("asof://{}/online/{}#{generation}", view.project, view.reference())
+            }
+        }
+    }
+
+    /// The word for what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Node::Definition(pinned) => pinned.kind.as_str(),
+            Node::Snapshot { .. } => "snapshot",
+            Node::File { .. } => "file",
+            Node::TrainingSet { .. } => "built_training_set",
+            Node::Online { .. } => "online",
+        }
+    }
+
+    /// As users write it (`flights@1`); of a file the last part of its path. Safe to print.
+    pub fn name(&self) -> String {
+        match self {
+            Node::Definition(pinned) | Node::Online { view: pinned, .. } => pinned.reference(),
+            Node::Snapshot { dataset, number, .. } => format!("{dataset}@{number}"),
+            Node::TrainingSet { name, number, .. } => format!("{name}@{number}"),
+            Node::File { url, .. } => {
+                let path = url.trim_end_matches('/');
+                let last = path.rsplit('/').next().unwrap_or(path);
+                last.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+            }
+        }
+    }
+
+    /// For people: `flights@1 (snapshot, 336,776 rows)`. `size` is what [`crate::Graph`] knows of it.
+    pub(crate) fn text(&self, size: Option<Size>) -> String {
+        let name = self.name();
+        let size = size.map(|size| format!(", {size}")).unwrap_or_default();
+        match self {
+            Node::Definition(pinned) => format!("{name} ({})", pinned.kind),
+            Node::Snapshot { .. } => format!("{name} (snapshot{size})"),
+            Node::File { digest, .. } => format!("{name} (file, {})", digest.short()),
+            Node::TrainingSet { .. } => format!("{name} (built training set{size})"),
+            Node::Online { generation, .. } => format!("{name} (online, generation {generation}{size})"),
+        }
+    }
+}
+
+impl From<Pinned> for Node {
+    fn from(pinned: Pinned) -> Self {
+        Node::Definition(pinned)
+    }
+}
+
+/// How large a thing is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Size {
+    /// All its rows.
+    Rows(u64),
+    /// The rows that it has more than the one before it.
+    RowsAdded(u64),
+    /// Its keys.
+    Keys(u64),
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Size::Rows(n) => write!(f, "{} rows", grouped(*n)),
+            Size::RowsAdded(n) => write!(f, "{} rows added", grouped(*n)),
+            Size::Keys(n) => write!(f, "{} keys", grouped(*n)),
+        }
+    }
+}
+
+/// `336,776`
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (336_776, "336,776"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn a_file_is_called_by_the_end_of_its_path_and_cannot_write_on_the_terminal() {
+        let name = |url: &str| Node::File { url: url.into(), digest: Digest::of(b"") }.name();
+        assert_eq!(name("s3://bucket/a/flights.parquet"), "flights.parquet");
+        assert_eq!(name("flights.csv"), "flights.csv");
+        assert_eq!(name("dir/"), "dir");
+        assert_eq!(name("a\u{1b}[2Jb"), "a\u{fffd}[2Jb");
+    }
+}

@@ -1,0 +1,126 @@
+//! JSON: nodes and edges with identifiers. Stable: fields are added, never renamed or removed.
+
+use serde::Serialize;
+
+use super::{edges, nodes};
+use crate::graph::Via;
+use crate::node::{Node, Size};
+use crate::tree::{Shown, Tree};
+
+/// Trees as one graph.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Document {
+    /// The id of the thing that was asked about.
+    pub root: String,
+    /// All things reached, the root first.
+    pub nodes: Vec<NodeDocument>,
+    /// How they hang together.
+    pub edges: Vec<EdgeDocument>,
+}
+
+/// A thing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeDocument {
+    /// Unique and stable.
+    pub id: String,
+    /// `dataset`, `entity`, `feature_view`, `feature_service`, `training_set`, `snapshot`, `file`,
+    /// `built_training_set` or `online`.
+    pub kind: &'static str,
+    /// Its project; a file has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// As users write it: `flights@1`; of a file the last part of its path.
+    pub name: String,
+    /// For people.
+    pub text: String,
+    /// The digest of the definition, or of the file's bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Of a file: where it was read from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Of an online table: which publication.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// Rows (online: keys); of a snapshot those that it added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// How many things next to it the depth left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut: Option<usize>,
+}
+
+/// An edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EdgeDocument {
+    /// The id of what is upstream.
+    pub from: String,
+    /// The id of what is downstream.
+    pub to: String,
+    /// Every reason for it.
+    pub via: Vec<ViaDocument>,
+}
+
+/// A reason for an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "by", rename_all = "snake_case")]
+pub enum ViaDocument {
+    /// The definition downstream names the one upstream.
+    Defines,
+    /// The snapshot downstream holds what the one upstream holds.
+    Continues,
+    /// A run read the one and made the other.
+    Run {
+        /// Its identifier.
+        id: String,
+        /// Its verb.
+        verb: &'static str,
+    },
+}
+
+/// Trees around one thing, as data.
+pub fn document(trees: &[Tree]) -> Document {
+    let root = trees.first().and_then(|tree| tree.lines.first()).map(|line| line.node.id());
+    let nodes = nodes(trees).into_iter().map(|line| {
+        let (digest, url, generation) = match &line.node {
+            Node::Definition(pinned) => (Some(pinned.digest.to_string()), None, None),
+            Node::File { url, digest } => (Some(digest.to_string()), Some(url.clone()), None),
+            Node::Online { generation, .. } => (None, None, Some(*generation)),
+            Node::Snapshot { .. } | Node::TrainingSet { .. } => (None, None, None),
+        };
+        NodeDocument {
+            id: line.node.id(),
+            kind: line.node.kind(),
+            project: line.node.project().map(|name| name.as_str().to_owned()),
+            name: line.node.name(),
+            text: line.text.clone(),
+            digest,
+            url,
+            generation,
+            rows: line.size.map(|(Size::Rows(n) | Size::RowsAdded(n) | Size::Keys(n))| n),
+            cut: match line.shown {
+                Shown::Cut { branches } => Some(branches),
+                Shown::Whole | Shown::Elsewhere { .. } => None,
+            },
+        }
+    });
+    let edges = edges(trees).into_iter().map(|edge| EdgeDocument {
+        from: edge.upstream.id(),
+        to: edge.downstream.id(),
+        via: edge.via.iter().map(reason).collect(),
+    });
+    Document { root: root.unwrap_or_default(), nodes: nodes.collect(), edges: edges.collect() }
+}
+
+/// Trees around one thing, as text.
+pub fn json(trees: &[Tree]) -> String {
+    serde_json::to_string_pretty(&document(trees)).expect("texts and numbers are JSON")
+}
+
+fn reason(via: &Via) -> ViaDocument {
+    match via {
+        Via::Defines => ViaDocument::Defines,
+        Via::Continues => ViaDocument::Continues,
+        Via::Run { id, verb } => ViaDocument::Run { id: id.to_string(), verb },
+    }
+}
