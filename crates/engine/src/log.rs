@@ -14,7 +14,7 @@ pub struct LogRequest {
     /// Only those of this verb.
     pub verb: Option<Verb>,
     /// At most so many; none means all.
-    pub limit: Option<u32>,
+    pub limit: Option<usize>,
 }
 
 impl Engine {
@@ -29,7 +29,7 @@ impl Engine {
         }
         let filter = RunFilter {
             verb: request.verb,
-            name: request.about.as_ref().map(|r| r.name.clone()),
+            item: request.about.as_ref().map(|r| r.name.clone()),
             limit: request.limit,
             ..RunFilter::default()
         };

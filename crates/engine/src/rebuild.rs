@@ -3,9 +3,8 @@
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{Digest, Reference, Registered, Result};
 use asof_offline::Manifest;
-use asof_query::TrainingOptions;
 
-use crate::train::parse_known;
+use crate::train::options_of;
 use crate::{Engine, Scope};
 
 /// The outcome of a rebuild.
@@ -50,8 +49,8 @@ impl Engine {
 
     async fn recompute(&self, manifest: Manifest, run: RunId) -> Result<Rebuilt> {
         let definition: Registered = self.catalog().pinned(&manifest.definition).await?;
-        let options = TrainingOptions { known_at: parse_known(&manifest.known_at)?, statuses: manifest.statuses };
-        let recipe = self.recipe(definition, options, Some(&manifest.snapshots)).await?;
+        let snapshots = manifest.inputs.iter().map(|input| (input.dataset.clone(), input.number)).collect();
+        let recipe = self.recipe(definition, options_of(&manifest), Some(&snapshots)).await?;
         let engine = self.clone();
         self.workshop()
             .run(async move {

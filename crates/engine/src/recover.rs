@@ -63,9 +63,11 @@ impl Engine {
             let manifest = self.offline().manifest(&run.project, name, number).await?;
             if manifest.run == run.id {
                 run.finished = Some(manifest.created);
-                run.inputs = manifest.definitions.iter().cloned().map(Item::Definition).collect();
-                let snapshots = manifest.snapshots.iter();
-                run.inputs.extend(snapshots.map(|(d, n)| Item::Snapshot { dataset: d.clone(), number: *n }));
+                run.inputs = manifest.closure.iter().cloned().map(Item::Definition).collect();
+                let snapshots = manifest.inputs.iter();
+                run.inputs.extend(
+                    snapshots.map(|s| Item::Snapshot { dataset: s.dataset.clone(), number: s.number }),
+                );
                 run.notes.insert("rows".to_owned(), manifest.rows.to_string());
                 return Ok(vec![Item::TrainingSet { name: name.clone(), number, content: manifest.content }]);
             }

@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
 
-use asof_model::digest::Hasher;
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{
-    Definition, Digest, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result, Selector,
-    SnapshotNumber,
+    Definition, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result, Selector, SnapshotNumber,
 };
-use asof_offline::{ExportFormat, Manifest, ManifestDraft, Progress};
+use asof_offline::{ExportFormat, InputSnapshot, KnownAt, Manifest, ManifestDraft, Progress};
 use asof_query::{Definitions, KnownMoment, Planner, TrainingOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
@@ -66,11 +64,10 @@ impl Engine {
             recipe.closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
             recipe.pins.items().for_each(|item| record.read(item));
             let name = &recipe.definition.pinned.name;
-            let data = recipe.data_digest();
             let numbers = self.offline().training_sets(project, name).await?;
             for number in numbers.iter().rev() {
                 let manifest = self.offline().manifest(project, name, *number).await?;
-                if manifest.data_digest == data {
+                if recipe.made(&manifest) {
                     record.note("unchanged", format!("{name}@{number} was built from the same inputs"));
                     return Ok(Trained { run: record.id(), manifest, built: false });
                 }
@@ -192,15 +189,24 @@ impl Engine {
 }
 
 impl Recipe {
-    /// Digest of the definition and of all that it is computed from: equal recipes give equal rows.
-    pub(crate) fn data_digest(&self) -> Digest {
-        let mut hasher = Hasher::new("asof.training-data.v1");
-        hasher.part(self.definition.pinned.digest.as_bytes());
-        for (dataset, number) in self.pins.numbers() {
-            hasher.part(dataset.as_str().as_bytes()).part(&number.0.to_le_bytes());
-        }
-        hasher.part(known_text(&self.options.known_at).as_bytes()).part(&[u8::from(self.options.statuses)]);
-        hasher.finish()
+    /// Whether a training set was made by this very recipe: equal recipes give equal rows.
+    fn made(&self, manifest: &Manifest) -> bool {
+        manifest.definition.digest == self.definition.pinned.digest
+            && manifest.inputs == self.inputs()
+            && manifest.options == self.recorded_options()
+    }
+
+    fn inputs(&self) -> Vec<InputSnapshot> {
+        self.pins.numbers().into_iter().map(|(dataset, number)| InputSnapshot { dataset, number }).collect()
+    }
+
+    fn recorded_options(&self) -> asof_offline::TrainingOptions {
+        let known_at = match self.options.known_at {
+            KnownMoment::EventTime => KnownAt::Row,
+            KnownMoment::At(moment) => KnownAt::Moment(moment),
+            KnownMoment::Now => KnownAt::Now,
+        };
+        asof_offline::TrainingOptions { known_at, statuses: self.options.statuses }
     }
 
     fn draft(&self, run: RunId, created: Micros) -> Result<ManifestDraft> {
@@ -210,45 +216,30 @@ impl Recipe {
         let service = (self.definition.inputs.iter())
             .find(|i| i.pinned.kind == Kind::FeatureService)
             .ok_or_else(|| Error::internal(format!("{} names no service", self.definition.pinned)))?;
+        let mut closure: Vec<Pinned> = self.closure.iter().map(|r| r.pinned.clone()).collect();
+        closure.sort();
         Ok(ManifestDraft {
             project: self.definition.pinned.project.clone(),
             name: self.definition.pinned.name.clone(),
             definition: self.definition.pinned.clone(),
             service: service.pinned.clone(),
-            definitions: self.pinned(),
+            closure,
             spine: set.query.clone(),
-            timestamp: set.timestamp.clone(),
-            known_at: known_text(&self.options.known_at),
-            statuses: self.options.statuses,
-            snapshots: self.pins.numbers(),
-            data_digest: self.data_digest(),
+            options: self.recorded_options(),
+            inputs: self.inputs(),
             engine: VERSION.to_owned(),
             run,
             created,
         })
     }
-
-    fn pinned(&self) -> Vec<Pinned> {
-        let mut pinned: Vec<_> = self.closure.iter().map(|r| r.pinned.clone()).collect();
-        pinned.sort();
-        pinned
-    }
 }
 
-/// How a manifest writes the known-at option: `event-time`, `now`, or a time.
-pub(crate) fn known_text(moment: &KnownMoment) -> String {
-    match moment {
-        KnownMoment::EventTime => "event-time".to_owned(),
-        KnownMoment::Now => "now".to_owned(),
-        KnownMoment::At(moment) => moment.to_string(),
-    }
-}
-
-/// The reverse of [`known_text`].
-pub(crate) fn parse_known(text: &str) -> Result<KnownMoment> {
-    Ok(match text {
-        "event-time" => KnownMoment::EventTime,
-        "now" => KnownMoment::Now,
-        other => KnownMoment::At(other.parse()?),
-    })
+/// The options a manifest recorded, for computing its rows again.
+pub(crate) fn options_of(manifest: &Manifest) -> TrainingOptions {
+    let known_at = match manifest.options.known_at {
+        KnownAt::Row => KnownMoment::EventTime,
+        KnownAt::Moment(moment) => KnownMoment::At(moment),
+        KnownAt::Now => KnownMoment::Now,
+    };
+    TrainingOptions { known_at, statuses: manifest.options.statuses }
 }

@@ -1,0 +1,73 @@
+//! What `get` refuses, and how it says so.
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use asof_model::{ErrorKind, Micros, Status};
+use std::sync::Arc;
+
+use crate::world::{PROJECT, World, request, trips};
+
+async fn served() -> World {
+    let world = World::new().await;
+    world.apply(PROJECT).await.unwrap();
+    let file = world.file("trips.csv", &trips(&[(1, "ann", 0, 10, Some(5.0))]));
+    world.ingest("trips", &file).await.unwrap();
+    world
+}
+
+fn texts(columns: &[(&str, &str)]) -> RecordBatch {
+    let column = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    RecordBatch::try_from_iter(columns.iter().map(|(name, text)| (*name, column(text)))).unwrap()
+}
+
+#[tokio::test]
+async fn bad_requests_name_what_to_change() {
+    let world = served().await;
+    world.materialize(&[], None).await.unwrap();
+    for (rows, code, says) in [
+        (texts(&[("driver", "ann")]), "missing_column", "`city` is missing: pricing@1 needs it as the key of last_there"),
+        (texts(&[("drivr", "ann")]), "unknown_column", "did you mean `driver`?"),
+        (texts(&[("driver", "ann"), ("city", "0")]), "wrong_type", "`city` must be INT, not VARCHAR"),
+    ] {
+        let error = world.get(rows, None).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, code), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_view_that_is_not_online_says_how_to_bring_it_there() {
+    let world = served().await;
+    let error = world.get(request(&[(Some("ann"), Some(0), 1.0)]), None).await.unwrap_err();
+    assert_eq!(error.code(), "not_materialized");
+    assert!(error.to_string().contains("asof materialize last_trip"), "{error}");
+}
+
+#[tokio::test]
+async fn a_moment_before_the_materialized_one_is_not_answered() {
+    let world = served().await;
+    world.materialize(&[], None).await.unwrap();
+    let error = world.get(request(&[(Some("ann"), Some(0), 1.0)]), Some(Micros(0))).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Precondition, "moment_not_held"));
+}
+
+#[tokio::test]
+async fn the_future_is_not_materialized() {
+    let world = served().await;
+    let error = world.materialize(&[], Some(Micros(i64::MAX / 2))).await.unwrap_err();
+    assert_eq!(error.code(), "future_moment");
+}
+
+#[tokio::test]
+async fn present_null_missing_and_expired_are_four_answers() {
+    let world = World::new().await;
+    world.apply(PROJECT).await.unwrap();
+    let rows = [(1, "ann", 0, 1000, Some(5.0)), (2, "bob", 0, 1000, None), (3, "cleo", 0, 899, Some(1.0))];
+    let file = world.file("trips.csv", &trips(&rows));
+    world.ingest("trips", &file).await.unwrap();
+    let at = Some(Micros(1_000_000_000));
+    world.materialize(&[], at).await.unwrap();
+    let asked = ["ann", "bob", "dora", "cleo"].map(|d| (Some(d), Some(0), 1.0));
+    let reply = world.get(request(&asked), at).await.unwrap();
+    let statuses: Vec<_> = reply.details[0].statuses.iter().map(|s| Status::from_u8(s.unwrap()).unwrap()).collect();
+    assert_eq!(statuses, [Status::Present, Status::Null, Status::Missing, Status::Expired]);
+}
