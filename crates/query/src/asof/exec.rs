@@ -1,0 +1,206 @@
+//! The as-of join as a physical node: one partition out; the spine in one, each view in any number of partitions.
+
+use std::fmt;
+use std::sync::Arc;
+
+use asof_model::Micros;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::{TryStreamExt, stream};
+
+use super::KnownMoment;
+use super::error::Error;
+use super::stream::Run;
+
+/// A pair of key columns, by position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPair {
+    /// Position in the spine.
+    pub spine: usize,
+    /// Position in the view.
+    pub view: usize,
+    /// The type in which they are compared.
+    pub compared_as: DataType,
+}
+
+/// One view, as the operator reads it. Columns are positions in `input`.
+#[derive(Clone, Debug)]
+pub struct ViewInput {
+    /// Its alias, for people.
+    pub alias: String,
+    /// Its rows, in any order and any number of partitions.
+    pub input: Arc<dyn ExecutionPlan>,
+    /// Its key.
+    pub on: Vec<KeyPair>,
+    /// Event time.
+    pub timestamp: usize,
+    /// When a row became known; null means at its event time.
+    pub known: Option<usize>,
+    /// When a row was superseded; null means never.
+    pub superseded: Option<usize>,
+    /// The order of acceptance.
+    pub seq: Option<usize>,
+    /// How long a row counts.
+    pub ttl: Option<Micros>,
+    /// The columns that come out.
+    pub features: Vec<usize>,
+    /// Which of `features` (positions in that list) decide between rows equal in (event time, known, seq).
+    pub ties: Vec<usize>,
+}
+
+/// See [`crate::asof`]. Plain data besides its inputs, so that it can be sent elsewhere.
+#[derive(Debug)]
+pub struct AsofJoinExec {
+    spine: Arc<dyn ExecutionPlan>,
+    timestamp: usize,
+    views: Vec<ViewInput>,
+    known_at: KnownMoment,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl AsofJoinExec {
+    /// `timestamp` is a position in `spine`, which must have one partition and keep its order in it. `schema` is the
+    /// spine's fields, then for each view its features, event time and status.
+    pub fn new(
+        spine: Arc<dyn ExecutionPlan>,
+        timestamp: usize,
+        views: Vec<ViewInput>,
+        known_at: KnownMoment,
+        schema: SchemaRef,
+    ) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        AsofJoinExec {
+            spine,
+            timestamp,
+            views,
+            known_at,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// The rows to be enriched.
+    pub fn spine(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.spine
+    }
+
+    /// The position in the spine of the column that says as of when.
+    pub fn timestamp(&self) -> usize {
+        self.timestamp
+    }
+
+    /// The views.
+    pub fn views(&self) -> &[ViewInput] {
+        &self.views
+    }
+
+    /// By when rows must have been known.
+    pub fn known_at(&self) -> KnownMoment {
+        self.known_at
+    }
+}
+
+impl DisplayAs for AsofJoinExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spine = self.spine.schema();
+        write!(f, "AsofJoinExec: as_of={}, known_at={}", spine.field(self.timestamp).name(), self.known_at)?;
+        for view in &self.views {
+            let schema = view.input.schema();
+            let on: Vec<_> = view
+                .on
+                .iter()
+                .map(|on| format!("{} = {}", spine.field(on.spine).name(), schema.field(on.view).name()))
+                .collect();
+            let features: Vec<_> = view.features.iter().map(|i| schema.field(*i).name().as_str()).collect();
+            write!(f, ", {}=[on={}, features={}", view.alias, on.join(" and "), features.join(" "))?;
+            if let Some(ttl) = view.ttl {
+                write!(f, ", ttl={}us", ttl.0)?;
+            }
+            f.write_str("]")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for AsofJoinExec {
+    fn name(&self) -> &str {
+        "AsofJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        std::iter::once(&self.spine).chain(self.views.iter().map(|v| &v.input)).collect()
+    }
+
+    /// Views gain from partitions; to repartition the spine would lose its order.
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        std::iter::once(false).chain(self.views.iter().map(|_| true)).collect()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut children = children.into_iter();
+        let mut next = || children.next().ok_or_else(|| Error::Defect("an input is missing".to_owned()));
+        let spine = next()?;
+        let views = self
+            .views
+            .iter()
+            .map(|view| Ok(ViewInput { input: next()?, ..view.clone() }))
+            .collect::<Result<_, Error>>()?;
+        Ok(Arc::new(AsofJoinExec::new(spine, self.timestamp, views, self.known_at, self.schema())))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(
+            children,
+            ReplaceChildrenOptions::new(datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute),
+        )
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return Err(Error::Defect(format!("no partition {partition}")).into());
+        }
+        let run = Run {
+            spine: Arc::clone(&self.spine),
+            timestamp: self.timestamp,
+            views: self.views.clone(),
+            known_at: self.known_at,
+            schema: self.schema(),
+            context,
+            metrics: self.metrics.clone(),
+        };
+        let output = stream::once(async { run.start().await.map_err(DataFusionError::from) }).try_flatten();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), output)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}
