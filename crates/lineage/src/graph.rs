@@ -36,6 +36,7 @@ impl fmt::Display for Via {
 }
 
 /// An end of an edge, seen from the other one.
+#[derive(Debug)]
 pub(crate) struct Edge {
     /// Where it leads: an index into the nodes.
     pub(crate) to: usize,
@@ -44,6 +45,7 @@ pub(crate) struct Edge {
 }
 
 /// Definitions, what was made of them, and how they hang together.
+#[derive(Debug)]
 pub struct Graph {
     /// Sorted, so that an index compares as its node does.
     pub(crate) nodes: Vec<Node>,

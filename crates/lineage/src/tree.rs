@@ -1,8 +1,9 @@
 //! A question's answer: the part of the graph around a thing, as a tree.
 //!
-//! A tree is kept as its lines from top to bottom. Each thing within the depth is shown whole exactly once, at
-//! a place as near to the root as any, and elsewhere as a mark; so a diamond does not repeat what is below it,
-//! and what a depth cuts off at a far place is not lost if it is near by another way.
+//! A tree is kept as its lines from top to bottom. Each thing is shown whole exactly once and elsewhere as a
+//! mark, so a diamond does not repeat what is below it. Whole is the first line about it; but with a depth
+//! the first that is as near to the root as any, so that what is cut off at a far place is not lost if it
+//! is near by another way.
 
 use std::collections::VecDeque;
 
@@ -84,7 +85,8 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
         };
         return Tree { direction, lines: vec![line] };
     };
-    let nearest = distances(graph, start, direction, limit);
+    let nearest = depth.map(|limit| distances(graph, start, direction, limit));
+    let is_farther = |node: usize, depth| nearest.as_ref().is_some_and(|nearest| nearest[node] != Some(depth));
     // Where each thing is shown whole, once it is.
     let mut place: Vec<Option<usize>> = vec![None; graph.nodes.len()];
     let mut lines: Vec<Line> = Vec::new();
@@ -96,7 +98,7 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
         let shown = match place[node] {
             Some(line) => Shown::Elsewhere { line },
             // Its own place comes below; the line is filled in at the end.
-            None if nearest[node] != Some(depth) => Shown::Elsewhere { line: usize::MAX },
+            None if is_farther(node, depth) => Shown::Elsewhere { line: usize::MAX },
             None => {
                 place[node] = Some(here);
                 if depth == limit && !edges.is_empty() {
@@ -119,7 +121,7 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
     }
     for (line, node) in lines.iter_mut().zip(shown_as) {
         if let Shown::Elsewhere { line: at } = &mut line.shown {
-            *at = place[node].expect("what is within the depth is shown whole at its nearest place");
+            *at = place[node].expect("what has a mark is within the depth, so its place was reached");
         }
     }
     Tree { direction, lines }

@@ -121,6 +121,18 @@ fn a_depth_cuts_what_is_farther_by_every_way() {
 }
 
 #[test]
+fn what_is_near_by_another_way_is_not_cut_off_at_the_far_one() {
+    let [a, b, c, d] = ["a", "b", "c", "d"].map(|text| pinned(Kind::FeatureView, text, 1));
+    let definitions = [registered(&a, &[]), registered(&b, &[&c]), registered(&c, &[&a]), registered(&d, &[&b, &c])];
+    let graph = Graph::build(&definitions, &[]);
+    let tree = graph.upstream(&d.into(), Some(2));
+    let lines: Vec<_> = tree.lines.iter().map(|line| (line.node.name(), line.shown)).collect();
+    let (whole, mark) = (Shown::Whole, Shown::Elsewhere { line: 3 });
+    let expected = [("d", whole), ("b", whole), ("c", mark), ("c", whole), ("a", whole)];
+    assert_eq!(lines, expected.map(|(name, shown)| (format!("{name}@1"), shown)));
+}
+
+#[test]
 fn a_deep_graph_is_no_danger() {
     let all: Vec<_> = (0..20_000u32).map(|n| pinned(Kind::FeatureView, "v", n + 1)).collect();
     let mut definitions = vec![registered(&all[0], &[])];

@@ -65,6 +65,7 @@ pub(crate) fn built(number: u32) -> Item {
     Item::TrainingSet { name: name("delays"), number, content: Digest::of(&[number as u8]) }
 }
 
+#[derive(Debug)]
 pub(crate) struct Tour {
     pub(crate) definitions: Vec<Registered>,
     pub(crate) runs: Vec<Run>,
