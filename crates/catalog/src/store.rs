@@ -42,28 +42,25 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self> {
-        let options = options(url)?;
+        Store::open_waiting(url, BUSY).await
+    }
+
+    async fn open_waiting(url: &str, busy: Duration) -> Result<Self> {
+        let options = options(url)?.busy_timeout(busy);
         let memory = url.contains(":memory:");
-        // The connections of a pool never age: nothing between here and the file can go stale.
-        let pool = |connections: u32| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .test_before_acquire(false)
-                .idle_timeout(None)
-                .max_lifetime(None)
-        };
-        let opened = async {
-            if !memory {
-                make_folder(options.get_filename())?;
-            }
-            let writer = pool(1).connect_with(options.clone()).await?;
-            use_write_ahead_log(&mut *writer.acquire().await?).await?;
-            migrate(&writer).await?;
-            // A catalog in memory belongs to its one connection, which then also reads.
-            let readers = if memory { writer.clone() } else { pool(READERS).connect_lazy_with(options.clone()) };
-            Ok(Store { readers, writer })
-        };
-        opened.await.map_err(|e: Error| e.opening(url))
+        Store::connect(options, memory).await.map_err(|e| e.opening(url))
+    }
+
+    async fn connect(options: SqliteConnectOptions, memory: bool) -> Result<Self> {
+        if !memory {
+            make_folder(options.get_filename())?;
+        }
+        let writer = pool(1).connect_with(options.clone()).await?;
+        use_write_ahead_log(&mut *writer.acquire().await?).await?;
+        migrate(&writer).await?;
+        // A catalog in memory belongs to its one connection, which then also reads.
+        let readers = if memory { writer.clone() } else { pool(READERS).connect_lazy_with(options) };
+        Ok(Store { readers, writer })
     }
 
     /// A connection to ask with. Must not be held while [`Store::write`] is awaited.
@@ -104,6 +101,15 @@ impl std::ops::DerefMut for Writing {
     }
 }
 
+/// Connections that never age: nothing between here and the file can go stale.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
 fn options(url: &str) -> Result<SqliteConnectOptions> {
     let invalid = |reason: &str| Error::InvalidUrl { url: url.to_owned(), reason: reason.to_owned() };
     let (scheme, rest) = url.split_once(':').ok_or_else(|| invalid("it has no scheme"))?;
@@ -118,7 +124,6 @@ fn options(url: &str) -> Result<SqliteConnectOptions> {
         .create_if_missing(!url.contains("mode="))
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(BUSY)
         .disable_statement_logging())
 }
 
@@ -157,6 +162,52 @@ async fn migrate(writer: &SqlitePool) -> Result<()> {
     if application != APPLICATION_ID && (application, tables) != (0, 0) {
         return Err(Error::NotACatalog);
     }
-    MIGRATOR.run(&mut *transaction).await?;
+    // Not `run`, whose future cannot be sent between threads when it borrows a connection.
+    MIGRATOR.run_direct(None, &mut *transaction, false).await?;
     Ok(transaction.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_another_process_holds_is_said_to_be_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/catalog.db", folder.path().display());
+        let (holder, waiter) = (Store::open(&url).await.unwrap(), Store::open_waiting(&url, Duration::ZERO).await.unwrap());
+        let held = holder.write().await.unwrap();
+        let refused = |error: Error| asof_model::Error::from(error).code();
+        assert_eq!(waiter.write().await.map(drop).map_err(refused), Err("catalog_locked"));
+        let opened = Store::open_waiting(&url, Duration::ZERO).await;
+        assert_eq!(opened.map(drop).map_err(refused), Err("catalog_locked"));
+        held.commit().await.unwrap();
+        assert_eq!(waiter.write().await.map(drop).map_err(refused), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_dropped_leaves_no_trace() {
+        let store = Store::open("sqlite::memory:").await.unwrap();
+        let mut transaction = store.write().await.unwrap();
+        let insert = "INSERT INTO name (project, name, kind) VALUES ('p', 'n', 'dataset')";
+        sqlx::query(insert).execute(&mut *transaction).await.unwrap();
+        drop(transaction);
+        let names: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM name").fetch_one(&mut *store.read().await.unwrap()).await.unwrap();
+        assert_eq!(names, 0);
+    }
+
+    #[tokio::test]
+    async fn commits_wait_for_the_disk_and_references_are_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&format!("sqlite:{}/catalog.db", folder.path().display())).await.unwrap();
+        let pragma = async |db: &mut Connection| -> (String, i64, i64) {
+            let statement = "SELECT journal_mode, synchronous, foreign_keys
+                             FROM pragma_journal_mode, pragma_synchronous, pragma_foreign_keys";
+            sqlx::query_as(statement).fetch_one(db).await.unwrap()
+        };
+        let expected = ("wal".to_owned(), 2, 1);
+        assert_eq!(pragma(&mut *store.write().await.unwrap()).await, expected);
+        assert_eq!(pragma(&mut *store.read().await.unwrap()).await, expected);
+    }
 }
