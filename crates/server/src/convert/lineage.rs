@@ -1,0 +1,91 @@
+//! Questions over runs and over the graph, and their answers.
+
+use asof_engine::{Direction, Explanation, LineageRequest, LogRequest, Origin, Rendering};
+use asof_model::run::Verb;
+use asof_model::{Digest, Error, ErrorKind, Result, name};
+use asof_proto::lineage::v1 as wire;
+use asof_proto::run::v1::File;
+
+use super::object::{optional_reference, reference, unknown_number};
+use super::run::from_run;
+use super::serving::{Details, from_reply};
+
+pub(crate) fn to_log(request: &wire::LogRequest) -> Result<LogRequest> {
+    let verb = if request.verb.is_empty() { None } else { Some(verb(&request.verb)?) };
+    let limit = (request.limit > 0).then_some(request.limit as usize);
+    Ok(LogRequest { about: optional_reference(&request.reference)?, verb, limit })
+}
+
+fn verb(written: &str) -> Result<Verb> {
+    Verb::ALL.into_iter().find(|verb| verb.as_str() == written).ok_or_else(|| {
+        let verbs = Verb::ALL.map(Verb::as_str);
+        let remedy = match name::nearest(written, verbs) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("runs are of: {}", verbs.join(", ")),
+        };
+        Error::new(ErrorKind::Invalid, "unknown_verb", format!("no run is of the verb `{written}`")).remedy(remedy)
+    })
+}
+
+pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageRequest> {
+    let direction = wire::Direction::try_from(request.direction);
+    let direction = match direction.map_err(|_| unknown_number("direction", request.direction))? {
+        wire::Direction::Both => Direction::Both,
+        wire::Direction::Upstream => Direction::Upstream,
+        wire::Direction::Downstream => Direction::Downstream,
+    };
+    let rendering = wire::Rendering::try_from(request.rendering);
+    let rendering = match rendering.map_err(|_| unknown_number("rendering", request.rendering))? {
+        wire::Rendering::Tree => Rendering::Tree,
+        wire::Rendering::Json => Rendering::Json,
+        wire::Rendering::Mermaid => Rendering::Mermaid,
+    };
+    let depth = (request.depth > 0).then_some(request.depth);
+    Ok(LineageRequest { reference: reference(&request.reference)?, direction, depth, rendering })
+}
+
+/// # Errors
+/// `unsupported_type` for a feature that cannot be sent.
+pub(crate) fn from_explanation(explanation: &Explanation) -> Result<wire::ExplainResponse> {
+    let reply = from_reply(&explanation.reply, Details { event_times: true, receipts: true })?;
+    let query = |origin: &Origin| {
+        let found = explanation.queries.iter().find(|(view, _)| *view == origin.receipt.view);
+        found.map(|(_, query)| query.clone()).unwrap_or_default()
+    };
+    let origins = explanation.origins.iter().map(|origin| wire::Origin {
+        query: query(origin),
+        run: origin.run.as_ref().map(from_run),
+        snapshots: (origin.snapshots.iter())
+            .map(|s| wire::SnapshotOrigin {
+                dataset: s.dataset.to_string(),
+                number: s.number.0,
+                files: s.files.iter().map(|(url, digest)| from_file(url, digest)).collect(),
+            })
+            .collect(),
+    });
+    Ok(wire::ExplainResponse { reply: Some(reply), origins: origins.collect() })
+}
+
+/// A file of which only place and content matter here.
+fn from_file(url: &str, digest: &Digest) -> File {
+    File { url: url.to_owned(), digest: digest.to_string(), bytes: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_and_empty_mean_all() {
+        let request = to_log(&wire::LogRequest::default()).unwrap();
+        assert!(request.about.is_none() && request.verb.is_none() && request.limit.is_none());
+        let error = to_log(&wire::LogRequest { verb: "trian".into(), ..Default::default() }).unwrap_err();
+        assert_eq!((error.code(), error.remedy_text()), ("unknown_verb", Some("did you mean `train`?")));
+    }
+
+    #[test]
+    fn a_direction_from_the_future_is_refused() {
+        let request = wire::LineageRequest { reference: "a".into(), direction: 9, ..Default::default() };
+        assert_eq!(to_lineage(&request).unwrap_err().code(), "invalid_request");
+    }
+}

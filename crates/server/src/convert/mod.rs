@@ -1,0 +1,13 @@
+//! Between messages and the words of `model`: one file per resource, and the only place that knows both.
+//!
+//! What comes in is checked here and trusted afterwards; what goes out cannot fail, but for columns, whose
+//! types may have no form on the wire.
+
+pub(crate) mod column;
+pub(crate) mod error;
+pub(crate) mod jobs;
+pub(crate) mod lineage;
+pub(crate) mod object;
+pub(crate) mod registry;
+pub(crate) mod run;
+pub(crate) mod serving;

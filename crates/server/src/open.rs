@@ -1,0 +1,79 @@
+//! From settings to an engine: the stores behind each URL.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use asof_catalog::Catalog;
+use asof_engine::{Engine, Limits, Parts, Workshop};
+use asof_model::{Error, ErrorKind, Result, clock};
+use asof_online::{MemoryStore, OnlineStore};
+use asof_online_rocksdb::{OpenOptions, RocksStore};
+
+use crate::config::{Config, Location};
+use crate::lock::StoreLock;
+use crate::spool::Spool;
+
+/// An engine over the configured stores, which this process holds alone.
+pub struct Opened {
+    /// All verbs.
+    pub engine: Engine,
+    /// Keep it as long as the engine: dropping it lets another process in.
+    pub lock: StoreLock,
+}
+
+/// Takes the store for this process and builds the engine over it. `verb` is told to whoever finds it held;
+/// a holder that will be done is waited for up to `patience`, one that serves is not.
+///
+/// # Errors
+/// `store_held`; `not_yet` for a URL whose backend is not built yet; those of opening each store.
+pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Opened> {
+    let folder = store_folder(config)?;
+    std::fs::create_dir_all(&folder).map_err(|e| {
+        let message = format!("the store's folder {} cannot be made: {e}", folder.display());
+        Error::new(ErrorKind::Unavailable, "store_unreachable", message).remedy("check [store] url")
+    })?;
+    let listen = (verb == "serve").then_some(config.server.listen.as_str());
+    let lock = StoreLock::take(&folder, verb, listen, patience).await?;
+    Spool::of(&folder).clear();
+    let limits = Limits { threads: config.offline.threads, memory: config.offline.memory };
+    let engine = Engine::open(Parts {
+        catalog: Catalog::open(&config.catalog.url).await?,
+        offline: asof_offline::Store::open(path_text(&folder)?).await?,
+        online: online(&config.online.url)?,
+        clock: Arc::new(clock::System),
+        workshop: Workshop::new(limits)?,
+    });
+    Ok(Opened { engine: engine.await?, lock })
+}
+
+/// Where datasets, training sets, the lock and temporary files lie.
+pub(crate) fn store_folder(config: &Config) -> Result<PathBuf> {
+    match Location::of(&config.store.url) {
+        Location { scheme: "file", path } => Ok(path.into()),
+        Location { scheme, .. } => Err(not_yet("[store]", &config.store.url, scheme, "file:")),
+    }
+}
+
+fn online(url: &str) -> Result<Arc<dyn OnlineStore>> {
+    match Location::of(url) {
+        Location { scheme: "rocksdb", path } => {
+            Ok(Arc::new(RocksStore::open(Path::new(path), OpenOptions::default())?))
+        }
+        // For tests, and for what is materialized again at every start.
+        Location { scheme: "memory", .. } => Ok(Arc::new(MemoryStore::new())),
+        Location { scheme, .. } => Err(not_yet("[online]", url, scheme, "rocksdb:")),
+    }
+}
+
+fn not_yet(section: &str, url: &str, scheme: &str, built: &str) -> Error {
+    let message = format!("{section} url = \"{url}\": stores behind `{scheme}:` are not built yet");
+    Error::new(ErrorKind::Unsupported, "not_yet", message).remedy(format!("use a path: {built}some/folder"))
+}
+
+fn path_text(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        let message = format!("the path {} is not UTF-8", path.display());
+        Error::new(ErrorKind::Invalid, "invalid_url", message)
+    })
+}

@@ -1,0 +1,158 @@
+//! The assembled server: services, limits, health, reflection, and how it ends.
+//!
+//! Nothing is left at a default that means "no limit": calls and resets per connection, sizes of messages and
+//! headers, the time to a first answer, and silent connections are all bounded. At the end it stops
+//! accepting, tells health watchers, lets calls in flight finish, and after a bounded patience leaves.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::time::Duration;
+
+use asof_engine::Engine;
+use asof_model::{Error, ErrorKind, Result};
+use asof_proto::jobs::v1::job_service_server::{JobServiceServer, SERVICE_NAME as JOBS};
+use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERVICE_NAME as LINEAGE};
+use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
+use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME as SERVING, ServingServiceServer};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::config::{self, Config};
+use crate::open::store_folder;
+use crate::service::{Desk, Jobs, Lineage, Registry, Serving};
+use crate::spool::Spool;
+
+/// The services whose health is told, and all of them together under the empty name.
+const SERVICES: [&str; 5] = ["", REGISTRY, JOBS, SERVING, LINEAGE];
+/// How often a silent connection is asked whether it is still there, and how long it may take to answer.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Bytes of the headers of a call.
+const MAX_HEADERS: u32 = 16 << 10;
+/// Calls that a client may open and take back before it is sent away.
+const MAX_RESETS: usize = 64;
+/// Bytes on their way to the server per call and per connection: enough for uploads over distances.
+const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
+
+/// A gRPC server over an engine.
+pub struct Server {
+    routes: Routes,
+    health: HealthReporter,
+    settings: config::Server,
+}
+
+impl Server {
+    /// A server of these settings.
+    ///
+    /// # Errors
+    /// `not_yet` for a store that is not a local folder.
+    pub fn new(engine: Engine, config: &Config) -> Result<Self> {
+        let settings = config.server.clone();
+        let desk = Arc::new(Desk {
+            engine,
+            project: config.project.clone(),
+            spool: Spool::of(&store_folder(config)?),
+            silence: settings.request_timeout,
+        });
+        let size = settings.max_message;
+        macro_rules! limited {
+            ($service:expr) => {
+                $service.max_decoding_message_size(size).max_encoding_message_size(size)
+            };
+        }
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(asof_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .map_err(Error::internal)?;
+        let (health, health_service) = tonic_health::server::health_reporter();
+        let routes = Routes::new(limited!(RegistryServiceServer::new(Registry(desk.clone()))))
+            .add_service(limited!(JobServiceServer::new(Jobs(desk.clone()))))
+            .add_service(limited!(ServingServiceServer::new(Serving(desk.clone()))))
+            .add_service(limited!(LineageServiceServer::new(Lineage(desk))))
+            .add_service(health_service)
+            .add_service(reflection);
+        Ok(Server { routes, health, settings })
+    }
+
+    /// Answers on a listener until `shutdown` is done, then lets calls in flight finish, for as long as the
+    /// settings say.
+    ///
+    /// # Errors
+    /// `internal` when the transport fails.
+    pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
+        let Server { routes, health, settings } = self;
+        for service in SERVICES {
+            health.set_service_status(service, ServingStatus::Serving).await;
+        }
+        let (ending, ended) = oneshot::channel();
+        let shutdown = async {
+            shutdown.await;
+            farewell(health).await;
+            // Nobody hears it where the server has failed already.
+            let _ = ending.send(());
+        };
+        let patience = async {
+            if ended.await.is_err() {
+                pending::<()>().await;
+            }
+            let _ = tokio::time::timeout(settings.shutdown_timeout, pending::<()>()).await;
+        };
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
+        let serving = transport(&settings)
+            .timeout(settings.request_timeout)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, shutdown);
+        tokio::select! {
+            served = serving => served.map_err(Error::internal),
+            () = patience => {
+                tracing::warn!("calls in flight did not finish in time and are broken off");
+                Ok(())
+            }
+        }
+    }
+
+    /// Binds the configured address.
+    ///
+    /// # Errors
+    /// `cannot_listen`, for example because the port is taken.
+    pub async fn bind(config: &Config) -> Result<TcpListener> {
+        let listen = &config.server.listen;
+        TcpListener::bind(listen).await.map_err(|e| {
+            Error::new(ErrorKind::Unavailable, "cannot_listen", format!("cannot listen on {listen}: {e}"))
+                .remedy("choose another address with --listen HOST:PORT or [server] listen")
+        })
+    }
+
+    /// All services and their limits, for a transport of the caller's.
+    pub(crate) fn into_parts(self) -> (Routes, config::Server) {
+        (self.routes, self.settings)
+    }
+}
+
+/// The limits of a connection.
+pub(crate) fn transport(settings: &config::Server) -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .concurrency_limit_per_connection(settings.max_streams as usize)
+        .load_shed(true)
+        .max_concurrent_streams(settings.max_streams)
+        .http2_max_pending_accept_reset_streams(Some(MAX_RESETS))
+        .http2_max_local_error_reset_streams(Some(MAX_RESETS))
+        .http2_max_header_list_size(MAX_HEADERS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .initial_stream_window_size(WINDOWS.0)
+        .initial_connection_window_size(WINDOWS.1)
+        .trace_fn(|request| tracing::info_span!("request", path = request.uri().path()))
+}
+
+/// Tells watchers, and ends their streams: a watcher that waits for ever would keep the server from ending.
+async fn farewell(mut health: HealthReporter) {
+    for service in SERVICES {
+        health.set_service_status(service, ServingStatus::NotServing).await;
+        health.clear_service_status(service).await;
+    }
+}

@@ -1,0 +1,139 @@
+//! `asof.jobs.v1`: offline work. Each call is answered at once with a stream, so that no time limit of a
+//! request applies to work that takes long.
+
+use std::fs::File;
+use std::io::{Seek, SeekFrom};
+use std::sync::Arc;
+
+use asof_engine::IngestRequest as Ingest;
+use asof_proto::jobs::v1::job_service_server::JobService;
+use asof_proto::jobs::v1::{
+    ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent, MaterializeRequest, Progress,
+    RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, ingest_event, materialize_event, rebuild_event, train_event,
+};
+use futures::stream::{self, TryStreamExt};
+use tokio::io::AsyncReadExt;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::upload::Upload;
+use super::SharedDesk;
+use crate::convert::error::status;
+use crate::convert::jobs::{
+    from_ingest, from_materialized, from_rebuilt, from_trained, to_export_format, to_materialize, to_read_options,
+    to_train,
+};
+use crate::convert::object::reference;
+use crate::events::{Events, events};
+use crate::spool::failure;
+
+/// Bytes of an exported file in one message.
+const CHUNK: usize = 256 << 10;
+
+/// The service.
+pub(crate) struct Jobs(pub(crate) SharedDesk);
+
+#[tonic::async_trait]
+impl JobService for Jobs {
+    type IngestStream = Events<IngestEvent>;
+    type TrainStream = Events<TrainEvent>;
+    type ExportStream = Events<ExportChunk>;
+    type RebuildStream = Events<RebuildEvent>;
+    type MaterializeStream = Events<MaterializeEvent>;
+
+    async fn ingest(&self, request: Request<Streaming<IngestRequest>>) -> Result<Response<Self::IngestStream>, Status> {
+        let (desk, messages) = (self.0.clone(), request.into_inner());
+        let stream = events(
+            move |reporter| async move {
+                let upload = Upload::receive(messages, &desk.spool, desk.silence, &reporter).await?;
+                let scope = desk.scope(upload.header.scope.clone())?;
+                let request = Ingest {
+                    dataset: reference(&upload.header.dataset)?,
+                    sources: upload.sources(),
+                    options: to_read_options(&upload.header)?,
+                };
+                let report = desk.engine.ingest(&scope, request, Arc::new(reporter)).await;
+                match report {
+                    Ok(report) => Ok(upload.named(from_ingest(report))),
+                    Err(error) => Err(upload.named_in(error)),
+                }
+            },
+            |progress: Progress| IngestEvent { event: Some(ingest_event::Event::Progress(progress)) },
+            |result| IngestEvent { event: Some(ingest_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn train(&self, request: Request<TrainRequest>) -> Result<Response<Self::TrainStream>, Status> {
+        let mut request = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(request.scope.take()).map_err(status)?;
+        let train = to_train(&request).map_err(status)?;
+        let stream = events(
+            move |reporter| async move { desk.engine.train(&scope, train, Arc::new(reporter)).await.map(from_trained) },
+            |progress| TrainEvent { event: Some(train_event::Event::Progress(progress)) },
+            |result| TrainEvent { event: Some(train_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn export(&self, request: Request<ExportRequest>) -> Result<Response<Self::ExportStream>, Status> {
+        let mut request = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(request.scope.take()).map_err(status)?;
+        let set = reference(&request.reference).map_err(status)?;
+        let format = to_export_format(request.format).map_err(status)?;
+        let export = async move {
+            let mut file = desk.spool.file().map_err(status)?;
+            let out = file.try_clone().map_err(broken)?;
+            desk.engine.export(&scope, &set, format, out).await.map_err(status)?;
+            file.seek(SeekFrom::Start(0)).map_err(broken)?;
+            Ok::<_, Status>(chunks(file))
+        };
+        Ok(Response::new(Box::pin(stream::once(export).try_flatten())))
+    }
+
+    async fn rebuild(&self, request: Request<RebuildRequest>) -> Result<Response<Self::RebuildStream>, Status> {
+        let RebuildRequest { scope, reference: set } = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(scope).map_err(status)?;
+        let set = reference(&set).map_err(status)?;
+        let stream = events(
+            move |_| async move { desk.engine.rebuild(&scope, &set).await.map(from_rebuilt) },
+            |progress| RebuildEvent { event: Some(rebuild_event::Event::Progress(progress)) },
+            |result| RebuildEvent { event: Some(rebuild_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn materialize(
+        &self,
+        request: Request<MaterializeRequest>,
+    ) -> Result<Response<Self::MaterializeStream>, Status> {
+        let mut request = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(request.scope.take()).map_err(status)?;
+        let materialize = to_materialize(&request).map_err(status)?;
+        let stream = events(
+            move |reporter| async move {
+                let views = desk.engine.materialize(&scope, materialize, Arc::new(reporter)).await?;
+                Ok(from_materialized(views))
+            },
+            |progress| MaterializeEvent { event: Some(materialize_event::Event::Progress(progress)) },
+            |result| MaterializeEvent { event: Some(materialize_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+}
+
+/// A file from where it stands to its end.
+fn chunks(file: File) -> impl futures::Stream<Item = Result<ExportChunk, Status>> {
+    stream::try_unfold(tokio::fs::File::from_std(file), |mut file| async move {
+        let mut bytes = Vec::with_capacity(CHUNK);
+        (&mut file).take(CHUNK as u64).read_to_end(&mut bytes).await.map_err(broken)?;
+        Ok(if bytes.is_empty() { None } else { Some((ExportChunk { bytes }, file)) })
+    })
+}
+
+fn broken(error: std::io::Error) -> Status {
+    status(failure("a temporary file", &error))
+}

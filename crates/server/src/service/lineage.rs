@@ -1,0 +1,41 @@
+//! `asof.lineage.v1`: where things come from, who uses them, and what was done.
+
+use asof_proto::lineage::v1::lineage_service_server::LineageService;
+use asof_proto::lineage::v1::{
+    ExplainRequest, ExplainResponse, LineageRequest, LineageResponse, LogRequest, LogResponse,
+};
+use tonic::{Request, Response, Status};
+
+use super::SharedDesk;
+use crate::convert::error::status;
+use crate::convert::lineage::{from_explanation, to_lineage, to_log};
+use crate::convert::run::from_run;
+use crate::convert::serving::to_get;
+
+/// The service.
+pub(crate) struct Lineage(pub(crate) SharedDesk);
+
+#[tonic::async_trait]
+impl LineageService for Lineage {
+    async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogResponse>, Status> {
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let runs = self.0.engine.log(&scope, to_log(&request).map_err(status)?).await.map_err(status)?;
+        Ok(Response::new(LogResponse { runs: runs.iter().map(from_run).collect() }))
+    }
+
+    async fn lineage(&self, request: Request<LineageRequest>) -> Result<Response<LineageResponse>, Status> {
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let text = self.0.engine.lineage(&scope, to_lineage(&request).map_err(status)?).await.map_err(status)?;
+        Ok(Response::new(LineageResponse { text }))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let ExplainRequest { scope, service, columns, at } = request.into_inner();
+        let scope = self.0.scope(scope).map_err(status)?;
+        let get = to_get(&service, columns, at).map_err(status)?;
+        let explanation = self.0.engine.explain(&scope, get).await.map_err(status)?;
+        from_explanation(&explanation).map(Response::new).map_err(status)
+    }
+}
