@@ -1,0 +1,78 @@
+//! What can be typed: the verbs and the options that all of them take.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+use crate::verb::{
+    apply, explain, get, ingest, init, lineage, log, ls, materialize, plan, rebuild, serve, show, train,
+};
+
+/// Features and their lineage: what was known when.
+#[derive(Debug, Parser)]
+#[command(name = "asof", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// The configuration; by default asof.toml here or in the nearest folder above.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A running server, as http://HOST:PORT; by default the store is opened in this process.
+    #[arg(long, global = true, value_name = "URL", env = "ASOF_SERVER")]
+    pub(crate) server: Option<String>,
+    /// The environment whose versions a name without a selector means; by default the first configured.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) env: Option<asof_model::Name>,
+    /// The project; by default the configured one.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) project: Option<asof_model::Name>,
+    /// Tell on stderr what is done; twice, how.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    #[command(flatten)]
+    Brief(Brief),
+    Serve(serve::Args),
+}
+
+/// Verbs that end by themselves.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Brief {
+    Init(init::Args),
+    Plan(plan::Args),
+    Apply(apply::Args),
+    Ingest(ingest::Args),
+    Train(train::Args),
+    Materialize(materialize::Args),
+    Get(get::Args),
+    Ls(ls::Args),
+    Show(show::Args),
+    Log(log::Args),
+    Lineage(lineage::Args),
+    Explain(explain::Args),
+    Rebuild(rebuild::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_of_the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,120 @@
+//! What long work tells about itself, while it lasts.
+
+use std::time::Duration;
+
+use asof_proto::jobs::v1::{self as jobs, Progress};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tonic::Streaming;
+
+use crate::failure::{Failure, Result};
+
+/// What is done sooner needs no bar.
+const SHOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// One event of a long call.
+pub(crate) trait Event {
+    /// What the call comes to.
+    type Answer;
+    /// Progress, or the answer; none for an event of a newer server.
+    fn step(self) -> Option<Step<Self::Answer>>;
+}
+
+/// What an event says.
+pub(crate) enum Step<A> {
+    /// How far it is.
+    On(Progress),
+    /// It is done.
+    Done(A),
+}
+
+/// Follows a long call to its answer; on a terminal, with a bar on stderr.
+///
+/// # Errors
+/// The call's own.
+pub(crate) async fn follow<E: Event>(mut events: Streaming<E>) -> Result<E::Answer> {
+    let bar = Bar::hidden();
+    while let Some(event) = events.message().await? {
+        match event.step() {
+            Some(Step::On(progress)) => bar.show(&progress),
+            Some(Step::Done(answer)) => return Ok(answer),
+            None => {}
+        }
+    }
+    Err(Failure::refused("internal", "the server ended the call without an answer", ""))
+}
+
+/// A bar on stderr that shows itself after a second, and never where nobody looks.
+pub(crate) struct Bar(ProgressBar);
+
+impl Bar {
+    pub(crate) fn hidden() -> Self {
+        Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
+    }
+
+    pub(crate) fn show(&self, progress: &Progress) {
+        let bar = &self.0;
+        if bar.is_hidden() && bar.elapsed() >= SHOWN_AFTER {
+            // Draws nothing unless stderr is a terminal.
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        match progress.total {
+            Some(total) => {
+                bar.set_style(style("{msg} {wide_bar:.cyan/dim} {pos}/{len} {eta}"));
+                bar.set_length(total);
+            }
+            None => bar.set_style(style("{spinner} {msg} {human_pos}")),
+        }
+        bar.set_message(crate::failure::visible(&progress.stage));
+        bar.set_position(progress.done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Event for jobs::IngestEvent {
+    type Answer = jobs::IngestResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::ingest_event::Event::Progress(progress) => Step::On(progress),
+            jobs::ingest_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}
+
+impl Event for jobs::TrainEvent {
+    type Answer = jobs::TrainResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::train_event::Event::Progress(progress) => Step::On(progress),
+            jobs::train_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}
+
+impl Event for jobs::RebuildEvent {
+    type Answer = jobs::RebuildResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::rebuild_event::Event::Progress(progress) => Step::On(progress),
+            jobs::rebuild_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}
+
+impl Event for jobs::MaterializeEvent {
+    type Answer = jobs::MaterializeResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::materialize_event::Event::Progress(progress) => Step::On(progress),
+            jobs::materialize_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! `asof get`: features of entities, as a model would be given them.
+
+use std::path::PathBuf;
+
+use asof_model::Micros;
+use asof_proto::serving::v1::{DescribeRequest, GetFeaturesRequest};
+
+use crate::args::Global;
+use crate::connection::Connection;
+use crate::entities::Entities;
+use crate::failure::Result;
+use crate::out::Out;
+use crate::pairs::Pair;
+use crate::pinned;
+use crate::reply::{self, Page};
+use crate::rows::{self, Format};
+use crate::verb::Answer;
+
+/// Entities in one request: well below what a server answers at once.
+const PAGE: usize = 2_000;
+
+/// Get the features of an entity, or of those in a file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The feature service.
+    #[arg(value_name = "SERVICE[@REF]")]
+    service: String,
+    /// Keys and parameters; `key=` is the empty text, `key:=null` is null.
+    #[arg(value_name = "KEY=VALUE")]
+    pairs: Vec<Pair>,
+    /// Many entities, a row each: .jsonl or .csv. KEY=VALUE is added to every row.
+    #[arg(long, value_name = "ROWS")]
+    file: Option<PathBuf>,
+    /// The moment asked about; by default now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Micros>,
+    /// Add when the rows happened that the values are from.
+    #[arg(long)]
+    event_times: bool,
+    /// Add where the values came from: version and run.
+    #[arg(long)]
+    receipts: bool,
+    /// How to print the rows.
+    #[arg(long, value_enum, default_value_t)]
+    output: Format,
+}
+
+impl Args {
+    /// Asks for the types, then for the values, page by page: all as of one moment and by one version.
+    ///
+    /// # Errors
+    /// `wrong_type` for a text that is not of its type; the server's.
+    pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
+        let entities = Entities::read(&self.pairs, self.file.as_deref())?;
+        let connection = Connection::open(global, "get").await?;
+        let mut serving = connection.serving();
+        let describe = DescribeRequest { scope: connection.scope(), service: self.service.clone() };
+        let described = serving.describe(describe).await?.into_inner();
+        let service = described.service.as_ref().map_or(self.service, pinned::exact);
+        let mut at = self.at.map(|at| at.0);
+        let mut pages = Vec::new();
+        for start in (0..entities.count().max(1)).step_by(PAGE) {
+            let end = (start + PAGE).min(entities.count());
+            let request = entities.columns(&described.request, start..end)?;
+            let asked = GetFeaturesRequest {
+                scope: connection.scope(),
+                service: service.clone(),
+                columns: request.clone(),
+                at,
+                event_times: self.event_times,
+                receipts: self.receipts,
+            };
+            let reply = serving.get_features(asked).await?.into_inner();
+            at = Some(reply.at);
+            pages.push(Page { request, reply });
+        }
+        let one = self.file.is_none();
+        let columns = pages.iter().map(Page::columns).collect::<Vec<_>>();
+        let table = || match pages.as_slice() {
+            [page] if one => page.one(),
+            pages => reply::many(pages),
+        };
+        let document = || reply::json(described.service.as_ref(), at.unwrap_or_default(), &pages);
+        rows::print(out, self.output, &columns, table, document)?;
+        Ok(Answer::Done)
+    }
+}

@@ -1,0 +1,72 @@
+//! `asof lineage`: what a thing comes from and what depends on it.
+
+use asof_proto::lineage::v1::{Direction, LineageRequest, Rendering};
+use clap::ValueEnum;
+
+use crate::args::Global;
+use crate::connection::Connection;
+use crate::failure::Result;
+use crate::out::Out;
+use crate::verb::Answer;
+
+/// Draw what a thing comes from and what depends on it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Around what.
+    #[arg(value_name = "REF")]
+    reference: String,
+    /// Only what it comes from.
+    #[arg(long, conflicts_with = "downstream")]
+    upstream: bool,
+    /// Only what depends on it.
+    #[arg(long)]
+    downstream: bool,
+    /// At most so many steps; by default all.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    depth: Option<u32>,
+    /// How to draw it.
+    #[arg(long, value_enum, default_value_t)]
+    output: Drawing,
+}
+
+/// How a graph is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Drawing {
+    /// Indented text, for people; its form may change.
+    #[default]
+    Tree,
+    /// Nodes and edges; stable.
+    Json,
+    /// A Mermaid flowchart.
+    Mermaid,
+}
+
+impl Args {
+    /// Asks and prints.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
+        let connection = Connection::open(global, "lineage").await?;
+        let direction = match (self.upstream, self.downstream) {
+            (true, _) => Direction::Upstream,
+            (_, true) => Direction::Downstream,
+            (false, false) => Direction::Both,
+        };
+        let rendering = match self.output {
+            Drawing::Tree => Rendering::Tree,
+            Drawing::Json => Rendering::Json,
+            Drawing::Mermaid => Rendering::Mermaid,
+        };
+        let request = LineageRequest {
+            scope: connection.scope(),
+            reference: self.reference,
+            direction: direction.into(),
+            depth: self.depth.unwrap_or(0),
+            rendering: rendering.into(),
+        };
+        let text = connection.lineage().lineage(request).await?.into_inner().text;
+        out.line(text.trim_end_matches('\n'))?;
+        Ok(Answer::Done)
+    }
+}

@@ -1,0 +1,66 @@
+//! `asof materialize`: brings the newest rows of views online.
+
+use asof_model::Micros;
+use asof_proto::jobs::v1::{MaterializeRequest, Materialized};
+use serde_json::json;
+
+use crate::args::Global;
+use crate::connection::Connection;
+use crate::failure::Result;
+use crate::moments::moment;
+use crate::out::Out;
+use crate::pinned;
+use crate::progress;
+use crate::rows::Style;
+use crate::verb::Answer;
+use crate::verb::ingest::counted;
+
+/// Bring the newest row of each key online, a view at a time, each visible all at once.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Feature views; by default all that some service of the environment reads.
+    #[arg(value_name = "VIEW")]
+    views: Vec<String>,
+    /// The moment as of which rows are the newest; by default now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Micros>,
+    /// How to print what is online.
+    #[arg(long, value_enum, default_value_t)]
+    output: Style,
+}
+
+impl Args {
+    /// Asks, follows the work and prints what is online.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
+        let connection = Connection::open(global, "materialize").await?;
+        let request = MaterializeRequest { scope: connection.scope(), views: self.views, at: self.at.map(|at| at.0) };
+        let answer = progress::follow(connection.jobs().materialize(request).await?.into_inner()).await?;
+        match self.output {
+            Style::Json => {
+                let views = answer.views.iter().map(document).collect::<Vec<_>>();
+                out.json(&json!({ "views": views }))?;
+            }
+            Style::Table => {
+                for view in &answer.views {
+                    let name = view.view.as_ref().map(pinned::reference).unwrap_or_default();
+                    let (keys, at) = (counted(view.rows, "key"), moment(view.at));
+                    out.line(format!("{name}: {keys} online as of {at} (run {})", view.run))?;
+                }
+            }
+        }
+        Ok(Answer::Done)
+    }
+}
+
+fn document(view: &Materialized) -> serde_json::Value {
+    json!({
+        "run": view.run,
+        "view": pinned::json_option(view.view.as_ref()),
+        "generation": view.generation,
+        "rows": view.rows,
+        "at": moment(view.at),
+    })
+}

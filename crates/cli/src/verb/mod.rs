@@ -1,0 +1,65 @@
+//! The verbs, one file each: what can be typed, what is asked of the server, what is printed.
+
+pub(crate) mod apply;
+pub(crate) mod explain;
+pub(crate) mod get;
+pub(crate) mod ingest;
+pub(crate) mod init;
+pub(crate) mod lineage;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod materialize;
+pub(crate) mod plan;
+pub(crate) mod rebuild;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod train;
+
+use crate::args::{Brief, Cli, Global, Verb};
+use crate::failure::{Failure, Result};
+use crate::out::Out;
+use crate::signals;
+
+/// How a verb ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// As asked.
+    Done,
+    /// The answer is no (`plan --exit-code`, `rebuild --check`): exit code 1.
+    Refused,
+}
+
+/// Does what was typed. A signal ends it, where the verb does not end gracefully by itself: the call is given
+/// up, and what it had not committed does not happen.
+///
+/// # Errors
+/// The verb's own; [`Failure::Interrupted`].
+pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<Answer> {
+    let Cli { global, verb } = cli;
+    let stop = signals::stop()?;
+    match verb {
+        Verb::Serve(args) => args.run(&global, out, stop).await,
+        Verb::Brief(verb) => tokio::select! {
+            answer = brief(verb, &global, out) => answer,
+            () = stop => Err(Failure::Interrupted),
+        },
+    }
+}
+
+async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
+    match verb {
+        Brief::Init(args) => args.run(out),
+        Brief::Plan(args) => args.run(global, out).await,
+        Brief::Apply(args) => args.run(global, out).await,
+        Brief::Ingest(args) => args.run(global, out).await,
+        Brief::Train(args) => args.run(global, out).await,
+        Brief::Materialize(args) => args.run(global, out).await,
+        Brief::Get(args) => args.run(global, out).await,
+        Brief::Ls(args) => args.run(global, out).await,
+        Brief::Show(args) => args.run(global, out).await,
+        Brief::Log(args) => args.run(global, out).await,
+        Brief::Lineage(args) => args.run(global, out).await,
+        Brief::Explain(args) => args.run(global, out).await,
+        Brief::Rebuild(args) => args.run(global, out).await,
+    }
+}

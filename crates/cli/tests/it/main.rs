@@ -1,0 +1,15 @@
+//! The built binary from outside, and the shape of the workspace.
+//!
+//! Every test has a project of its own in a temporary folder and talks to the binary as a user does. What it
+//! prints for people is held by snapshots, the rest by its JSON.
+
+mod crates;
+mod interruption;
+mod flights;
+mod project;
+mod refusals;
+mod scrub;
+mod serving;
+mod together;
+mod tour;
+mod usage;
