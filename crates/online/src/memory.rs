@@ -146,3 +146,14 @@ impl Publication for Aside {
         Ok(published)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite;
+
+    #[test]
+    fn the_suite_passes() {
+        suite::run_all(&|| Arc::new(MemoryStore::new()));
+    }
+}

@@ -23,13 +23,15 @@
 //!   eight bytes and finds every change within one such word but for one chance in 2³². Behind it all
 //!   offsets are still bounds-checked: whatever the bytes, reading returns an error and does not panic.
 //!
-//! The format is durable. A golden vector in `tests/it/row.rs` holds it; a change is a new version byte.
+//! The format is durable. A golden vector in `tests.rs` holds it; a change is a new version byte.
 
 mod checksum;
 mod read;
 mod shape;
 mod sink;
 mod source;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::sync::Arc;
