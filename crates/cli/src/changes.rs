@@ -132,9 +132,24 @@ mod tests {
     fn a_definition_is_one_line() {
         check(Effect::Created, &[], &[], "+ feature view delays@2");
         check(Effect::Unchanged, &[], &[], "= feature view delays@2");
-        check(Effect::Versioned, &[("TTL", "10800000000", "21600000000")], &[], "~ feature view delays 1 → 2   TTL: 3 hours → 6 hours");
-        check(Effect::Versioned, &[("TTL", "", "1000000")], &["flights 1 → 2"], "~ feature view delays 1 → 2   TTL: none → 1 second   upstream: flights 1 → 2");
-        check(Effect::Annotated, &[("WITH", "owner = 'a'", "owner = 'b'")], &[], "* feature view delays@2   WITH: owner = 'a' → owner = 'b'");
+        check(
+            Effect::Versioned,
+            &[("TTL", "10800000000", "21600000000")],
+            &[],
+            "~ feature view delays 1 → 2   TTL: 3 hours → 6 hours",
+        );
+        check(
+            Effect::Versioned,
+            &[("TTL", "", "1000000")],
+            &["flights 1 → 2"],
+            "~ feature view delays 1 → 2   TTL: none → 1 second   upstream: flights 1 → 2",
+        );
+        check(
+            Effect::Annotated,
+            &[("WITH", "owner = 'a'", "owner = 'b'")],
+            &[],
+            "* feature view delays@2   WITH: owner = 'a' → owner = 'b'",
+        );
     }
 
     #[test]
@@ -142,7 +157,11 @@ mod tests {
         let check = |before: &str, after: &str, expected: (&str, &str)| {
             assert_eq!(difference(before, after), (expected.0.to_owned(), expected.1.to_owned()));
         };
-        check("SELECT a, b, c, d, e FROM t WHERE x AND y AND z", "SELECT a, b, c, d, f FROM t WHERE x AND y AND z", ("… b, c, d, e FROM t WHERE …", "… b, c, d, f FROM t WHERE …"));
+        check(
+            "SELECT a, b, c, d, e FROM t WHERE x AND y AND z",
+            "SELECT a, b, c, d, f FROM t WHERE x AND y AND z",
+            ("… b, c, d, e FROM t WHERE …", "… b, c, d, f FROM t WHERE …"),
+        );
         check("a b", "a b c", ("a b", "a b c"));
         check("x x", "x", ("x x", "x"));
         check("none", "1 hour", ("none", "1 hour"));

@@ -119,7 +119,10 @@ pub(crate) fn hold(lock: StoreLock) {
 
 async fn dial(url: &str) -> Result<Channel> {
     let wrong = |why: &str| {
-        Failure::usage(format!("--server {url}: {why}"), "write it as http://HOST:PORT, for example http://127.0.0.1:7461")
+        Failure::usage(
+            format!("--server {url}: {why}"),
+            "write it as http://HOST:PORT, for example http://127.0.0.1:7461",
+        )
     };
     if url.starts_with("https://") {
         return Err(wrong("connections with TLS are not there yet"));

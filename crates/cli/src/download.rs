@@ -26,7 +26,10 @@ impl Target {
     pub(crate) fn new(path: PathBuf) -> Result<Self> {
         let shown = path.display().to_string();
         if path.is_dir() {
-            return Err(Failure::usage(format!("--out {shown}: this is a folder"), "name a file in it, for example with the ending .parquet"));
+            return Err(Failure::usage(
+                format!("--out {shown}: this is a folder"),
+                "name a file in it, for example with the ending .parquet",
+            ));
         }
         let extension = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
         let format = match extension.as_deref() {
@@ -34,11 +37,17 @@ impl Target {
             Some("csv") => Format::Csv,
             Some("arrow") => Format::Arrow,
             _ => {
-                return Err(Failure::usage(format!("--out {shown}: the ending names no format"), "end it with .parquet, .csv or .arrow"));
+                return Err(Failure::usage(
+                    format!("--out {shown}: the ending names no format"),
+                    "end it with .parquet, .csv or .arrow",
+                ));
             }
         };
         if !folder_of(&path).is_dir() {
-            return Err(Failure::usage(format!("--out {shown}: there is no folder {}", folder_of(&path).display()), "make it first"));
+            return Err(Failure::usage(
+                format!("--out {shown}: there is no folder {}", folder_of(&path).display()),
+                "make it first",
+            ));
         }
         Ok(Target { path, format })
     }

@@ -170,9 +170,13 @@ mod tests {
 
     #[test]
     fn an_error_shows_code_place_caret_and_remedy() {
-        let place = wire::Place { file: "a.sql".into(), line: 12, column: 6, text: "FROM carrier_delay".into(), width: 13 };
+        let place =
+            wire::Place { file: "a.sql".into(), line: 12, column: 6, text: "FROM carrier_delay".into(), width: 13 };
         check(
-            wire::Error { place: Some(place), ..complaint("unknown_name", "there is no view `carrier_delay`", "did you mean `carrier_delays`?") },
+            wire::Error {
+                place: Some(place),
+                ..complaint("unknown_name", "there is no view `carrier_delay`", "did you mean `carrier_delays`?")
+            },
             "error[unknown_name]: there is no view `carrier_delay`\n  --> a.sql:12:6\n   |\n12 | FROM carrier_delay\n   |      ^^^^^^^^^^^^^\nhelp: did you mean `carrier_delays`?\n",
         );
     }

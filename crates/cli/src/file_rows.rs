@@ -28,7 +28,10 @@ pub(crate) fn read(path: &Path) -> Result<(Texts, usize)> {
     match extension.as_deref() {
         Some("jsonl" | "ndjson" | "json") => json_lines(path, BufReader::new(open()?)),
         Some("csv") => csv(path, open()?),
-        _ => Err(Failure::usage(format!("--file {}: the ending names no format", path.display()), "end it with .jsonl or .csv")),
+        _ => Err(Failure::usage(
+            format!("--file {}: the ending names no format", path.display()),
+            "end it with .jsonl or .csv",
+        )),
     }
 }
 
@@ -46,7 +49,8 @@ fn json_lines(path: &Path, lines: impl BufRead) -> Result<(Texts, usize)> {
         if line.trim().is_empty() {
             continue;
         }
-        let row: Map<String, Value> = serde_json::from_str(&line).map_err(|e| bad(format!("this is not a JSON object: {e}")))?;
+        let row: Map<String, Value> =
+            serde_json::from_str(&line).map_err(|e| bad(format!("this is not a JSON object: {e}")))?;
         if count == 0 {
             texts = row.keys().map(|key| (key.clone(), Vec::new())).collect();
         }
@@ -59,7 +63,9 @@ fn json_lines(path: &Path, lines: impl BufRead) -> Result<(Texts, usize)> {
                 Value::Null => None,
                 Value::String(text) => Some(text),
                 Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-                Value::Array(_) | Value::Object(_) => return Err(bad(format!("`{key}` is neither a text nor a number"))),
+                Value::Array(_) | Value::Object(_) => {
+                    return Err(bad(format!("`{key}` is neither a text nor a number")));
+                }
             });
         }
         count += 1;
@@ -83,7 +89,8 @@ fn csv(path: &Path, mut file: File) -> Result<(Texts, usize)> {
         for ((_, texts), array) in columns.iter_mut().zip(batch.columns()) {
             let strings = array.as_string::<i32>();
             // An empty field is null, as it is when it is ingested.
-            let fields = (0..strings.len()).map(|i| (!strings.is_null(i)).then(|| strings.value(i)).filter(|s| !s.is_empty()));
+            let fields =
+                (0..strings.len()).map(|i| (!strings.is_null(i)).then(|| strings.value(i)).filter(|s| !s.is_empty()));
             texts.extend(fields.map(|field| field.map(str::to_owned)));
         }
     }
@@ -127,7 +134,11 @@ mod tests {
     #[test]
     fn what_is_not_rows_says_where() {
         check("r.jsonl", "{\"a\":1}\n[]\n", Err("invalid type: sequence, expected a map at line 1 column 0"));
-        check("r.jsonl", "{\"a\":1}\n{}\n", Err(":2: `a` is missing, which the first row has; write null for no value"));
+        check(
+            "r.jsonl",
+            "{\"a\":1}\n{}\n",
+            Err(":2: `a` is missing, which the first row has; write null for no value"),
+        );
         check("r.jsonl", "{\"a\":1}\n{\"a\":1,\"b\":1}\n", Err(":2: `b` is not in the first row"));
         check("r.jsonl", "{\"a\":[1]}\n", Err(":1: `a` is neither a text nor a number"));
     }

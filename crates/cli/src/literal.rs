@@ -20,9 +20,9 @@ pub(crate) fn column(name: &str, declared: &str, texts: &[Option<String>]) -> Re
         Some(DataType::Float32) => {
             Values::Floats(wire::Floats { values: each(texts, |t| t.trim().parse().map_err(|_| wrong(t, "REAL")))? })
         }
-        Some(DataType::Float64) => {
-            Values::Doubles(wire::Doubles { values: each(texts, |t| t.trim().parse().map_err(|_| wrong(t, "DOUBLE")))? })
-        }
+        Some(DataType::Float64) => Values::Doubles(wire::Doubles {
+            values: each(texts, |t| t.trim().parse().map_err(|_| wrong(t, "DOUBLE")))?,
+        }),
         Some(DataType::Utf8) => Values::Strings(wire::Strings { values: each(texts, |t| Ok(t.to_owned()))? }),
         Some(DataType::Binary) => Values::Binaries(wire::Binaries { values: each(texts, hexadecimal)? }),
         Some(DataType::Date32) => Values::Dates(wire::Int32s { values: each(texts, date)? }),
@@ -32,7 +32,12 @@ pub(crate) fn column(name: &str, declared: &str, texts: &[Option<String>]) -> Re
         Some(DataType::Decimal128(_, _)) => Values::Decimals(wire::Strings { values: each(texts, decimal)? }),
         _ => return Err((0, format!("a value of the type {declared} cannot be written on the command line"))),
     };
-    Ok(wire::Column { name: name.to_owned(), r#type: declared.to_owned(), validity: validity(texts), values: Some(values) })
+    Ok(wire::Column {
+        name: name.to_owned(),
+        r#type: declared.to_owned(),
+        validity: validity(texts),
+        values: Some(values),
+    })
 }
 
 /// One bit per row, lowest first, set where there is a value; empty where there is one everywhere.
@@ -40,13 +45,16 @@ pub(crate) fn validity<T>(values: &[Option<T>]) -> Vec<u8> {
     if values.iter().all(Option::is_some) {
         return Vec::new();
     }
-    let bytes = values.chunks(8).map(|eight| {
-        eight.iter().enumerate().fold(0, |byte, (bit, value)| byte | (u8::from(value.is_some()) << bit))
-    });
+    let bytes = values
+        .chunks(8)
+        .map(|eight| eight.iter().enumerate().fold(0, |byte, (bit, value)| byte | (u8::from(value.is_some()) << bit)));
     bytes.collect()
 }
 
-fn each<T: Default>(texts: &[Option<String>], read: impl Fn(&str) -> Result<T, String>) -> Result<Vec<T>, (usize, String)> {
+fn each<T: Default>(
+    texts: &[Option<String>],
+    read: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, (usize, String)> {
     let values = texts.iter().enumerate().map(|(row, text)| match text {
         Some(text) => read(text).map_err(|reason| (row, reason)),
         None => Ok(T::default()),
@@ -89,7 +97,8 @@ fn hexadecimal(text: &str) -> Result<Vec<u8>, String> {
 }
 
 fn date(text: &str) -> Result<i32, String> {
-    let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d").map_err(|_| format!("{}: write it as 2013-12-31", wrong(text, "DATE")))?;
+    let date = NaiveDate::parse_from_str(text.trim(), "%Y-%m-%d")
+        .map_err(|_| format!("{}: write it as 2013-12-31", wrong(text, "DATE")))?;
     let days = (date - NaiveDate::default()).num_days();
     i32::try_from(days).map_err(|_| wrong(text, "DATE"))
 }

@@ -51,7 +51,9 @@ pub(crate) fn columns(runs: &[Run]) -> Vec<Column> {
 
 /// All of it.
 pub(crate) fn json(run: &Run) -> Value {
-    let items = |items: &[asof_proto::run::v1::Item]| items.iter().filter_map(|i| i.item.as_ref()).map(item_json).collect::<Vec<_>>();
+    let items = |items: &[asof_proto::run::v1::Item]| {
+        items.iter().filter_map(|i| i.item.as_ref()).map(item_json).collect::<Vec<_>>()
+    };
     json!({
         "id": run.id,
         "project": run.project,

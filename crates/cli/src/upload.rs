@@ -53,7 +53,11 @@ impl Sources {
 /// The files that a path or glob means.
 fn local(file: &str) -> Result<Vec<PathBuf>> {
     let none = |why: &str| {
-        Failure::refused("no_such_file", format!("`{file}`: {why}"), "paths are taken from the current folder; quote globs, or let the shell expand them")
+        Failure::refused(
+            "no_such_file",
+            format!("`{file}`: {why}"),
+            "paths are taken from the current folder; quote globs, or let the shell expand them",
+        )
     };
     let path = PathBuf::from(file);
     if path.is_file() {

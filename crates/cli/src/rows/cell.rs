@@ -88,7 +88,8 @@ mod tests {
     use super::*;
 
     fn check(values: Values, validity: &[u8], expected: &[Value]) {
-        let column = Column { name: "c".into(), r#type: String::new(), validity: validity.to_vec(), values: Some(values) };
+        let column =
+            Column { name: "c".into(), r#type: String::new(), validity: validity.to_vec(), values: Some(values) };
         assert_eq!((0..len(&column)).map(|row| value(&column, row)).collect::<Vec<_>>(), expected);
     }
 
@@ -96,7 +97,11 @@ mod tests {
     fn values_are_shown_as_documented() {
         check(Values::Int64s(wire::Int64s { values: vec![1, 2, 3] }), &[0b101], &[json!(1), json!(null), json!(3)]);
         check(Values::Floats(wire::Floats { values: vec![0.1] }), &[], &[json!(0.1)]);
-        check(Values::Doubles(wire::Doubles { values: vec![f64::NAN, -f64::INFINITY] }), &[], &[json!("NaN"), json!("-Infinity")]);
+        check(
+            Values::Doubles(wire::Doubles { values: vec![f64::NAN, -f64::INFINITY] }),
+            &[],
+            &[json!("NaN"), json!("-Infinity")],
+        );
         check(Values::Dates(wire::Int32s { values: vec![-1] }), &[], &[json!("1969-12-31")]);
         check(Values::Timestamps(wire::Int64s { values: vec![1_500_000] }), &[], &[json!("1970-01-01T00:00:01.500Z")]);
         check(Values::Binaries(wire::Binaries { values: vec![vec![10, 255]] }), &[], &[json!("0aff")]);
@@ -105,7 +110,11 @@ mod tests {
 
     #[test]
     fn a_reply_that_is_not_as_promised_reads_as_null() {
-        check(Values::Int64s(wire::Int64s { values: vec![1; 9] }), &[0xff], &[vec![json!(1); 8], vec![json!(null)]].concat());
+        check(
+            Values::Int64s(wire::Int64s { values: vec![1; 9] }),
+            &[0xff],
+            &[vec![json!(1); 8], vec![json!(null)]].concat(),
+        );
         let items = Column { values: Some(Values::Bools(wire::Bools { values: vec![true] })), ..Column::default() };
         let lists = wire::Lists { offsets: vec![0, u32::MAX, 0], items: Some(Box::new(items)) };
         check(Values::Lists(lists), &[], &[json!([true]), json!([])]);

@@ -61,9 +61,10 @@ pub(crate) fn print(
         Format::Table => table().print(out),
         Format::Json => out.json(&document()),
         Format::Csv => out.write(csv(pages).as_bytes()),
-        Format::Arrow | Format::Parquet if out.is_terminal() => {
-            Err(Failure::usage("this format is not text, and stdout is a terminal", "send it to a file: … > rows.parquet"))
-        }
+        Format::Arrow | Format::Parquet if out.is_terminal() => Err(Failure::usage(
+            "this format is not text, and stdout is a terminal",
+            "send it to a file: … > rows.parquet",
+        )),
         Format::Arrow => {
             let batches = batches(pages)?;
             let mut writer = StreamWriter::try_new(Vec::new(), &schema(&batches)).map_err(Error::internal)?;

@@ -80,7 +80,11 @@ impl Args {
         let service = set.service.as_ref().map(pinned::reference).unwrap_or_default();
         let said = if trained.built { "built" } else { "found, built before from the same inputs:" };
         let rows = counted(set.rows, "row");
-        out.line(format!("{said} {reference} of {service}: {rows}, {} columns (run {})", set.columns.len(), trained.run))?;
+        out.line(format!(
+            "{said} {reference} of {service}: {rows}, {} columns (run {})",
+            set.columns.len(),
+            trained.run
+        ))?;
         out.line(format!("content {}", set.content))?;
         if let Some(target) = &target {
             out.line(format!("wrote {} ({})", target.path().display(), counted(bytes, "byte")))?;

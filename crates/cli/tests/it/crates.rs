@@ -30,7 +30,8 @@ fn check(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
             continue;
         };
         let forbidden = targets.iter().filter(|to| !allowed.contains(&to.as_str()));
-        wrong.extend(forbidden.map(|to| format!("forbidden arrow: {from} → {to} (it may use: {})", allowed.join(", "))));
+        wrong
+            .extend(forbidden.map(|to| format!("forbidden arrow: {from} → {to} (it may use: {})", allowed.join(", "))));
     }
     let missing = table.keys().filter(|name| !arrows.contains_key(**name));
     wrong.extend(missing.map(|name| format!("the crate `{name}` of the design's table does not exist")));

@@ -119,7 +119,10 @@ impl Flights {
         for f in &self.flights[rows] {
             let delay = f.arr_delay.map(|d| d.to_string()).unwrap_or_default();
             let (dep, arrived) = (moment(f.sched_dep), moment(f.arrived_at));
-            text.push_str(&format!("{},{},{},{},{},{dep},{arrived},{delay}\n", f.id, f.carrier, f.tailnum, f.origin, f.distance));
+            text.push_str(&format!(
+                "{},{},{},{},{},{dep},{arrived},{delay}\n",
+                f.id, f.carrier, f.tailnum, f.origin, f.distance
+            ));
         }
         text
     }
@@ -128,7 +131,10 @@ impl Flights {
     pub(crate) fn weather_json(&self) -> String {
         let line = |w: &Weather| {
             let at = moment(w.observed_at);
-            format!("{{\"origin\":\"{}\",\"observed_at\":\"{at}\",\"temp\":{}.5,\"wind_speed\":3.0}}\n", w.origin, w.temp)
+            format!(
+                "{{\"origin\":\"{}\",\"observed_at\":\"{at}\",\"temp\":{}.5,\"wind_speed\":3.0}}\n",
+                w.origin, w.temp
+            )
         };
         self.weather.iter().map(line).collect()
     }

@@ -4,8 +4,8 @@
 //! prints for people is held by snapshots, the rest by its JSON.
 
 mod crates;
-mod interruption;
 mod flights;
+mod interruption;
 mod project;
 mod refusals;
 mod scrub;

@@ -32,7 +32,8 @@ fn variable(text: &str) -> Option<(usize, &'static str)> {
     if text.starts_with("127.0.0.1:") && run(10, &|b| b.is_ascii_digit()) > 0 {
         return Some((10 + run(10, &|b| b.is_ascii_digit()), "<address>"));
     }
-    let shape: Vec<usize> = text.get(..36)?.split('-').map(|part| if part.bytes().all(hex) { part.len() } else { 0 }).collect();
+    let shape: Vec<usize> =
+        text.get(..36)?.split('-').map(|part| if part.bytes().all(hex) { part.len() } else { 0 }).collect();
     (shape == [8, 4, 4, 4, 12]).then_some((36, "<id>"))
 }
 

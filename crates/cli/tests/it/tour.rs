@@ -16,7 +16,8 @@ fn applying_twice_changes_nothing() {
     assert_eq!(project.asof(&["plan", "--exit-code"]).code, Some(0));
     assert_eq!(project.json(&["log"]).as_array().unwrap().len(), 1);
 
-    let changed = project.read("flights.sql").replace("'3 hours'", "'6 hours'").replace("owner = 'ops'", "owner = 'bi'");
+    let changed =
+        project.read("flights.sql").replace("'3 hours'", "'6 hours'").replace("owner = 'ops'", "owner = 'bi'");
     project.write("flights.sql", changed);
     insta::assert_snapshot!("apply_changed", project.scrub(&project.done(&["apply"])));
 }
@@ -30,8 +31,12 @@ fn what_is_trained_is_what_was_known_then() {
     let text = project.read("delays.csv");
     let mut lines = text.lines();
     let header: Vec<_> = lines.next().unwrap().split(',').collect();
-    assert_eq!(header, ["flight_id", "origin", "tailnum", "distance", "sched_dep", "late", "temp", "last_arr_delay", "risky"]);
-    let rows: Vec<_> = lines.map(|l| l.split(',').collect::<Vec<_>>()).map(|c| format!("{},{},{}", c[0], c[6], c[7])).collect();
+    assert_eq!(
+        header,
+        ["flight_id", "origin", "tailnum", "distance", "sched_dep", "late", "temp", "last_arr_delay", "risky"]
+    );
+    let rows: Vec<_> =
+        lines.map(|l| l.split(',').collect::<Vec<_>>()).map(|c| format!("{},{},{}", c[0], c[6], c[7])).collect();
     assert_eq!(rows, flights.expected());
 
     // Again, from the same inputs: the same set, and a file that is there is replaced.
@@ -43,7 +48,9 @@ fn what_is_trained_is_what_was_known_then() {
         project.done(&["train", "delays", "--out", file]);
         assert!(project.path().join(file).metadata().unwrap().len() > 0);
     }
-    let left = std::fs::read_dir(project.path()).unwrap().filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".part"));
+    let left = std::fs::read_dir(project.path())
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with(".part"));
     assert_eq!(left.count(), 0, "temporary files stay behind");
 
     let rebuilt = project.json(&["rebuild", "delays@1", "--check"]);
@@ -60,7 +67,10 @@ fn the_same_content_twice_is_ingested_once() {
     assert_eq!((&first["rows"], &first["files"]), (&json!(50), &json!(1)));
     project.write("data/copy.csv", project.read("data/flights.csv"));
     let again = project.json(&["ingest", "flights", "data/copy.csv"]);
-    assert_eq!((&again["snapshot"], &again["skipped"][0]["url"].as_str().map(|u| u.ends_with("copy.csv"))), (&Value::Null, &Some(true)));
+    assert_eq!(
+        (&again["snapshot"], &again["skipped"][0]["url"].as_str().map(|u| u.ends_with("copy.csv"))),
+        (&Value::Null, &Some(true))
+    );
     assert_eq!(project.json(&["show", "flights"])["snapshot"]["rows"], json!(50));
     insta::assert_snapshot!("ingest_again", project.scrub(&project.done(&["ingest", "flights", "data/*.csv"])));
 }
@@ -78,27 +88,36 @@ fn what_is_served_is_typed_dated_and_can_be_explained() {
     insta::assert_snapshot!("get", project.scrub(&project.done(&get(&[]))));
     let reply = project.json(&get(&["--event-times", "--receipts"]));
     let features = reply["entities"][0]["features"].as_array().unwrap();
-    let statuses: Vec<_> = features.iter().map(|f| (f["name"].as_str().unwrap(), f["status"].as_str().unwrap())).collect();
+    let statuses: Vec<_> =
+        features.iter().map(|f| (f["name"].as_str().unwrap(), f["status"].as_str().unwrap())).collect();
     assert_eq!(statuses, [("temp", "expired"), ("last_arr_delay", "present"), ("risky", "present")]);
     assert_eq!(features[1]["views"], json!(["plane_history"]));
     let views = reply["entities"][0]["views"].as_array().unwrap();
     assert!(views.iter().all(|v| v["event_time"].is_string() && v["run"].is_string()), "{views:?}");
-    let missing = project.json(&["get", "departure_delay", "origin=JFK", "tailnum=nobody", "distance:=null", "--at", LATER]);
+    let missing =
+        project.json(&["get", "departure_delay", "origin=JFK", "tailnum=nobody", "distance:=null", "--at", LATER]);
     assert_eq!(missing["entities"][0]["features"][1]["status"], json!("missing"));
 
     project.write("rows.jsonl", "{\"origin\":\"JFK\",\"tailnum\":\"N7\"}\n{\"origin\":\"LGA\",\"tailnum\":null}\n");
     let many = ["get", "departure_delay", "distance=100", "--file", "rows.jsonl", "--at", LATER, "--output", "csv"];
     let csv = project.done(&many);
-    assert_eq!(csv.lines().next(), Some("origin,tailnum,distance,temp,last_arr_delay,risky,temp__status,last_arr_delay__status,risky__status"));
+    assert_eq!(
+        csv.lines().next(),
+        Some("origin,tailnum,distance,temp,last_arr_delay,risky,temp__status,last_arr_delay__status,risky__status")
+    );
     assert_eq!(csv.lines().count(), 3);
     assert!(csv.lines().nth(2).unwrap().contains("missing"), "{csv}");
 
-    let explain = project.json(&["explain", "departure_delay", "origin=JFK", "tailnum=N7", "distance=1400", "--at", LATER]);
+    let explain =
+        project.json(&["explain", "departure_delay", "origin=JFK", "tailnum=N7", "distance=1400", "--at", LATER]);
     let origin = explain["origins"].as_array().unwrap().iter().find(|o| o["alias"] == "plane_history").unwrap();
     assert_eq!(origin["snapshots"][0]["dataset"], json!("flights"));
     assert!(origin["snapshots"][0]["files"][0]["url"].as_str().unwrap().ends_with("/data/flights.csv"));
     assert_eq!(origin["run"]["verb"], json!("materialize"));
-    insta::assert_snapshot!("explain", project.scrub(&project.done(&[&["explain", "departure_delay"], &entity[..], &["--at", LATER]].concat())));
+    insta::assert_snapshot!(
+        "explain",
+        project.scrub(&project.done(&[&["explain", "departure_delay"], &entity[..], &["--at", LATER]].concat()))
+    );
 }
 
 #[test]
@@ -108,8 +127,12 @@ fn everything_done_is_recorded() {
     project.done(&["train", "delays"]);
     project.done(&["materialize", "plane_history", "--at", LATER]);
     let log = project.json(&["log"]);
-    let verbs: Vec<_> = log.as_array().unwrap().iter().map(|r| (r["verb"].as_str().unwrap(), r["state"].as_str().unwrap())).collect();
-    assert_eq!(verbs, [("materialize", "done"), ("train", "done"), ("ingest", "done"), ("ingest", "done"), ("apply", "done")]);
+    let verbs: Vec<_> =
+        log.as_array().unwrap().iter().map(|r| (r["verb"].as_str().unwrap(), r["state"].as_str().unwrap())).collect();
+    assert_eq!(
+        verbs,
+        [("materialize", "done"), ("train", "done"), ("ingest", "done"), ("ingest", "done"), ("apply", "done")]
+    );
     assert_eq!(project.json(&["log", "--verb", "ingest", "--limit", "1"]).as_array().unwrap().len(), 1);
     assert_eq!(project.json(&["log", "delays"]).as_array().unwrap().iter().filter(|r| r["verb"] == "train").count(), 1);
 
@@ -139,7 +162,8 @@ fn a_project_is_found_from_below_and_named_from_elsewhere() {
     assert!(below.status.success(), "{}", String::from_utf8_lossy(&below.stderr));
     let config = project.path().join("asof.toml").display().to_string();
     let elsewhere = tempfile::tempdir().unwrap();
-    let listed = crate::project::command(elsewhere.path(), &["ls", "--config", &config, "--output", "json"]).output().unwrap();
+    let listed =
+        crate::project::command(elsewhere.path(), &["ls", "--config", &config, "--output", "json"]).output().unwrap();
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 8);
 }

@@ -37,7 +37,22 @@ fn help_and_version_are_answers() {
     let project = Project::new();
     assert!(project.done(&["--version"]).starts_with("asof 0."));
     let help = project.done(&["--help"]);
-    for verb in ["init", "plan", "apply", "ingest", "train", "materialize", "get", "serve", "ls", "show", "log", "lineage", "explain", "rebuild"] {
+    for verb in [
+        "init",
+        "plan",
+        "apply",
+        "ingest",
+        "train",
+        "materialize",
+        "get",
+        "serve",
+        "ls",
+        "show",
+        "log",
+        "lineage",
+        "explain",
+        "rebuild",
+    ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
     }
 }
