@@ -13,12 +13,17 @@
 //!
 //! Files from outside are read on blocking threads, never on those that poll the caller's futures.
 
+mod durable;
 mod export;
 mod failure;
+mod folder;
 mod ingest;
+mod parts;
 mod progress;
 mod snapshot;
+mod stage;
 mod store;
+mod table;
 mod training;
 
 pub use export::{ExportFormat, export};

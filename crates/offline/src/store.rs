@@ -1,28 +1,26 @@
 //! The root of everything offline.
 
-use asof_model::{Micros, Name, Result, RunId, SnapshotNumber};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ingest::IngestedFile;
+use asof_model::{Name, Result, SnapshotNumber};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::folder::Folder;
 use crate::snapshot::Snapshot;
+use crate::table::Table;
+
+pub use crate::table::Commit;
 
 /// All datasets and training sets under one root URL. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Store {}
-
-/// One commit of a dataset, as its Delta log tells it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Commit {
-    /// The snapshot it made.
-    pub number: SnapshotNumber,
-    /// The run that made it; none where another writer of Delta tables did.
-    pub run: Option<RunId>,
-    /// When.
-    pub time: Micros,
-    /// The files it let in.
-    pub files: Vec<IngestedFile>,
-    /// The rows it added.
-    pub rows: u64,
+pub struct Store {
+    root: Folder,
+    /// Who may ingest into a dataset next, among the tasks of this process.
+    turns: Arc<Mutex<HashMap<(Name, Name), Turn>>>,
 }
+
+type Turn = Arc<tokio::sync::Mutex<()>>;
 
 impl Store {
     /// Opens the store at a path, a `file:` URL or an object-store URL (`s3://`, `gs://`, `az://`; credentials from
@@ -31,8 +29,7 @@ impl Store {
     /// # Errors
     /// `invalid_url` and failures of the file system.
     pub async fn open(url: &str) -> Result<Self> {
-        let _ = url;
-        Err(asof_model::Error::internal("not built yet"))
+        Ok(Store { root: Folder::open(url)?, turns: Arc::default() })
     }
 
     /// A snapshot of a dataset: the newest, or the one of that number. None where nothing was ingested yet.
@@ -45,16 +42,37 @@ impl Store {
         dataset: &Name,
         number: Option<SnapshotNumber>,
     ) -> Result<Option<Snapshot>> {
-        let _ = (project, dataset, number);
-        Err(asof_model::Error::internal("not built yet"))
+        self.table(project, dataset).snapshot(number).await
     }
 
-    /// Every commit of a dataset, oldest first; empty where nothing was ingested yet.
+    /// Every commit of a dataset, oldest first; empty where nothing was ingested yet. Reads the whole log.
     ///
     /// # Errors
     /// Those of reading the log.
     pub async fn commits(&self, project: &Name, dataset: &Name) -> Result<Vec<Commit>> {
-        let _ = (project, dataset);
-        Err(asof_model::Error::internal("not built yet"))
+        self.table(project, dataset).commits().await
+    }
+
+    /// Where the Delta table of a dataset lies, for other readers: a path of a local store, else a URL.
+    pub fn location(&self, project: &Name, dataset: &Name) -> String {
+        let folder = self.root.join("datasets").join(project).join(dataset);
+        folder.local().map_or_else(|| folder.url().to_string(), |path| path.display().to_string())
+    }
+
+    pub(crate) fn table(&self, project: &Name, dataset: &Name) -> Table {
+        Table::new(self.root.join("datasets").join(project).join(dataset), dataset.clone())
+    }
+
+    pub(crate) fn training(&self, project: &Name, name: &Name) -> Folder {
+        self.root.join("training").join(project).join(name)
+    }
+
+    /// Waits until no other task of this process ingests into the dataset.
+    pub(crate) async fn turn(&self, project: &Name, dataset: &Name) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.entry((project.clone(), dataset.clone())).or_default().clone()
+        };
+        turn.lock_owned().await
     }
 }

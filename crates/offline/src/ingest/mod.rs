@@ -1,10 +1,26 @@
 //! Files become one snapshot of a dataset, or nothing changes.
 
+mod attempt;
+mod checks;
+mod convert;
+mod fit;
+mod infer;
+mod meter;
+mod pipeline;
+mod read;
+mod refusal;
+mod shape;
+mod source;
+mod survey;
+
 use std::collections::BTreeMap;
 
 use asof_model::definition::Dataset;
-use asof_model::{Column, Digest, Micros, Name, Result, RunId, SnapshotNumber};
+use asof_model::{Column, Digest, Error, ErrorKind, Micros, Name, Result, RunId, SnapshotNumber};
 
+use self::attempt::Attempt;
+use self::meter::Meter;
+use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::store::Store;
 
@@ -100,14 +116,34 @@ pub struct SkippedFile {
     pub since: Option<SnapshotNumber>,
 }
 
+/// How often an ingest is done again because another process committed first.
+const ATTEMPTS: u32 = 3;
+
 impl Store {
     /// Ingests files into a dataset as one snapshot.
+    ///
+    /// Tasks of this process that ingest into the same dataset take turns. Where another process commits first, the
+    /// work is done again on top of its commit, a few times.
     ///
     /// # Errors
     /// Those of finding, reading and converting the files (each names file, row, column and value), of `CHECK`
     /// conditions, and `concurrent_ingest` when other processes kept committing first. Nothing is committed then.
     pub async fn ingest(&self, request: Ingest, progress: &dyn Progress) -> Result<Ingested> {
-        let _ = (request, progress);
-        Err(asof_model::Error::internal("not built yet"))
+        let meter = Meter::default();
+        let work = async {
+            let scratch = tempfile::Builder::new().prefix("asof-ingest-").tempdir().map_err(Failure::Io)?;
+            let sources = source::gather(&request.sources, scratch.path(), &meter).await?;
+            let _turn = self.turn(&request.project, &request.definition.name).await;
+            for number in 1..=ATTEMPTS {
+                let attempt =
+                    Attempt { store: self, request: &request, sources: &sources, scratch: scratch.path(), meter: &meter, number };
+                if let Some(ingested) = attempt.run().await? {
+                    return Ok(ingested);
+                }
+            }
+            let message = format!("dataset `{}`: others kept committing first", request.definition.name);
+            Err(Error::new(ErrorKind::Unavailable, "concurrent_ingest", message).remedy("try again when they are done"))
+        };
+        meter.report(progress, work).await
     }
 }

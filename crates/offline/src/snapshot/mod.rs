@@ -1,11 +1,16 @@
 //! One snapshot of a dataset: immutable, readable, verifiable.
 
+mod provider;
+
 use std::sync::Arc;
 
 use asof_model::{Columns, Digest, Micros, Result, RunId, SnapshotNumber};
 use datafusion::catalog::TableProvider;
 
-/// One snapshot of a dataset.
+use crate::folder::Folder;
+pub(crate) use provider::FilesTable;
+
+/// One snapshot of a dataset. Cheap to clone but for the list of files.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     /// Its number: the version of the Delta table.
@@ -20,6 +25,7 @@ pub struct Snapshot {
     pub run: Option<RunId>,
     /// Its data files.
     pub files: Vec<DataFile>,
+    pub(crate) folder: Folder,
 }
 
 /// A Parquet file that Asof wrote.
@@ -38,10 +44,14 @@ pub struct DataFile {
 impl Snapshot {
     /// A table of the visible columns and, last, [`crate::SEQ`].
     ///
+    /// Filters on columns skip row groups and pages; the rows come in no order. Columns that were added after a file
+    /// was written are null in its rows.
+    ///
     /// # Errors
     /// None today; a store that needs more to be read may have some.
     pub fn provider(&self) -> Result<Arc<dyn TableProvider>> {
-        Err(asof_model::Error::internal("not built yet"))
+        let schema = crate::table::physical(&self.columns);
+        Ok(Arc::new(FilesTable::new(self.folder.clone(), schema, self.files.clone())))
     }
 
     /// Reads every data file and compares it with its digest.
@@ -49,6 +59,9 @@ impl Snapshot {
     /// # Errors
     /// `corrupt_file` naming the first file that is missing or not what was written.
     pub async fn verify_files(&self) -> Result<()> {
-        Err(asof_model::Error::internal("not built yet"))
+        for file in &self.files {
+            self.folder.verify(file).await?;
+        }
+        Ok(())
     }
 }

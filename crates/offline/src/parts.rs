@@ -1,0 +1,157 @@
+//! Rows to Parquet files of a moderate size, each with its digest, synced to disk.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use asof_model::{Digest, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
+use sha2::{Digest as _, Sha256};
+
+use crate::failure::{Failure, of_file};
+use crate::snapshot::DataFile;
+
+/// The most rows in a file.
+const ROWS_PER_FILE: u64 = 1 << 20;
+/// Rows in a row group: small enough to be skipped, large enough to be scanned at speed.
+const ROWS_PER_GROUP: usize = 1 << 17;
+/// Bytes in one, where rows are wide: it is held in memory until it is written.
+const BYTES_PER_GROUP: usize = 64 << 20;
+
+/// Writes rows, in order, to files `<prefix>-00000.parquet`, … of a folder of this machine. Blocks.
+pub(crate) struct Parts {
+    folder: PathBuf,
+    prefix: String,
+    schema: SchemaRef,
+    rows_per_file: u64,
+    open: Option<Part>,
+    done: Vec<DataFile>,
+}
+
+struct Part {
+    path: PathBuf,
+    name: String,
+    writer: ArrowWriter<Hashing<BufWriter<File>>>,
+    rows: u64,
+}
+
+impl Parts {
+    /// The folder must be there.
+    pub(crate) fn new(folder: &Path, prefix: String, schema: SchemaRef) -> Self {
+        Parts { folder: folder.to_owned(), prefix, schema, rows_per_file: ROWS_PER_FILE, open: None, done: Vec::new() }
+    }
+
+    /// Adds rows.
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let mut part = match self.open.take() {
+                Some(part) => part,
+                None => self.next_part()?,
+            };
+            let room = usize::try_from(self.rows_per_file - part.rows).unwrap_or(usize::MAX);
+            let rows = room.min(batch.num_rows() - from);
+            part.writer.write(&batch.slice(from, rows)).map_err(Failure::from)?;
+            part.rows += rows as u64;
+            from += rows;
+            if part.rows == self.rows_per_file {
+                self.close(part)?;
+            } else {
+                self.open = Some(part);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the last file. All files and their names are durable afterwards.
+    pub(crate) fn finish(mut self) -> Result<Vec<DataFile>> {
+        if let Some(part) = self.open.take() {
+            self.close(part)?;
+        }
+        crate::durable::sync_folder(&self.folder).map_err(of_file(&self.folder))?;
+        Ok(self.done)
+    }
+
+    fn next_part(&self) -> Result<Part> {
+        let name = format!("{}-{:05}.parquet", self.prefix, self.done.len());
+        let path = self.folder.join(&name);
+        let file = File::create_new(&path).map_err(of_file(&path))?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::LZ4_RAW)
+            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+            .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
+            .set_created_by(concat!("asof ", env!("CARGO_PKG_VERSION")).to_owned())
+            .build();
+        let writer = ArrowWriter::try_new(Hashing::new(BufWriter::new(file)), self.schema.clone(), Some(properties));
+        Ok(Part { path, name, writer: writer.map_err(Failure::from)?, rows: 0 })
+    }
+
+    fn close(&mut self, part: Part) -> Result<()> {
+        let mut hashing = part.writer.into_inner().map_err(Failure::from)?;
+        let synced = hashing.flush().and_then(|()| hashing.inner.get_ref().sync_all());
+        synced.map_err(of_file(&part.path))?;
+        let digest = Digest::from_bytes(hashing.hasher.finalize().into());
+        self.done.push(DataFile { path: part.name, bytes: hashing.bytes, rows: part.rows, digest });
+        Ok(())
+    }
+}
+
+/// Hashes what passes through.
+struct Hashing<W> {
+    inner: W,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<W: Write> Hashing<W> {
+    fn new(inner: W) -> Self {
+        Hashing { inner, hasher: Sha256::new(), bytes: 0 }
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hasher.update(&bytes[..written]);
+        self.bytes += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::Int64Array;
+    use std::sync::Arc;
+
+    #[test]
+    fn rows_are_cut_into_files_whose_digests_are_those_of_their_bytes() {
+        let batch = |range| {
+            RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from_iter_values(range)) as _)]).unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut parts = Parts::new(folder.path(), "p".into(), batch(0..1).schema());
+        parts.rows_per_file = 4;
+        parts.write(&batch(0..3)).unwrap();
+        parts.write(&batch(3..11)).unwrap();
+        parts.write(&batch(11..12)).unwrap();
+        let files = parts.finish().unwrap();
+        assert_eq!(files.iter().map(|f| (f.path.as_str(), f.rows)).collect::<Vec<_>>(), [
+            ("p-00000.parquet", 4),
+            ("p-00001.parquet", 4),
+            ("p-00002.parquet", 4)
+        ]);
+        for file in files {
+            let bytes = std::fs::read(folder.path().join(&file.path)).unwrap();
+            assert_eq!((Digest::of(&bytes), bytes.len() as u64), (file.digest, file.bytes));
+        }
+    }
+}
