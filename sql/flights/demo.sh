@@ -13,12 +13,16 @@ AT='2013-12-30 18:00'
 # What the gate at JFK knows of one flight to come.
 FLIGHT=(origin=JFK carrier=UA tailnum=N14228 distance=1400)
 
+# Nothing of the caller's own settings.
+unset ASOF_SERVER
+
 server=
 stop_server() {
   [ -z "$server" ] && return
   kill -TERM "$server" 2>/dev/null || true
   wait "$server" 2>/dev/null || true
   server=
+  unset ASOF_SERVER
 }
 trap stop_server EXIT
 trap 'exit 130' INT TERM
@@ -52,7 +56,7 @@ python_environment() { ../../deploy/venv.sh "$VENV" requirements.txt; }
 
 # Starts the server on a free port and waits until it answers.
 serve() {
-  local port tries=100
+  local port address tries=100
   port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
   address=http://127.0.0.1:$port
   "$ASOF" serve --listen "127.0.0.1:$port" >.demo/serve.log 2>&1 &
@@ -65,6 +69,7 @@ serve() {
     fi
     sleep 0.1
   done
+  export ASOF_SERVER=$address
 }
 
 mkdir -p .demo
@@ -85,18 +90,17 @@ step 'Build the same with a leak, for comparison (see leak.sql)' \
 
 step "Bring the newest values of $AT into the online store" "$ASOF" materialize --at "$AT"
 
-printf '\n    A server, for the next steps: '
 serve
-printf '%s\n' "$address"
+printf '\n    From here a server answers: ASOF_SERVER=%s\n' "$ASOF_SERVER"
 step 'Get the features of one flight, as of that moment' \
-  "$ASOF" --server "$address" get departure_delay@1 "${FLIGHT[@]}" --at "$AT"
-step 'The same, asked now: the weather counts for three hours, so it has expired; what has no TTL has not' \
-  "$ASOF" --server "$address" get departure_delay@1 "${FLIGHT[@]}"
+  "$ASOF" get departure_delay@1 "${FLIGHT[@]}" --at "$AT"
+step 'The same, asked now: weather counts for three hours and a landing for two days, so both have expired' \
+  "$ASOF" get departure_delay@1 "${FLIGHT[@]}"
 step 'With the route: the inputs of the model' \
-  "$ASOF" --server "$address" get arrival_risk@1 "${FLIGHT[@]}" dest=IAH --at "$AT"
+  "$ASOF" get arrival_risk@1 "${FLIGHT[@]}" dest=IAH --at "$AT"
 step 'Where did these values come from?' \
-  "$ASOF" --server "$address" explain departure_delay@1 "${FLIGHT[@]}" --at "$AT"
-step 'What are the inputs of the model made of, and who uses them?' "$ASOF" --server "$address" lineage arrival_risk
+  "$ASOF" explain departure_delay@1 "${FLIGHT[@]}" --at "$AT"
+step 'What are the inputs of the model made of, and who uses them?' "$ASOF" lineage arrival_risk
 stop_server
 
 step 'Train a small model on both sets' quietly "$VENV/bin/python" -B model.py .demo/delays.parquet .demo/leaky_delays.parquet
