@@ -43,7 +43,8 @@ impl StoreLock {
     pub(crate) async fn take(folder: &Path, verb: &str, listen: Option<&str>, patience: Duration) -> Result<Self> {
         let path = folder.join("lock");
         let broken = |e: std::io::Error| unreachable(&path, &e);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(broken)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(broken)?;
         let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), listen: listen.map(str::to_owned) };
         let mut lock = StoreLock { file, path, holder };
         let wait = async {

@@ -58,21 +58,20 @@ impl Server {
             silence: settings.request_timeout,
         });
         let size = settings.max_message;
-        macro_rules! limited {
-            ($service:expr) => {
-                $service.max_decoding_message_size(size).max_encoding_message_size(size)
-            };
-        }
+        let registry = RegistryServiceServer::new(Registry(desk.clone()));
+        let jobs = JobServiceServer::new(Jobs(desk.clone()));
+        let serving = ServingServiceServer::new(Serving(desk.clone()));
+        let lineage = LineageServiceServer::new(Lineage(desk));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(asof_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
             .build_v1()
             .map_err(Error::internal)?;
         let (health, health_service) = tonic_health::server::health_reporter();
-        let routes = Routes::new(limited!(RegistryServiceServer::new(Registry(desk.clone()))))
-            .add_service(limited!(JobServiceServer::new(Jobs(desk.clone()))))
-            .add_service(limited!(ServingServiceServer::new(Serving(desk.clone()))))
-            .add_service(limited!(LineageServiceServer::new(Lineage(desk))))
+        let routes = Routes::new(registry.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(jobs.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(serving.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(health_service)
             .add_service(reflection);
         Ok(Server { routes, health, settings })

@@ -1,5 +1,7 @@
 //! The committed code is what `proto/` says today. `ASOF_REGENERATE=1 cargo t asof-proto` makes it so.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -14,18 +14,18 @@ pub(super) const SECTIONS: [&str; 6] = ["project", "store", "catalog", "online",
 /// The error as its user reads it.
 pub(super) fn explain(error: figment::Error, file: Option<&Path>, text: &str, variables: &Variables) -> Error {
     // The one that was found first; the others come up once it is mended.
-    let figment::Error { mut path, kind, .. } = error;
+    let figment::Error { path, kind, .. } = error;
     let (code, reason, remedy) = match &kind {
         Kind::UnknownField(field, known) => {
-            let section = path.first().map(|s| format!(" in [{s}]"));
-            let what = if section.is_some() { "setting" } else { "section" };
+            let (what, section) = match path.as_slice() {
+                [section, _] => ("setting", format!(" in [{section}]")),
+                _ => ("section", String::new()),
+            };
             let remedy = match name::nearest(field, known.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("there are: {}", known.join(", ")),
             };
-            let reason = format!("there is no {what} `{field}`{}", section.unwrap_or_default());
-            path.push(field.clone());
-            ("unknown_setting", reason, Some(remedy))
+            ("unknown_setting", format!("there is no {what} `{field}`{section}"), Some(remedy))
         }
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
             ("invalid_config", format!("`{}` must be {expected}, not {found}", path.join(".")), None)

@@ -181,8 +181,7 @@ impl Config {
                 figment = figment.merge(Serialized::default(key, value));
             }
         }
-        let config: Config =
-            figment.extract().map_err(|e| mistake::explain(e, file.as_deref(), &text, &variables))?;
+        let config: Config = figment.extract().map_err(|e| mistake::explain(e, file.as_deref(), &text, &variables))?;
         let folder = file.as_deref().and_then(Path::parent).unwrap_or(here);
         Config { file: file.clone(), ..config }.settle(folder)
     }

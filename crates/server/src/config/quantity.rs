@@ -6,19 +6,28 @@ use std::time::Duration;
 use serde::Deserializer;
 use serde::de::{self, Visitor};
 
-const SIZES: [(&str, u64); 7] =
-    [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40), ("KB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000)];
+const SIZES: [(&str, u64); 7] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+];
 const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h", 3_600_000)];
 
 /// Bytes: a whole number, or a text such as `512MiB`.
 pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
-    let bytes = from.deserialize_any(Quantity { units: &SIZES, base: 1, what: "a size such as 16777216 or \"16MiB\"" })?;
+    let bytes =
+        from.deserialize_any(Quantity { units: &SIZES, base: 1, what: "a size such as 16777216 or \"16MiB\"" })?;
     usize::try_from(bytes).map_err(de::Error::custom)
 }
 
 /// Time: whole seconds, or a text such as `30s`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    from.deserialize_any(Quantity { units: &TIMES, base: 1_000, what: "a time such as 30 or \"30s\"" }).map(Duration::from_millis)
+    from.deserialize_any(Quantity { units: &TIMES, base: 1_000, what: "a time such as 30 or \"30s\"" })
+        .map(Duration::from_millis)
 }
 
 struct Quantity {
@@ -54,7 +63,8 @@ impl Visitor<'_> for Quantity {
             "" => Some(self.base),
             unit => self.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor),
         };
-        let counted = number.parse().ok().zip(factor).and_then(|(n, f): (u64, u64)| n.checked_mul(f)).filter(|n| *n > 0);
+        let counted =
+            number.parse().ok().zip(factor).and_then(|(n, f): (u64, u64)| n.checked_mul(f)).filter(|n| *n > 0);
         counted.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }

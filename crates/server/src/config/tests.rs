@@ -17,9 +17,11 @@ fn later_sources_go_before_earlier_ones() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("sql/views");
     std::fs::create_dir_all(&deep).unwrap();
-    let text = "[project]\nname = 'flights'\n[server]\nlisten = 'a:1'\nmax_message = '1MiB'\n[offline]\nmemory = '2GiB'";
+    let text =
+        "[project]\nname = 'flights'\n[server]\nlisten = 'a:1'\nmax_message = '1MiB'\n[offline]\nmemory = '2GiB'";
     std::fs::write(folder.path().join(FILE), text).unwrap();
-    let variables = [("ASOF_SERVER_LISTEN", "127.0.0.1:2"), ("ASOF_OFFLINE_MEMORY", "1000"), ("ASOF_OFFLINE_THREADS", "3")];
+    let variables =
+        [("ASOF_SERVER_LISTEN", "127.0.0.1:2"), ("ASOF_OFFLINE_MEMORY", "1000"), ("ASOF_OFFLINE_THREADS", "3")];
     let overrides = Overrides { listen: Some("c:3".to_owned()), ..Overrides::default() };
 
     let config = load_in(&deep, None, &variables, overrides).unwrap();
@@ -42,13 +44,17 @@ fn urls_follow_the_store_and_paths_the_file() {
     let config = load_in(folder.path(), None, &[], Overrides::default()).unwrap();
     assert_eq!(config.file, None);
     let expected = [at(".asof"), at(".asof/catalog.db"), at(".asof/online")];
-    assert_eq!(urls(&config), ["file:", "sqlite:", "rocksdb:"].iter().zip(expected).map(|(s, p)| format!("{s}{p}")).collect::<Vec<_>>()[..]);
+    assert_eq!(
+        urls(&config),
+        ["file:", "sqlite:", "rocksdb:"].iter().zip(expected).map(|(s, p)| format!("{s}{p}")).collect::<Vec<_>>()[..]
+    );
 
     std::fs::create_dir(folder.path().join("conf")).unwrap();
     let file = folder.path().join("conf/other.toml");
     std::fs::write(&file, "[store]\nurl = 'data'\n[online]\nurl = 'memory:'").unwrap();
     let config = load_in(folder.path(), Some(Path::new("conf/other.toml")), &[], Overrides::default()).unwrap();
-    let expected = [format!("file:{}", at("conf/data")), format!("sqlite:{}", at("conf/data/catalog.db")), "memory:".into()];
+    let expected =
+        [format!("file:{}", at("conf/data")), format!("sqlite:{}", at("conf/data/catalog.db")), "memory:".into()];
     assert_eq!(urls(&config), expected);
 }
 
@@ -61,12 +67,32 @@ fn a_mistake_is_named_with_its_place_and_what_was_meant() {
             assert!(error.to_string().contains(part), "{text}: {error}");
         }
     };
-    check("[server]\nlistn = 'a:1'", &[], "unknown_setting", &["asof.toml:2:1: there is no setting `listn` in [server]", "did you mean `listen`?", "^^^^^"]);
-    check("[sever]\nlisten = 'a:1'", &[], "unknown_setting", &["asof.toml:1:1: there is no section `sever`", "did you mean `server`?"]);
+    check(
+        "[server]\nlistn = 'a:1'",
+        &[],
+        "unknown_setting",
+        &["asof.toml:2:1: there is no setting `listn` in [server]", "did you mean `listen`?", "^^^^^"],
+    );
+    check(
+        "[sever]\nlisten = 'a:1'",
+        &[],
+        "unknown_setting",
+        &["asof.toml:1:1: there is no section `sever`", "did you mean `server`?"],
+    );
     check("[server]\nport = 1", &[], "unknown_setting", &["there are: listen, max_message"]);
-    check("", &[("ASOF_SERVER_LISTN", "x")], "unknown_setting", &["the variable ASOF_SERVER_LISTN: there is no setting"]);
+    check(
+        "",
+        &[("ASOF_SERVER_LISTN", "x")],
+        "unknown_setting",
+        &["the variable ASOF_SERVER_LISTN: there is no setting"],
+    );
     check("", &[("ASOF_SEVER_LISTEN", "x")], "unknown_setting", &["did you mean ASOF_SERVER_LISTEN?"]);
-    check("[offline]\nmemory = 'much'", &[], "invalid_config", &["asof.toml:2:1", "`offline.memory` must be a size such as", "much"]);
+    check(
+        "[offline]\nmemory = 'much'",
+        &[],
+        "invalid_config",
+        &["asof.toml:2:1", "`offline.memory` must be a size such as", "much"],
+    );
     check("[server]\nmax_streams = 'x'", &[], "invalid_config", &["asof.toml:2:1", "max_streams"]);
     check("[project]\nname = 'Not A Name'", &[], "invalid_config", &["project.name", "is not a name"]);
     check("[project]\nenvironments = []", &[], "invalid_config", &["environments is empty"]);
@@ -75,7 +101,12 @@ fn a_mistake_is_named_with_its_place_and_what_was_meant() {
 
 #[test]
 fn variables_that_are_none_of_ours_are_left_alone() {
-    let others = [("ASOF_SERVER", "http://x"), ("ASOF_BIN", "x"), ("ASOF_SERVICE_HOST", "10.0.0.1"), ("ASOF_PORT_7461_TCP", "x")];
+    let others = [
+        ("ASOF_SERVER", "http://x"),
+        ("ASOF_BIN", "x"),
+        ("ASOF_SERVICE_HOST", "10.0.0.1"),
+        ("ASOF_PORT_7461_TCP", "x"),
+    ];
     assert_eq!(load("", &others).unwrap().server, Server::default());
     assert_eq!(load("", &[("ASOF_PROJECT_ENVIRONMENTS", "[lab, live]")]).unwrap().project.environments.len(), 2);
 }

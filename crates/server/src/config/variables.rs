@@ -32,8 +32,9 @@ impl Variables {
             } else if let Some(near) = name::nearest(&section, SECTIONS) {
                 let message = format!("the variable {variable} names no setting: there is no section [{section}]");
                 let meant = format!("{PREFIX}{}_{}", near.to_ascii_uppercase(), key.to_ascii_uppercase());
-                return Err(Error::new(ErrorKind::Invalid, "unknown_setting", message)
-                    .remedy(format!("did you mean {meant}?")));
+                return Err(
+                    Error::new(ErrorKind::Invalid, "unknown_setting", message).remedy(format!("did you mean {meant}?"))
+                );
             }
         }
         set.sort();

@@ -89,12 +89,14 @@ mod tests {
     #[test]
     fn a_status_carries_the_errors_in_full() {
         let place = Place { file: "a.sql".into(), line: 12, column: 6, text: "FROM carrier_delay".into(), width: 13 };
-        let first = Error::new(ErrorKind::NotFound, "unknown_name", "there is no `x`").remedy("did you mean `y`?").at(place);
+        let first =
+            Error::new(ErrorKind::NotFound, "unknown_name", "there is no `x`").remedy("did you mean `y`?").at(place);
         let second = Error::new(ErrorKind::Invalid, "wrong_type", "no");
         let status = statuses(vec![first, second]);
         assert_eq!((status.code(), status.message()), (Code::NotFound, "there is no `x` (and 1 more)"));
         let errors = decoded(&status).errors;
-        let place = wire::Place { file: "a.sql".into(), line: 12, column: 6, text: "FROM carrier_delay".into(), width: 13 };
+        let place =
+            wire::Place { file: "a.sql".into(), line: 12, column: 6, text: "FROM carrier_delay".into(), width: 13 };
         let expected = wire::Error {
             code: "unknown_name".into(),
             message: "there is no `x`".into(),

@@ -122,7 +122,9 @@ mod tests {
 
     #[test]
     fn formats_are_read_as_people_write_them() {
-        let check = |written: &str| to_read_options(&wire::IngestHeader { format: written.into(), ..Default::default() }).map(|o| o.format);
+        let check = |written: &str| {
+            to_read_options(&wire::IngestHeader { format: written.into(), ..Default::default() }).map(|o| o.format)
+        };
         assert_eq!(check(""), Ok(None));
         assert_eq!(check("CSV"), Ok(Some(Format::Csv)));
         assert_eq!(check("json"), Ok(Some(Format::JsonLines)));
@@ -133,7 +135,8 @@ mod tests {
     #[test]
     fn known_at_is_a_word_or_a_moment() {
         let check = |known_at: &str| {
-            to_train(&wire::TrainRequest { name: "delays".into(), known_at: known_at.into(), ..Default::default() }).map(|r| r.known_at)
+            to_train(&wire::TrainRequest { name: "delays".into(), known_at: known_at.into(), ..Default::default() })
+                .map(|r| r.known_at)
         };
         assert!(matches!(check(""), Ok(KnownMoment::EventTime)));
         assert!(matches!(check("now"), Ok(KnownMoment::Now)));

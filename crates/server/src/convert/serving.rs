@@ -50,7 +50,8 @@ fn from_rows(rows: &ServedRows, details: Details) -> Result<wire::View> {
         let times: ArrayRef = Arc::new(rows.event_times.clone());
         from_array("event_time", &times)
     });
-    let mut view = wire::View { alias: rows.alias.clone(), event_times: event_times.transpose()?, ..wire::View::default() };
+    let mut view =
+        wire::View { alias: rows.alias.clone(), event_times: event_times.transpose()?, ..wire::View::default() };
     if details.receipts {
         view.view = Some(from_pinned(&rows.view));
         view.run = rows.run.to_string();

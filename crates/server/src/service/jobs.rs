@@ -9,14 +9,15 @@ use asof_engine::IngestRequest as Ingest;
 use asof_proto::jobs::v1::job_service_server::JobService;
 use asof_proto::jobs::v1::{
     ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent, MaterializeRequest, Progress,
-    RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, ingest_event, materialize_event, rebuild_event, train_event,
+    RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, ingest_event, materialize_event, rebuild_event,
+    train_event,
 };
 use futures::stream::{self, TryStreamExt};
 use tokio::io::AsyncReadExt;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::upload::Upload;
 use super::SharedDesk;
+use super::upload::Upload;
 use crate::convert::error::status;
 use crate::convert::jobs::{
     from_ingest, from_materialized, from_rebuilt, from_trained, to_export_format, to_materialize, to_read_options,

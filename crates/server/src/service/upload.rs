@@ -116,7 +116,9 @@ impl Upload {
     async fn create(&mut self, name: String, spool: &Spool) -> Result<File> {
         if self.files.len() == MAX_FILES {
             let message = format!("more than {MAX_FILES} files in one ingest");
-            return Err(Error::new(ErrorKind::Invalid, "too_many_files", message).remedy("ingest them in several calls"));
+            return Err(
+                Error::new(ErrorKind::Invalid, "too_many_files", message).remedy("ingest them in several calls")
+            );
         }
         let folder = match &mut self.folder {
             Some(folder) => folder,
@@ -238,7 +240,8 @@ mod tests {
         check(vec![Ok(chunk("a.csv", b""))], "invalid_request").await;
         check(vec![Ok(header(&[])), Ok(header(&[]))], "invalid_request").await;
         check(vec![Ok(IngestRequest { message: None })], "invalid_request").await;
-        check(vec![Ok(header(&[])), Ok(chunk("a.csv", b"x")), Err(Status::cancelled("gone"))], "upload_interrupted").await;
+        check(vec![Ok(header(&[])), Ok(chunk("a.csv", b"x")), Err(Status::cancelled("gone"))], "upload_interrupted")
+            .await;
         assert_eq!(std::fs::read_dir(store.path().join("tmp")).unwrap().count(), 0);
     }
 }

@@ -46,7 +46,9 @@ fn columns(rows: Vec<Row>) -> Vec<ArrayRef> {
         Arc::new(ints().map(|v| v.map(|v| v % 2 == 0)).collect::<BooleanArray>()),
         Arc::new(ints().map(|v| v.map(|v| v as i32)).collect::<Date32Array>()),
         Arc::new(ints().collect::<TimestampMicrosecondArray>().with_data_type(schema::timestamp())),
-        Arc::new(ints().map(|v| v.map(i128::from)).collect::<Decimal128Array>().with_precision_and_scale(38, 4).unwrap()),
+        Arc::new(
+            ints().map(|v| v.map(i128::from)).collect::<Decimal128Array>().with_precision_and_scale(38, 4).unwrap(),
+        ),
         Arc::new(rows.iter().map(|r| r.1.map(f64::from_bits)).collect::<Float64Array>()),
         Arc::new(rows.iter().map(|r| r.1.map(|b| f32::from_bits(b as u32))).collect::<Float32Array>()),
         Arc::new(rows.iter().map(|r| r.2.clone()).collect::<StringArray>()),
@@ -94,11 +96,11 @@ proptest! {
                 let at = index.index(bytes.len());
                 bytes[at] = *byte;
             }
-            if let Ok(column) = Column::decode(bytes.as_slice()) {
-                if let Ok(read) = to_batch(vec![column], ROWS) {
-                    prop_assert!(read.num_rows() <= ROWS);
-                    read.column(0).to_data().validate_full().unwrap();
-                }
+            if let Ok(column) = Column::decode(bytes.as_slice())
+                && let Ok(read) = to_batch(vec![column], ROWS)
+            {
+                prop_assert!(read.num_rows() <= ROWS);
+                read.column(0).to_data().validate_full().unwrap();
             }
         }
     }
@@ -128,21 +130,37 @@ fn what_does_not_fit_together_is_refused_by_name() {
         Values::Lists(Box::new(Lists { offsets: offsets.into(), items: items.map(Box::new) }))
     };
     check(one(Column { name: "a".into(), ..Column::default() }), "invalid_column", "column `a` has no values");
-    check(vec![column("", &[], ints(&[1])), column("", &[], ints(&[1, 2]))], "invalid_column", "has 2 values where the columns before it have 1");
+    check(
+        vec![column("", &[], ints(&[1])), column("", &[], ints(&[1, 2]))],
+        "invalid_column",
+        "has 2 values where the columns before it have 1",
+    );
     check(one(column("", &[], ints(&[1; 5]))), "too_many_entities", "5 entities in one request; at most 4");
     check(one(column("", &[], Values::Nulls(Nulls { count: u32::MAX }))), "too_many_entities", "4294967295 entities");
     check(one(column("", &[1, 1], ints(&[1]))), "invalid_column", "2 bytes of validity for 1 values");
     check(one(column("NUMBER", &[], ints(&[1]))), "invalid_column", "unknown type `NUMBER`");
-    check(one(column("VARCHAR", &[], ints(&[1]))), "invalid_column", "says it is VARCHAR and carries values of another type");
+    check(
+        one(column("VARCHAR", &[], ints(&[1]))),
+        "invalid_column",
+        "says it is VARCHAR and carries values of another type",
+    );
     check(one(column("TINYINT", &[], ints(&[300]))), "invalid_column", "has 300, which no TINYINT holds");
     check(one(column("", &[], Values::Decimals(texts(&["1"])))), "invalid_column", "must say which, as DECIMAL(p,s)");
     for bad in ["", "x", "1.234", "1e3", "--1", "1000", ".5", "٣"] {
-        check(one(column("DECIMAL(3,2)", &[], Values::Decimals(texts(&[bad])))), "invalid_column", "is not a DECIMAL(3,2)");
+        check(
+            one(column("DECIMAL(3,2)", &[], Values::Decimals(texts(&[bad])))),
+            "invalid_column",
+            "is not a DECIMAL(3,2)",
+        );
     }
     check(one(column("", &[], lists(&[], None))), "invalid_column", "has no offsets");
     check(one(column("", &[], lists(&[0, 1], None))), "invalid_column", "has no items");
     for offsets in [&[0, 2][..], &[1, 1], &[0, 1, 0, 1], &[0, u32::MAX]] {
-        check(one(column("", &[], lists(offsets, Some(column("", &[], ints(&[7])))))), "invalid_column", "offsets that do not lead from 0 to its 1 items");
+        check(
+            one(column("", &[], lists(offsets, Some(column("", &[], ints(&[7])))))),
+            "invalid_column",
+            "offsets that do not lead from 0 to its 1 items",
+        );
     }
     let nulls = Some(column("", &[], Values::Nulls(Nulls { count: u32::MAX })));
     check(one(column("", &[], lists(&[0, u32::MAX], nulls))), "invalid_column", "items that are all null");

@@ -36,9 +36,15 @@ pub(crate) fn from_array(name: &str, array: &ArrayRef) -> Result<Column> {
         DataType::Null => DataType::Null,
         other => normal(other).ok_or_else(unsupported)?,
     };
-    let array = if *array.data_type() == data_type { array.clone() } else { cast(array, &data_type).map_err(Error::internal)? };
+    let array = if *array.data_type() == data_type {
+        array.clone()
+    } else {
+        cast(array, &data_type).map_err(Error::internal)?
+    };
     let values = match &data_type {
-        DataType::Boolean => Values::Bools(Bools { values: array.as_boolean().iter().map(Option::unwrap_or_default).collect() }),
+        DataType::Boolean => {
+            Values::Bools(Bools { values: array.as_boolean().iter().map(Option::unwrap_or_default).collect() })
+        }
         DataType::Int8 => integers::<Int8Type>(&array),
         DataType::Int16 => integers::<Int16Type>(&array),
         DataType::Int32 => integers::<Int32Type>(&array),

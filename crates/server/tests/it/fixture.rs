@@ -1,0 +1,130 @@
+//! A store with a small project of the tour's shape, and clients of a server over it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use asof_proto::error::v1::Errors;
+use asof_proto::jobs::v1::job_service_client::JobServiceClient;
+use asof_proto::jobs::v1::{
+    FileChunk, IngestEvent, IngestHeader, IngestRequest, IngestResult, ingest_event, ingest_request,
+};
+use asof_proto::lineage::v1::lineage_service_client::LineageServiceClient;
+use asof_proto::registry::v1::registry_service_client::RegistryServiceClient;
+use asof_proto::registry::v1::{ApplyRequest, ApplyResponse, SourceFile};
+use asof_proto::serving::v1::serving_service_client::ServingServiceClient;
+use asof_server::{Config, Opened, Overrides, embedded, open};
+use futures::{StreamExt, stream};
+use prost::Message;
+use tempfile::TempDir;
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+/// Definitions in which a flight's features are the weather at its origin and its own distance.
+pub(crate) const DEFINITIONS: &str = "
+    CREATE DATASET weather (origin VARCHAR, time_hour TIMESTAMP, temp DOUBLE) TIMESTAMP time_hour;
+    CREATE DATASET flights (origin VARCHAR, sched_dep TIMESTAMP, distance DOUBLE, late BOOLEAN) TIMESTAMP sched_dep;
+    CREATE ENTITY airport KEY (origin VARCHAR);
+    CREATE FEATURE VIEW airport_weather ENTITY airport TIMESTAMP time_hour TTL INTERVAL '3 hours'
+    AS SELECT origin, time_hour, temp FROM weather;
+    CREATE FEATURE SERVICE departure_delay REQUEST (distance DOUBLE)
+    AS SELECT temp, temp < 0 AND distance > 1000 AS risky FROM airport_weather;
+    CREATE TRAINING SET delays FEATURES departure_delay TIMESTAMP sched_dep
+    AS SELECT origin, sched_dep, distance, late FROM flights;
+";
+pub(crate) const WEATHER: &str = "origin,time_hour,temp\n\
+    JFK,2013-01-01T10:00:00Z,-1.5\nJFK,2013-01-01T11:00:00Z,2.5\nEWR,2013-01-01T11:00:00Z,\n";
+pub(crate) const FLIGHTS: &str = "origin,sched_dep,distance,late\n\
+    JFK,2013-01-01T10:30:00Z,1400,true\nEWR,2013-01-01T12:00:00Z,500,false\nJFK,2013-01-02T12:00:00Z,1400,false\n";
+
+/// A store that is open, and a channel to a server in this process.
+pub(crate) struct Fixture {
+    pub(crate) folder: TempDir,
+    pub(crate) config: Config,
+    pub(crate) opened: Opened,
+    pub(crate) channel: Channel,
+}
+
+impl Fixture {
+    /// An empty store.
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        let opened = open(&config, "test", Duration::ZERO).await.unwrap();
+        let channel = embedded(opened.engine.clone(), &config).unwrap();
+        Fixture { folder, config, opened, channel }
+    }
+
+    /// A store with definitions and data.
+    pub(crate) async fn filled() -> Self {
+        let fixture = Fixture::new().await;
+        fixture.apply(DEFINITIONS).await.unwrap();
+        fixture.upload("weather", "weather.csv", WEATHER).await.unwrap();
+        fixture.upload("flights", "flights.csv", FLIGHTS).await.unwrap();
+        fixture
+    }
+
+    pub(crate) fn registry(&self) -> RegistryServiceClient<Channel> {
+        RegistryServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
+        JobServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn serving(&self) -> ServingServiceClient<Channel> {
+        ServingServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn lineage(&self) -> LineageServiceClient<Channel> {
+        LineageServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) async fn apply(&self, text: &str) -> Result<ApplyResponse, Status> {
+        let source = SourceFile { path: "definitions.sql".into(), text: text.into() };
+        let request = ApplyRequest { scope: None, sources: vec![source] };
+        self.registry().apply(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Ingests one uploaded file.
+    pub(crate) async fn upload(&self, dataset: &str, name: &str, content: &str) -> Result<IngestResult, Status> {
+        let halves = content.as_bytes().chunks(content.len().div_ceil(2));
+        let messages: Vec<_> =
+            std::iter::once(header(dataset, &[])).chain(halves.map(|bytes| chunk(name, bytes))).collect();
+        ingested(self.jobs().ingest(stream::iter(messages)).await?.into_inner()).await
+    }
+}
+
+/// The settings of a store in a folder.
+pub(crate) fn config(folder: &Path) -> Config {
+    let file = folder.join("asof.toml");
+    std::fs::write(&file, "[project]\nname = 'flights'\n[offline]\nthreads = 2\nmemory = '64MiB'").unwrap();
+    Config::load(Some(&file), Overrides::default()).unwrap()
+}
+
+pub(crate) fn header(dataset: &str, sources: &[&str]) -> IngestRequest {
+    let sources = sources.iter().map(|s| (*s).to_owned()).collect();
+    let header = IngestHeader { dataset: dataset.into(), sources, ..IngestHeader::default() };
+    IngestRequest { message: Some(ingest_request::Message::Header(header)) }
+}
+
+pub(crate) fn chunk(name: &str, bytes: &[u8]) -> IngestRequest {
+    let chunk = FileChunk { name: name.into(), bytes: bytes.into() };
+    IngestRequest { message: Some(ingest_request::Message::Chunk(chunk)) }
+}
+
+/// The result of an ingest, after its progress.
+pub(crate) async fn ingested(mut events: Streaming<IngestEvent>) -> Result<IngestResult, Status> {
+    while let Some(event) = events.next().await {
+        if let Some(ingest_event::Event::Result(result)) = event?.event {
+            assert!(events.next().await.is_none(), "the result comes last");
+            return Ok(result);
+        }
+    }
+    panic!("an ingest without a result");
+}
+
+/// The codes of a failed call: gRPC's, and that of the first error in the details.
+pub(crate) fn codes(status: &Status) -> (Code, String) {
+    let errors = Errors::decode(status.details()).unwrap().errors;
+    (status.code(), errors.first().map(|e| e.code.clone()).unwrap_or_default())
+}

@@ -1,0 +1,9 @@
+//! A server over a real engine in a temporary store, asked through the wire.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may")]
+
+mod endings;
+mod fixture;
+mod refusals;
+mod standards;
+mod tour;
