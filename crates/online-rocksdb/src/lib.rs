@@ -1,1 +1,46 @@
+//! The embedded online store: [`RocksStore`], over RocksDB.
+//!
+//! ```text
+//! <path>/format               says that a store is here, and how it is laid out
+//! <path>/holder               locked by the one process that has the store open; holds its id
+//! <path>/db/                  RocksDB
+//!   family `rows`             slot (8 bytes, big-endian), key → row
+//!   family `published`        view → generation, slot and Published, as JSON
+//! <path>/building/<slot>/     files of publications that are not visible yet; emptied at every start
+//! ```
+//! Every publication gets a **slot** of its own, a number that prefixes its keys. Its rows are sorted on disk,
+//! written as table files beside the live data and taken in whole; then one synced write of its `published` record
+//! makes them visible. The rows of a visible slot never change, which is what makes reads consistent: a read
+//! takes one pointer to the slots of all views and does one multi-get in them. The former slot is removed
+//! once no read uses it.
+//!
+//! # What holds after a crash
+//! - Killed before the synced record: the old rows are visible. Files in `building` and rows in a slot that no record
+//!   names are leftovers, removed at the next start.
+//! - Killed after it: the new rows are visible.
+//! - The write-ahead log carries nothing but those records, each synced and flushed to a table file at once,
+//!   so that a damaged log can hardly take one away. A torn last entry (a power cut in the middle of the
+//!   write) is dropped, which leaves the state before; damage anywhere else in the log refuses to open.
+//!   What a log that lost its synced end could hide shows against the catalog, which keeps every
+//!   [`Published`](asof_online::Published) too.
+//! - Blocks carry RocksDB's checksums and rows their own. A damaged row is an error, never a missing one;
+//!   `check` counts every row again.
+//!
+//! # What it costs
+//! A publication takes [`OpenOptions::sort_bytes`] of memory and, on disk, its rows up to three times for a
+//! moment (sorted runs, table files, the old generation). A read takes one multi-get and no lock but
+//! the cloning of one pointer.
 
+mod cleaning;
+mod error;
+mod folder;
+mod holder;
+mod publication;
+mod record;
+mod shelf;
+mod sort;
+mod store;
+mod tuning;
+
+pub use store::RocksStore;
+pub use tuning::OpenOptions;

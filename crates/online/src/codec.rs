@@ -49,9 +49,8 @@ impl Codec {
         prefix: &[u8],
         mut each: impl FnMut(&[u8], &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let key: Vec<_> = (self.layout.key.0.iter())
-            .map(|c| self.column(batch, &c.name, &c.data_type))
-            .collect::<Result<_, _>>()?;
+        let key: Vec<_> =
+            (self.layout.key.0.iter()).map(|c| self.column(batch, &c.name, &c.data_type)).collect::<Result<_, _>>()?;
         let keys = self.keys.encode(&key, prefix)?;
         let times = self.times(batch)?;
         let values: Vec<Source> = (self.layout.values.0.iter().enumerate())

@@ -118,8 +118,9 @@ impl From<Error> for asof_model::Error {
                 }
             }
             Error::KeyMismatch { .. } => told(Kind::Invalid, "key_mismatch"),
-            Error::NoKey { .. } | Error::UnsupportedKey { .. } => told(Kind::Invalid, "unsupported_key")
-                .remedy("keys are integers, strings, booleans, dates or binary"),
+            Error::NoKey { .. } | Error::UnsupportedKey { .. } => {
+                told(Kind::Invalid, "unsupported_key").remedy("keys are integers, strings, booleans, dates or binary")
+            }
             Error::UnsupportedType { .. } => told(Kind::Invalid, "unsupported_type"),
             Error::DuplicateColumn { .. } => {
                 told(Kind::Invalid, "duplicate_column").remedy("give one of them another name with AS")

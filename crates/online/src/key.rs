@@ -99,17 +99,25 @@ impl KeyCodec {
         let mismatch = |reason| Error::KeyMismatch { view: self.view.clone(), reason };
         if arrays.len() != self.columns.len() {
             let names: Vec<_> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(mismatch(format!("its key is ({}), and {} columns were given", names.join(", "), arrays.len())));
+            return Err(mismatch(format!(
+                "its key is ({}), and {} columns were given",
+                names.join(", "),
+                arrays.len()
+            )));
         }
         let length = arrays.first().map_or(0, |a| a.len());
         let columns = arrays.iter().zip(&self.columns);
         let parts = columns.map(|(array, (name, wanted))| {
             if array.len() != length {
-                return Err(mismatch(format!("`{name}` has {} values where the first key column has {length}", array.len())));
+                return Err(mismatch(format!(
+                    "`{name}` has {} values where the first key column has {length}",
+                    array.len()
+                )));
             }
-            let target = normal(array.data_type()).and_then(|given| common_key_type(&given, wanted)).ok_or_else(|| {
-                mismatch(format!("`{name}` is {}, and {} was given", sql_type(wanted), sql_type(array.data_type())))
-            })?;
+            let target =
+                normal(array.data_type()).and_then(|given| common_key_type(&given, wanted)).ok_or_else(|| {
+                    mismatch(format!("`{name}` is {}, and {} was given", sql_type(wanted), sql_type(array.data_type())))
+                })?;
             let strict = CastOptions { safe: false, ..CastOptions::default() };
             let array = cast_with_options(array, &target, &strict).map_err(|e| mismatch(format!("`{name}`: {e}")))?;
             Part::of(&array).ok_or_else(|| mismatch(format!("`{name}` is {}, which is no key", sql_type(&target))))
@@ -208,8 +216,16 @@ mod tests {
         check(Arc::new(StringArray::from(text.clone())), Utf8, &texts);
         check(Arc::new(LargeStringArray::from(text)), Utf8, &texts);
         let bytes: Vec<&[u8]> = vec![b"", b"\x00", b"\x00\xff", b"\xff"];
-        check(Arc::new(BinaryArray::from(bytes)), Binary, &["01040000", "010400ff0000", "010400ffff0000", "0104ff0000"]);
-        check(Arc::new(Date32Array::from(vec![-1, 0, 19000])), Date32, &["01057fffffff", "010580000000", "010580004a38"]);
+        check(
+            Arc::new(BinaryArray::from(bytes)),
+            Binary,
+            &["01040000", "010400ff0000", "010400ffff0000", "0104ff0000"],
+        );
+        check(
+            Arc::new(Date32Array::from(vec![-1, 0, 19000])),
+            Date32,
+            &["01057fffffff", "010580000000", "010580004a38"],
+        );
     }
 
     #[test]
@@ -226,7 +242,10 @@ mod tests {
     fn a_prefix_comes_first_and_is_not_part_of_the_key() {
         let array: ArrayRef = Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]));
         let keys = codec(&[DataType::Boolean]).encode(&[array], b"px").unwrap();
-        assert_eq!(keys.iter().collect::<Vec<_>>(), [Some(b"px\x01\x01\x01".as_slice()), None, Some(b"px\x01\x01\x00")]);
+        assert_eq!(
+            keys.iter().collect::<Vec<_>>(),
+            [Some(b"px\x01\x01\x01".as_slice()), None, Some(b"px\x01\x01\x00")]
+        );
         assert_eq!(keys.get(2), Some(b"\x01\x01\x00".as_slice()));
     }
 
@@ -242,7 +261,11 @@ mod tests {
         check(&[], &[DataType::Int64], "its key is (k0), and 0 columns were given");
         check(std::slice::from_ref(&text), &[DataType::Int64], "`k0` is BIGINT, and VARCHAR was given");
         check(std::slice::from_ref(&numbers), &[DataType::Utf8], "`k0` is VARCHAR, and INT was given");
-        check(&[text, numbers], &[DataType::Utf8, DataType::Int32], "`k1` has 2 values where the first key column has 1");
+        check(
+            &[text, numbers],
+            &[DataType::Utf8, DataType::Int32],
+            "`k1` has 2 values where the first key column has 1",
+        );
         let huge: ArrayRef = Arc::new(UInt64Array::from(vec![u64::MAX]));
         check(&[huge], &[DataType::Int64], "`k0`: ");
     }

@@ -63,9 +63,8 @@ impl OnlineStore for MemoryStore {
     }
 
     fn list(&self) -> Result<Vec<Published>> {
-        let mut all: Vec<_> = self.read(|views| {
-            views.values().filter_map(|v| v.visible.as_ref()).map(|g| g.published.clone()).collect()
-        });
+        let mut all: Vec<_> =
+            self.read(|views| views.values().filter_map(|v| v.visible.as_ref()).map(|g| g.published.clone()).collect());
         all.sort_by(|a, b| a.view.cmp(&b.view));
         Ok(all)
     }
@@ -73,7 +72,9 @@ impl OnlineStore for MemoryStore {
     fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
         let generations = self.read(|views| {
             let visible = |l: &Lookup<'_>| views.get(l.view).and_then(|v| v.visible.clone());
-            lookups.iter().map(|l| visible(l).ok_or_else(|| Error::NotMaterialized(Box::new(l.view.clone()))))
+            lookups
+                .iter()
+                .map(|l| visible(l).ok_or_else(|| Error::NotMaterialized(Box::new(l.view.clone()))))
                 .collect::<Result<Vec<_>, _>>()
         })?;
         let answer = |(lookup, generation): (&Lookup<'_>, &Arc<Generation>)| {

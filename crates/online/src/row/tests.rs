@@ -196,9 +196,9 @@ fn golden_vector() {
     let parts = [
         "01 06cb96f5 0100000000000000 17", // version, fingerprint, event time, validity
         "01 feffffff 05000000 0000000000000000 19000000", // slots
-        "c3a974c3a9", // t
+        "c3a974c3a9",                      // t
         "03000000 05 01000000 01000000 03000000 78797a", // l
-        "abc4b977", // checksum
+        "abc4b977",                        // checksum
     ];
     assert_eq!(found, parts.concat().replace(' ', ""));
 }

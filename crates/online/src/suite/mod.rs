@@ -14,7 +14,9 @@ mod together;
 
 use std::sync::Arc;
 
-pub use keys::{integer_widths_are_unified, keys_that_do_not_fit_are_refused, no_two_keys_are_confused, null_keys_find_nothing};
+pub use keys::{
+    integer_widths_are_unified, keys_that_do_not_fit_are_refused, no_two_keys_are_confused, null_keys_find_nothing,
+};
 pub use publishing::{
     an_abandoned_publication_leaves_nothing, batches_that_do_not_fit_are_refused, content_depends_on_no_order,
     dropped_views_are_gone_but_their_numbers_are_not, layouts_that_cannot_be_stored_are_refused,

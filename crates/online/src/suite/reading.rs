@@ -36,8 +36,10 @@ pub fn every_type_comes_back_to_the_bit(make: Make<'_>) {
     let numbers = [Some(vec![Some(nan), None, Some(-0.0)]), Some(vec![]), None];
     let numbers = ListArray::from_iter_primitive::<Float64Type, _, _>(numbers);
     let element = Arc::new(Field::new("element", DataType::Float64, true));
-    let numbers = ListArray::new(element, numbers.offsets().clone(), numbers.values().clone(), numbers.nulls().cloned());
-    let decimals = Decimal128Array::from(vec![Some(i128::MIN / 2), None, Some(7)]).with_data_type(DataType::Decimal128(38, 4));
+    let numbers =
+        ListArray::new(element, numbers.offsets().clone(), numbers.values().clone(), numbers.nulls().cloned());
+    let decimals =
+        Decimal128Array::from(vec![Some(i128::MIN / 2), None, Some(7)]).with_data_type(DataType::Decimal128(38, 4));
     let values: Vec<(&str, ArrayRef)> = vec![
         ("boolean", Arc::new(BooleanArray::from(vec![Some(true), None, Some(false)]))),
         ("tiny", Arc::new(Int8Array::from(vec![Some(i8::MIN), None, Some(i8::MAX)]))),
@@ -110,10 +112,16 @@ pub fn several_views_are_one_read(make: Make<'_>) {
     let tailnum: ArrayRef = Arc::new(StringArray::from(vec!["N1", "N1"]));
     let number: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let seats: ArrayRef = Arc::new(Int32Array::from(vec![100, 200]));
-    let written = vec![("tailnum", tailnum.clone()), ("number", number.clone()), (EVENT_TIME, sample::times([1, 2])), ("seats", seats)];
+    let written = vec![
+        ("tailnum", tailnum.clone()),
+        ("number", number.clone()),
+        (EVENT_TIME, sample::times([1, 2])),
+        ("seats", seats),
+    ];
     publish(&*store, &planes, &plane, &[sample::batch(written)]);
     let both = Lookup { view: &planes, keys: vec![tailnum, number], columns: vec!["seats".into()] };
-    let found = store.get(&[delays(&carriers, &["UA"]), both, delays(&carriers, &["XX", "UA"])]).expect("all are there");
+    let found =
+        store.get(&[delays(&carriers, &["UA"]), both, delays(&carriers, &["XX", "UA"])]).expect("all are there");
     assert_eq!(numbers(&found[0]), [Some(10)]);
     let seats = found[1].values.column(0).as_primitive::<Int32Type>();
     assert_eq!(seats.iter().collect::<Vec<_>>(), [Some(100), Some(200)]);

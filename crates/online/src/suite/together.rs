@@ -41,7 +41,8 @@ pub fn readers_see_whole_generations(make: Make<'_>) {
             scope.spawn(|| {
                 let mut seen = [0; 2];
                 while !done.load(Ordering::Relaxed) {
-                    let found = store.get(&[delays(&views[0], &names), delays(&views[1], &names)]).expect("both are there");
+                    let found =
+                        store.get(&[delays(&views[0], &names), delays(&views[1], &names)]).expect("both are there");
                     for (found, seen) in found.iter().zip(&mut seen) {
                         let generation = found.generation as i64;
                         assert!(generation >= *seen, "{generation} after {seen}");

@@ -1,0 +1,63 @@
+//! What can go wrong with RocksDB and the files around it.
+
+use std::path::{Path, PathBuf};
+
+use asof_model::ErrorKind as Kind;
+
+/// What can go wrong, with what was being done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("the online store at {} is held by {}", .path.display(), holder(.process))]
+    Held { path: PathBuf, process: Option<u32> },
+    #[error("the online store at {} is damaged: {reason}", .path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("the online store at {} is in another format: `{found}` where this version reads `{known}`", .path.display())]
+    OtherFormat { path: PathBuf, found: String, known: &'static str },
+    #[error("online store: {doing} {}: {source}", .path.display())]
+    File { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("online store: {doing}: {source}")]
+    Rocks { doing: &'static str, source: rocksdb::Error },
+    #[error(transparent)]
+    Online(#[from] asof_online::Error),
+}
+
+fn holder(id: &Option<u32>) -> String {
+    id.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"))
+}
+
+impl Error {
+    /// For `map_err`: what was being done to which file.
+    pub(crate) fn file(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Error + use<> {
+        let path = path.to_owned();
+        move |source| Error::File { doing, path, source }
+    }
+
+    /// For `map_err`: what RocksDB was asked to do.
+    pub(crate) fn rocks(doing: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
+        move |source| Error::Rocks { doing, source }
+    }
+}
+
+const REBUILD: &str =
+    "move the folder away and run `asof materialize`: the rows are built again from the offline tables";
+
+impl From<Error> for asof_model::Error {
+    fn from(error: Error) -> Self {
+        let told = |kind, code| asof_model::Error::new(kind, code, error.to_string());
+        let full = || told(Kind::Unavailable, "no_space").remedy("free some disk space, then start again");
+        match error {
+            Error::Online(error) => error.into(),
+            Error::Held { .. } => told(Kind::Unavailable, "store_held")
+                .remedy("connect to that process with --server URL, or stop it first"),
+            Error::Damaged { .. } => told(Kind::Corrupt, "online_damaged").remedy(REBUILD),
+            Error::OtherFormat { .. } => told(Kind::Precondition, "other_format").remedy(REBUILD),
+            Error::File { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => full(),
+            Error::File { .. } => told(Kind::Internal, "online_failed"),
+            Error::Rocks { ref source, .. } => match source.kind() {
+                rocksdb::ErrorKind::Corruption => told(Kind::Corrupt, "online_damaged").remedy(REBUILD),
+                _ if source.as_ref().contains("No space left") => full(),
+                _ => told(Kind::Internal, "online_failed"),
+            },
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! The store itself: opening, reading, switching.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use asof_model::{Micros, Pinned, Result, RunId};
+use asof_online::{Codec, Content, Found, Layout, Lookup, OnlineStore, Publication, Published, Reading};
+use rocksdb::{
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteOptions,
+};
+
+use crate::cleaning::{self, WIDTH, prefix};
+use crate::error::Error;
+use crate::folder::Folders;
+use crate::holder::Holder;
+use crate::publication::{Aside, Ready};
+use crate::record::{Record, Visible};
+use crate::shelf::{Generation, Shelf, Views};
+use crate::tuning::{self, OpenOptions};
+
+const ROWS: &str = "rows";
+const PUBLISHED: &str = "published";
+
+/// The embedded [`OnlineStore`]. Clones share it; it is closed when the last of them and of its publications is
+/// dropped.
+#[derive(Clone, Debug)]
+pub struct RocksStore(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    db: DB,
+    shelf: Shelf,
+    ledger: Mutex<Ledger>,
+    next_slot: AtomicU64,
+    folders: Folders,
+    sort_bytes: usize,
+    row_options: RowOptions,
+    /// Last, so that it outlives the database.
+    _holder: Holder,
+}
+
+/// What only those who change something need; its lock is held while they do.
+#[derive(Debug, Default)]
+struct Ledger {
+    /// The number of each view's last publication.
+    last: HashMap<Pinned, u64>,
+    /// Generations that are visible no more but may still be read.
+    retired: Vec<Arc<Generation>>,
+}
+
+struct RowOptions(Options);
+
+impl std::fmt::Debug for RowOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RowOptions")
+    }
+}
+
+impl RocksStore {
+    /// Opens the store in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// `store_held` naming the process that has it open; `online_damaged` where files are not what was written;
+    /// `other_format`; `online_failed` and `no_space` for the machine's own troubles.
+    pub fn open(path: &Path, options: OpenOptions) -> Result<Self> {
+        Ok(RocksStore(Arc::new(Inner::open(path, &options)?)))
+    }
+}
+
+impl Inner {
+    fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        std::fs::create_dir_all(path).map_err(Error::file("creating", path))?;
+        let holder = Holder::take(path)?;
+        let (folders, state) = Folders::prepare(path)?;
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let mut database = tuning::database();
+        database.create_if_missing(state.is_new());
+        database.create_missing_column_families(state.is_new());
+        let families = [(ROWS, tuning::rows(&cache)), (PUBLISHED, tuning::published())];
+        let families = families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
+        let opened = DB::open_cf_descriptors(&database, folders.db(), families);
+        let db = opened.map_err(|source| not_opened(path, source))?;
+        if state.is_new() {
+            folders.mark()?;
+        }
+        let records = records(&db, path)?;
+        let occupied = cleaning::occupied(&db, family(&db, ROWS))?;
+        let (views, ledger) = arrange(records, &occupied)?;
+        let used: BTreeSet<u64> = views.values().map(|g| g.slot).collect();
+        for slot in occupied.difference(&used) {
+            tracing::info!(slot, "removing rows that an interrupted publication left");
+            cleaning::remove(&db, family(&db, ROWS), *slot)?;
+        }
+        let next_slot = AtomicU64::new(occupied.last().max(used.last()).map_or(1, |slot| slot + 1));
+        Ok(Inner {
+            shelf: Shelf::new(views),
+            ledger: Mutex::new(ledger),
+            next_slot,
+            folders,
+            sort_bytes: options.sort_bytes,
+            row_options: RowOptions(tuning::rows(&cache)),
+            db,
+            _holder: holder,
+        })
+    }
+
+    fn rows(&self) -> &ColumnFamily {
+        family(&self.db, ROWS)
+    }
+
+    pub(crate) fn new_slot(&self) -> u64 {
+        self.next_slot.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn building(&self) -> PathBuf {
+        self.folders.building()
+    }
+
+    pub(crate) fn sort_bytes(&self) -> usize {
+        self.sort_bytes
+    }
+
+    pub(crate) fn row_options(&self) -> &Options {
+        &self.row_options.0
+    }
+
+    /// Takes table files in, all or none. RocksDB syncs them and its own list of files before it returns.
+    pub(crate) fn take_in(&self, files: &[PathBuf]) -> Result<(), Error> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(true);
+        let taken = self.db.ingest_external_file_cf_opts(self.rows(), &options, files.to_vec());
+        taken.map_err(Error::rocks("taking table files in"))
+    }
+
+    /// Makes the rows of a slot the visible ones of a view, then removes the former ones.
+    pub(crate) fn switch(&self, ready: Ready, run: RunId, at: Micros) -> Result<Published, Error> {
+        let Ready { view, codec, slot, content } = ready;
+        let mut ledger = self.ledger();
+        let generation = ledger.last.get(&view).map_or(1, |last| last + 1);
+        let layout = codec.layout().clone();
+        let (rows, content) = (content.rows(), content.digest());
+        let published = Published { view: view.clone(), generation, rows, at, run, layout, content };
+        let visible = Some(Visible { slot, published: published.clone() });
+        self.record(&Record { view: view.clone(), last: generation, visible })?;
+        ledger.last.insert(view.clone(), generation);
+        let new = Generation { published: published.clone(), slot, codec };
+        ledger.retired.extend(self.shelf.replace(&view, Some(Arc::new(new))));
+        self.sweep(&mut ledger);
+        Ok(published)
+    }
+
+    /// Writes a record durably: this is the moment at which a change has happened.
+    ///
+    /// When it fails nothing is cleaned up, since the record may be there after all: the next start tells.
+    fn record(&self, record: &Record) -> Result<(), Error> {
+        let family = family(&self.db, PUBLISHED);
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        let written = self.db.put_cf_opt(family, Record::key(&record.view), record.to_bytes(), &synced);
+        written.map_err(Error::rocks("recording a publication"))?;
+        // The log is where a synced write can be lost to damage in silence: do not leave the record there.
+        if let Err(error) = self.db.flush_cf(family) {
+            tracing::warn!(%error, view = %record.view, "the record of a publication stays in the log for now");
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of retired generations that nobody reads any more. Those still read are left for the next
+    /// change, or the next start.
+    fn sweep(&self, ledger: &mut Ledger) {
+        let (read, free): (Vec<_>, Vec<_>) = ledger.retired.drain(..).partition(|g| Arc::strong_count(g) > 1);
+        ledger.retired = read;
+        for generation in free {
+            if let Err(error) = cleaning::remove(&self.db, self.rows(), generation.slot) {
+                tracing::warn!(%error, slot = generation.slot, "old rows stay until the next start");
+            }
+        }
+    }
+
+    fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        // It is changed only after what it notes has happened, so it is whole wherever a panic struck.
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OnlineStore for RocksStore {
+    fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>> {
+        Ok(Box::new(Aside::begin(Arc::clone(&self.0), view, layout)?))
+    }
+
+    fn published(&self, view: &Pinned) -> Result<Option<Published>> {
+        Ok(self.0.shelf.views().get(view).map(|g| g.published.clone()))
+    }
+
+    fn list(&self) -> Result<Vec<Published>> {
+        let mut all: Vec<_> = self.0.shelf.views().values().map(|g| g.published.clone()).collect();
+        all.sort_by(|a, b| a.view.cmp(&b.view));
+        Ok(all)
+    }
+
+    fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
+        // Held to the end: as long as somebody holds it, no row of it is removed.
+        let views = self.0.shelf.views();
+        let readings = lookups.iter().map(|lookup| {
+            let generation = visible(&views, lookup.view)?;
+            Ok((generation, Reading::new(&generation.codec, lookup, &prefix(generation.slot))?))
+        });
+        let readings: Vec<_> = readings.collect::<Result<_>>()?;
+        let keys = readings.iter().flat_map(|(_, reading)| reading.keys().iter().flatten());
+        let mut rows = self.0.db.batched_multi_get_cf(self.0.rows(), keys, false).into_iter();
+        let answers = readings.iter().map(|(generation, reading)| {
+            // One result per key that is whole, in order.
+            let found = reading.keys().iter().map(|key| key.and_then(|_| rows.next()).transpose());
+            let found: Vec<_> = found
+                .map(|row| row.map(Option::flatten))
+                .collect::<Result<_, _>>()
+                .map_err(|source| unreadable(generation, source))?;
+            reading.found(&generation.published, &found)
+        });
+        answers.collect()
+    }
+
+    fn check(&self, view: &Pinned) -> Result<()> {
+        let views = self.0.shelf.views();
+        let generation = visible(&views, view)?;
+        let mut options = ReadOptions::default();
+        options.set_verify_checksums(true);
+        options.fill_cache(false);
+        options.set_iterate_upper_bound(prefix(generation.slot + 1));
+        let mut cursor = self.0.db.raw_iterator_cf_opt(self.0.rows(), options);
+        cursor.seek(prefix(generation.slot));
+        let mut content = Content::default();
+        while let Some((key, row)) = cursor.item() {
+            generation.codec.verify(&key[WIDTH..], row)?;
+            content.add(&key[WIDTH..], row);
+            cursor.next();
+        }
+        // An iterator that meets damage just ends; only its status tells.
+        cursor.status().map_err(|source| unreadable(generation, source))?;
+        Ok(generation.published.check(&content)?)
+    }
+
+    fn drop_view(&self, view: &Pinned) -> Result<()> {
+        let mut ledger = self.0.ledger();
+        if !self.0.shelf.views().contains_key(view) {
+            return Ok(());
+        }
+        let last = ledger.last.get(view).copied().unwrap_or_default();
+        self.0.record(&Record { view: view.clone(), last, visible: None })?;
+        ledger.retired.extend(self.0.shelf.replace(view, None));
+        self.0.sweep(&mut ledger);
+        Ok(())
+    }
+}
+
+fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
+    db.cf_handle(name).expect("both families were opened with the database")
+}
+
+fn visible<'a>(views: &'a Views, view: &Pinned) -> Result<&'a Generation, asof_online::Error> {
+    views.get(view).map(Arc::as_ref).ok_or_else(|| asof_online::Error::NotMaterialized(Box::new(view.clone())))
+}
+
+/// A failed read names the view where its rows are damaged.
+fn unreadable(generation: &Generation, source: rocksdb::Error) -> Error {
+    if source.kind() != rocksdb::ErrorKind::Corruption {
+        return Error::rocks("reading rows")(source);
+    }
+    let view = generation.published.view.reference();
+    Error::Online(asof_online::Error::Damaged { view, reason: source.into_string() })
+}
+
+fn not_opened(path: &Path, source: rocksdb::Error) -> Error {
+    use rocksdb::ErrorKind::{Corruption, InvalidArgument};
+    let lacks_a_file = source.as_ref().contains("No such file");
+    if matches!(source.kind(), Corruption | InvalidArgument) || lacks_a_file {
+        return Error::Damaged { path: path.to_owned(), reason: source.into_string() };
+    }
+    Error::rocks("opening")(source)
+}
+
+/// All records.
+fn records(db: &DB, path: &Path) -> Result<Vec<Record>, Error> {
+    let damaged = |reason| Error::Damaged { path: path.to_owned(), reason };
+    let mut records = Vec::new();
+    let mut cursor = db.raw_iterator_cf(family(db, PUBLISHED));
+    cursor.seek_to_first();
+    while let Some(bytes) = cursor.value() {
+        records.push(Record::from_bytes(bytes).map_err(|e| damaged(format!("a record cannot be read: {e}")))?);
+        cursor.next();
+    }
+    cursor.status().map_err(Error::rocks("reading records"))?;
+    Ok(records)
+}
+
+/// What is visible after a start, from the records and the slots that have rows.
+fn arrange(records: Vec<Record>, occupied: &BTreeSet<u64>) -> Result<(Views, Ledger), Error> {
+    let (mut views, mut ledger) = (Views::new(), Ledger::default());
+    for Record { view, last, visible } in records {
+        ledger.last.insert(view.clone(), last);
+        let Some(Visible { slot, published }) = visible else { continue };
+        if published.rows > 0 && !occupied.contains(&slot) {
+            // Not answering is right, answering "missing" would not be.
+            tracing::error!(%view, rows = published.rows, "the rows of this view are gone: materialize it again");
+            continue;
+        }
+        let codec = Codec::new(&view, &published.layout)?;
+        views.insert(view, Arc::new(Generation { published, slot, codec }));
+    }
+    Ok((views, ledger))
+}
+
+#[cfg(test)]
+mod tests {
+    use asof_online::suite::sample::{delays, get, layout, numbers, publish, rows, view};
+
+    use super::*;
+
+    fn open(path: &Path) -> RocksStore {
+        RocksStore::open(path, OpenOptions::default()).unwrap()
+    }
+
+    fn occupied(store: &RocksStore) -> Vec<u64> {
+        cleaning::occupied(&store.0.db, store.0.rows()).unwrap().into_iter().collect()
+    }
+
+    #[test]
+    fn rows_taken_in_but_not_switched_to_are_removed_at_the_next_start() {
+        let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
+        {
+            let store = open(folder.path());
+            publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
+            let mut aside = Aside::begin(Arc::clone(&store.0), &view, &layout()).unwrap();
+            aside.write(&rows(&[("UA", 2, 20, None), ("AA", 2, 20, None)])).unwrap();
+            aside.take_in().unwrap();
+            assert_eq!(occupied(&store), [1, 2]);
+            assert_eq!(numbers(&get(&store, delays(&view, &["UA", "AA"]))), [Some(10), None]);
+        }
+        let store = open(folder.path());
+        assert_eq!(occupied(&store), [1]);
+        assert_eq!(numbers(&get(&store, delays(&view, &["UA", "AA"]))), [Some(10), None]);
+        assert_eq!(publish(&store, &view, &layout(), &[rows(&[("AA", 1, 30, None)])]).generation, 2);
+        assert_eq!(occupied(&store), [3]);
+        assert_eq!(store.check(&view), Ok(()));
+    }
+
+    #[test]
+    fn a_view_whose_rows_are_gone_is_not_served_as_missing() {
+        let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
+        {
+            let store = open(folder.path());
+            publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
+            cleaning::remove(&store.0.db, store.0.rows(), 1).unwrap();
+            assert_eq!(store.check(&view).unwrap_err().code(), "online_damaged");
+        }
+        let store = open(folder.path());
+        assert_eq!(store.published(&view), Ok(None));
+        assert_eq!(store.get(&[delays(&view, &["UA"])]).unwrap_err().code(), "not_materialized");
+        assert_eq!(publish(&store, &view, &layout(), &[]).generation, 2);
+    }
+
+    #[test]
+    fn rows_that_are_read_stay_until_they_are_let_go() {
+        let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
+        let store = open(folder.path());
+        publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
+        let reading = store.0.shelf.views();
+        publish(&store, &view, &layout(), &[rows(&[("UA", 1, 20, None)])]);
+        assert_eq!(occupied(&store), [1, 2]);
+        drop(reading);
+        store.drop_view(&view).unwrap();
+        assert_eq!(occupied(&store), [0; 0]);
+    }
+}
