@@ -60,7 +60,7 @@ pub(crate) async fn register(db: &mut Connection, new: &[Registered]) -> Result<
             let read = &input.pinned;
             match definitions::number_of(db, &read.project, &read.name, &read.digest).await? {
                 Some(number) if number == i64::from(read.version.0) => {}
-                _ => return Err(Error::Dangling { of: registered.pinned.clone(), input: read.clone() }),
+                _ => return Err(Error::Dangling { of: registered.pinned.clone().into(), input: read.clone().into() }),
             }
         }
     }
@@ -72,7 +72,7 @@ pub(crate) async fn annotate(db: &mut Connection, annotated: &[Registered]) -> R
     for registered in annotated {
         let pinned = &registered.pinned;
         match definitions::version(db, &pinned.project, &pinned.name, pinned.version).await? {
-            None => return Err(Error::Dangling { of: pinned.clone(), input: pinned.clone() }),
+            None => return Err(Error::NotThere(pinned.clone().into())),
             Some(stored) => replace_remarks(db, stored, registered).await?,
         }
     }

@@ -22,8 +22,8 @@ pub struct Listed {
 
 /// A stored body, held against the digest in its own row.
 pub(crate) fn from_body(body: &str) -> Result<Registered> {
-    let registered: Registered =
-        serde_json::from_str(body).map_err(|e| Error::damaged("a definition", format!("its body cannot be read: {e}")))?;
+    let registered: Registered = serde_json::from_str(body)
+        .map_err(|e| Error::damaged("a definition", format!("its body cannot be read: {e}")))?;
     let Registered { pinned, definition, inputs, .. } = &registered;
     let said = (pinned.kind, &pinned.name, pinned.digest);
     if said != (definition.kind(), definition.name(), definition.digest(inputs)) {
@@ -162,9 +162,9 @@ pub(crate) async fn list(
     .bind(kind.map(Kind::as_str))
     .fetch_all(db)
     .await?;
-    let listed = rows.into_iter().map(|(body, current, newest)| {
-        Ok(Listed { registered: from_body(&body)?, current, newest: Version(newest) })
-    });
+    let listed = rows
+        .into_iter()
+        .map(|(body, current, newest)| Ok(Listed { registered: from_body(&body)?, current, newest: Version(newest) }));
     let mut listed: Vec<_> = listed.collect::<Result<_>>()?;
     listed.sort_by_key(|l| l.registered.pinned.kind); // stable: by name inside a kind
     Ok(listed)

@@ -30,15 +30,17 @@ pub(crate) enum Error {
     #[error("environment `{environment}` has no version of `{name}`")]
     NotInEnvironment { name: Name, environment: Name, elsewhere: Vec<(Name, Version)> },
     #[error("{} is a {}; a {wanted} is needed here", found.reference(), found.kind)]
-    WrongKind { found: Pinned, wanted: Kind, candidates: Vec<Name> },
+    WrongKind { found: Box<Pinned>, wanted: Kind, candidates: Vec<Name> },
     #[error("{} is {} here, not {}", wanted.reference(), stored.short(), wanted.digest.short())]
-    OtherDigest { wanted: Pinned, stored: Digest },
+    OtherDigest { wanted: Box<Pinned>, stored: Digest },
     #[error("`{name}` is a {is} in this project; a {wanted} cannot take its name")]
     NameTaken { name: Name, is: Kind, wanted: Kind },
     #[error("another apply got in between: {0}")]
     Concurrent(String),
     #[error("{of} reads {input}, which is not in the catalog")]
-    Dangling { of: Pinned, input: Pinned },
+    Dangling { of: Box<Pinned>, input: Box<Pinned> },
+    #[error("{0} is to be annotated, but is not in the catalog")]
+    NotThere(Box<Pinned>),
     #[error("run {0} is recorded as done")]
     RunDone(RunId),
     #[error("what the catalog holds of {object} is damaged: {reason}")]
@@ -130,9 +132,8 @@ impl From<Error> for asof_model::Error {
                 with(ErrorKind::Invalid, "invalid_catalog_url").remedy("write it as sqlite:<path>")
             }
             Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path>"),
-            Error::Unreachable { .. } => {
-                with(ErrorKind::Precondition, "catalog_unreachable").remedy("make the folder and let this user write there")
-            }
+            Error::Unreachable { .. } => with(ErrorKind::Precondition, "catalog_unreachable")
+                .remedy("make the folder and let this user write there"),
             Error::NotACatalog => not_a_catalog(),
             Error::Newer(_) => with(ErrorKind::Precondition, "catalog_newer").remedy("use the newer Asof"),
             Error::Locked => locked(),
@@ -150,7 +151,8 @@ impl From<Error> for asof_model::Error {
                 with(ErrorKind::Invalid, "ambiguous_digest").remedy("write more digits, or the version's number")
             }
             Error::NotInEnvironment { name, environment, elsewhere } => {
-                let shown = and(elsewhere.iter().map(|(environment, version)| format!("{name}@{version} in `{environment}`")));
+                let shown =
+                    and(elsewhere.iter().map(|(environment, version)| format!("{name}@{version} in `{environment}`")));
                 let remedy = match elsewhere.is_empty() {
                     true => format!("apply it in `{environment}`, or ask for a version: {name}@latest"),
                     false => format!("it is {shown}; apply it in `{environment}`, or ask for one of these"),
@@ -167,25 +169,22 @@ impl From<Error> for asof_model::Error {
             Error::OtherDigest { .. } => with(ErrorKind::Conflict, "other_digest")
                 .remedy("the reference was pinned in another catalog; ask by name, or import the definition it means"),
             Error::NameTaken { .. } => with(ErrorKind::Conflict, "name_taken").remedy("choose another name"),
-            Error::Concurrent(_) => {
-                with(ErrorKind::Conflict, "concurrent_apply").remedy("nothing was changed; look at `asof plan` and apply again")
-            }
+            Error::Concurrent(_) => with(ErrorKind::Conflict, "concurrent_apply")
+                .remedy("nothing was changed; look at `asof plan` and apply again"),
             Error::RunDone(_) => with(ErrorKind::Conflict, "run_done"),
-            Error::Dangling { .. } => Shown::internal(&message),
+            Error::Dangling { .. } | Error::NotThere(_) => Shown::internal(&message),
             Error::Damaged { .. } => corrupt(),
             Error::Opening { url, source } => Shown::from(*source).context(url),
             Error::Sql(_) => match sqlite {
                 Some(SqliteCode::Busy) => locked(),
-                Some(SqliteCode::ReadOnly) => {
-                    with(ErrorKind::Precondition, "catalog_read_only").remedy("let this user write the file and its folder")
-                }
+                Some(SqliteCode::ReadOnly) => with(ErrorKind::Precondition, "catalog_read_only")
+                    .remedy("let this user write the file and its folder"),
                 Some(SqliteCode::CannotOpen) => with(ErrorKind::Precondition, "catalog_unreachable")
                     .remedy("check that the path is a file which this user may read and write"),
                 Some(SqliteCode::Corrupt) => corrupt(),
                 Some(SqliteCode::NotADatabase) => not_a_catalog(),
-                Some(SqliteCode::Full) => {
-                    with(ErrorKind::Unavailable, "catalog_full").remedy("make space on the disk, then try again; nothing was changed")
-                }
+                Some(SqliteCode::Full) => with(ErrorKind::Unavailable, "catalog_full")
+                    .remedy("make space on the disk, then try again; nothing was changed"),
                 Some(SqliteCode::Io) | None => Shown::internal(&message),
             },
         }

@@ -43,11 +43,12 @@ pub struct Catalog {
 impl Catalog {
     /// Opens the catalog at `sqlite:<path>`, or a private one that lives as long as the handle at
     /// `sqlite::memory:`. A file that does not exist is made, with its folder; an older one is brought to
-    /// the present layout.
+    /// the present layout; one that may only be read answers questions.
     ///
     /// # Errors
-    /// `invalid_catalog_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_read_only`,
-    /// `catalog_locked`, `not_a_catalog`, `catalog_corrupt`, `catalog_newer` for what is wrong with the file.
+    /// `invalid_catalog_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_locked`,
+    /// `not_a_catalog`, `catalog_corrupt`, `catalog_newer` for what is wrong with the file. These, and
+    /// `catalog_read_only` and `catalog_full` for a call that writes, are **those of the store**, which any call may give.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Catalog { store: store::Store::open(url).await? })
     }
@@ -180,7 +181,7 @@ impl Catalog {
 
 /// Runs, and what they made.
 impl Catalog {
-    /// Records a run that starts.
+    /// Records a run that starts, or what a running one has come to know of itself since.
     ///
     /// # Errors
     /// `run_done` if it is recorded as done already.

@@ -54,7 +54,11 @@ pub(crate) async fn of_kind(
         Some(wanted) if found.pinned.kind != wanted => {
             let names = definitions::names(db, project).await?;
             let candidates = names.into_iter().filter(|(_, kind)| *kind == wanted).map(|(name, _)| name);
-            Err(Error::WrongKind { found: found.pinned, wanted, candidates: candidates.take(CANDIDATES).collect() })
+            Err(Error::WrongKind {
+                found: Box::new(found.pinned),
+                wanted,
+                candidates: candidates.take(CANDIDATES).collect(),
+            })
         }
         _ => Ok(found),
     }
@@ -64,10 +68,10 @@ pub(crate) async fn pinned(db: &mut Connection, pinned: &Pinned) -> Result<Regis
     let Pinned { kind, project, name, version, digest } = pinned;
     let found = select(db, project, name, &Selector::Number(version.0.into()), Some(*kind)).await?;
     if found.pinned.digest != *digest {
-        return Err(Error::OtherDigest { wanted: pinned.clone(), stored: found.pinned.digest });
+        return Err(Error::OtherDigest { wanted: Box::new(pinned.clone()), stored: found.pinned.digest });
     }
     if found.pinned.kind != *kind {
-        return Err(Error::WrongKind { found: found.pinned, wanted: *kind, candidates: Vec::new() });
+        return Err(Error::WrongKind { found: Box::new(found.pinned), wanted: *kind, candidates: Vec::new() });
     }
     Ok(found)
 }

@@ -154,11 +154,10 @@ async fn use_write_ahead_log(db: &mut Connection) -> Result<()> {
 /// else is left as it is.
 async fn migrate(writer: &SqlitePool) -> Result<()> {
     let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await?;
-    let (application, tables): (i64, i64) = sqlx::query_as(
-        "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id",
-    )
-    .fetch_one(&mut *transaction)
-    .await?;
+    let (application, tables): (i64, i64) =
+        sqlx::query_as("SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id")
+            .fetch_one(&mut *transaction)
+            .await?;
     if application != APPLICATION_ID && (application, tables) != (0, 0) {
         return Err(Error::NotACatalog);
     }
@@ -175,7 +174,8 @@ mod tests {
     async fn a_file_that_another_process_holds_is_said_to_be_held() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}/catalog.db", folder.path().display());
-        let (holder, waiter) = (Store::open(&url).await.unwrap(), Store::open_waiting(&url, Duration::ZERO).await.unwrap());
+        let (holder, waiter) =
+            (Store::open(&url).await.unwrap(), Store::open_waiting(&url, Duration::ZERO).await.unwrap());
         let held = holder.write().await.unwrap();
         let refused = |error: Error| asof_model::Error::from(error).code();
         assert_eq!(waiter.write().await.map(drop).map_err(refused), Err("catalog_locked"));

@@ -185,7 +185,8 @@ impl Draft {
 
     /// Joins each snapshot with the one before it, and says of its rows that they were added.
     fn snapshots_in_sequence(&mut self) {
-        let snapshots: Vec<_> = self.nodes.keys().filter(|node| matches!(node, Node::Snapshot { .. })).cloned().collect();
+        let snapshots: Vec<_> =
+            self.nodes.keys().filter(|node| matches!(node, Node::Snapshot { .. })).cloned().collect();
         for pair in snapshots.windows(2) {
             if let [earlier @ Node::Snapshot { project, dataset, .. }, later] = pair
                 && matches!(later, Node::Snapshot { project: p, dataset: d, .. } if (p, d) == (project, dataset))

@@ -73,7 +73,9 @@ impl Node {
             Node::Definition(pinned) => pinned.to_string(),
             Node::Snapshot { project, dataset, number } => format!("asof://{project}/snapshot/{dataset}@{number}"),
             Node::File { url, digest } => format!("{url}#{digest}"),
-            Node::TrainingSet { project, name, number } => format!("asof://{project}/built_training_set/{name}@{number}"),
+            Node::TrainingSet { project, name, number } => {
+                format!("asof://{project}/built_training_set/{name}@{number}")
+            }
             Node::Online { view, generation } => {
                 format!("asof://{}/online/{}#{generation}", view.project, view.reference())
             }
@@ -151,7 +153,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -165,7 +167,8 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (336_776, "336,776"), (1_234_567, "1,234,567")] {
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (336_776, "336,776"), (1_234_567, "1,234,567")]
+        {
             assert_eq!(grouped(number), text);
         }
     }

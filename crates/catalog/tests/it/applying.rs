@@ -44,7 +44,8 @@ async fn remarks_change_in_place_and_nothing_else_does() {
     assert_eq!(stored.created, Micros(7));
 
     let other = dataset("flights", 1, "other");
-    let refused = catalog.apply(&project(), &dev(), vec![], vec![other], vec![], &run(Verb::Apply, 3, vec![], vec![])).await;
+    let refused =
+        catalog.apply(&project(), &dev(), vec![], vec![other], vec![], &run(Verb::Apply, 3, vec![], vec![])).await;
     assert_eq!(shown(refused).0, "concurrent_apply");
 }
 
@@ -63,8 +64,18 @@ async fn an_apply_that_was_overtaken_changes_nothing() {
     };
     check(dataset("flights", 1, "other"), vec![], "flights@1 has another content now").await;
     check(dataset("flights", 2, "ts"), vec![], "flights@2 is registered as version 1 already").await;
-    check(dataset("flights", 2, "other"), vec![to("flights", None, 2)], "`flights` is at flights@1, the plan found it nowhere").await;
-    check(dataset("flights", 2, "other"), vec![to("weather", Some(1), 1)], "`weather` is nowhere, the plan found it at weather@1").await;
+    check(
+        dataset("flights", 2, "other"),
+        vec![to("flights", None, 2)],
+        "`flights` is at flights@1, the plan found it nowhere",
+    )
+    .await;
+    check(
+        dataset("flights", 2, "other"),
+        vec![to("weather", Some(1), 1)],
+        "`weather` is nowhere, the plan found it at weather@1",
+    )
+    .await;
 }
 
 #[tokio::test]

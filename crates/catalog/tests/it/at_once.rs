@@ -14,10 +14,12 @@ const WRITERS: u32 = 12;
 /// Two handles with connections of their own, opened at the same moment on a file that is not there yet.
 async fn two_on(file: &Path) -> [Catalog; 2] {
     let url = format!("sqlite:{}", file.display());
-    let opened = join_all([(); 2].map(|()| tokio::spawn({
-        let url = url.clone();
-        async move { Catalog::open(&url).await }
-    })));
+    let opened = join_all([(); 2].map(|()| {
+        tokio::spawn({
+            let url = url.clone();
+            async move { Catalog::open(&url).await }
+        })
+    }));
     let opened: Vec<_> = opened.await.into_iter().map(|opened| opened.unwrap().unwrap()).collect();
     opened.try_into().unwrap()
 }
@@ -76,7 +78,9 @@ async fn many_equal_applies_are_one() {
     let catalogs = two_on(&folder.path().join("catalog.db")).await;
     let writers = (0..WRITERS).map(|writer| {
         let catalog = catalogs[writer as usize % 2].clone();
-        tokio::spawn(async move { apply(&catalog, vec![dataset("flights", 1, "ts")], vec![to("flights", None, 1)]).await })
+        tokio::spawn(
+            async move { apply(&catalog, vec![dataset("flights", 1, "ts")], vec![to("flights", None, 1)]).await },
+        )
     });
     for applied in join_all(writers).await {
         assert_eq!(applied.unwrap(), Ok(()));

@@ -46,7 +46,8 @@ async fn what_was_applied_is_there_after_opening_again() {
 
 #[tokio::test]
 async fn a_catalog_in_memory_is_its_own() {
-    let [one, other] = [Catalog::open("sqlite::memory:").await.unwrap(), Catalog::open("sqlite::memory:").await.unwrap()];
+    let [one, other] =
+        [Catalog::open("sqlite::memory:").await.unwrap(), Catalog::open("sqlite::memory:").await.unwrap()];
     apply(&one, vec![dataset("flights", 1, "ts")], vec![]).await.unwrap();
     assert_eq!(other.names(&project()).await, Ok(vec![]));
     assert_eq!(one.clone().names(&project()).await.unwrap().len(), 1);
@@ -65,7 +66,11 @@ async fn urls_are_checked() {
 async fn another_file_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
-    fs::write(&text, "these are notes and no database, and they are longer than a header of SQLite is: 100 bytes and more").unwrap();
+    fs::write(
+        &text,
+        "these are notes and no database, and they are longer than a header of SQLite is: 100 bytes and more",
+    )
+    .unwrap();
     let before = fs::read(&text).unwrap();
     check(open(&text).await, ErrorKind::Corrupt, "not_a_catalog", "notes.txt");
     assert_eq!(fs::read(&text).unwrap(), before);
@@ -82,16 +87,25 @@ async fn a_folder_in_the_way_is_named() {
     check(open(folder.path()).await, ErrorKind::Precondition, "catalog_unreachable", "unable to open");
     let file = folder.path().join("file");
     fs::write(&file, "").unwrap();
-    check(open(&file.join("catalog.db")).await, ErrorKind::Precondition, "catalog_unreachable", "its folder cannot be made");
+    check(
+        open(&file.join("catalog.db")).await,
+        ErrorKind::Precondition,
+        "catalog_unreachable",
+        "its folder cannot be made",
+    );
 }
 
 #[tokio::test]
-async fn a_file_that_may_only_be_read_is_refused() {
+async fn a_file_that_may_only_be_read_is_read_and_not_written() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalog.db");
-    open(&file).await.unwrap().close().await;
-    let url = format!("sqlite:{}?mode=ro", file.display());
-    check(Catalog::open(&url).await, ErrorKind::Precondition, "catalog_read_only", "readonly");
+    let catalog = open(&file).await.unwrap();
+    apply(&catalog, vec![dataset("flights", 1, "ts")], vec![]).await.unwrap();
+    catalog.close().await;
+    let catalog = Catalog::open(&format!("sqlite:{}?mode=ro", file.display())).await.unwrap();
+    assert_eq!(catalog.names(&project()).await.unwrap().len(), 1);
+    let refused = apply(&catalog, vec![dataset("weather", 1, "ts")], vec![]).await.map(|()| catalog);
+    check(refused, ErrorKind::Precondition, "catalog_read_only", "readonly");
 }
 
 #[tokio::test]

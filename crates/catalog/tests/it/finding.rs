@@ -6,7 +6,12 @@ use asof_model::{Digest, Kind, Pinned, Version};
 use crate::sample::{apply, dataset, dev, memory, name, owned, project, shown, view, with};
 
 /// What a reference means, or the error's code and text.
-async fn check(catalog: &asof_catalog::Catalog, reference: &str, wanted: Option<Kind>, expected: Result<&str, (&str, &str)>) {
+async fn check(
+    catalog: &asof_catalog::Catalog,
+    reference: &str,
+    wanted: Option<Kind>,
+    expected: Result<&str, (&str, &str)>,
+) {
     let found = catalog.resolve(&project(), &dev(), &reference.parse().unwrap(), wanted).await;
     match expected {
         Ok(expected) => assert_eq!(found.unwrap().pinned.reference(), expected, "{reference}"),
@@ -38,16 +43,61 @@ async fn what_is_not_there_is_explained() {
     }
     let (view, service) = (Some(Kind::FeatureView), Some(Kind::FeatureService));
     for (reference, wanted, code, text) in [
-        ("carrier_delay", view, "unknown_name", "there is no feature view `carrier_delay` in project `tour`\n  help: did you mean `carrier_delays`?"),
-        ("fligths", view, "unknown_name", "there is no feature view `fligths` in project `tour`\n  help: did you mean `flights`?"),
-        ("planes", None, "unknown_name", "there is no object `planes` in project `tour`\n  help: `asof ls` lists what there is"),
-        ("shop/flights", None, "unknown_name", "there is no object `flights` in project `shop`\n  help: nothing is registered in this project yet: run `asof apply`"),
+        (
+            "carrier_delay",
+            view,
+            "unknown_name",
+            "there is no feature view `carrier_delay` in project `tour`\n  help: did you mean `carrier_delays`?",
+        ),
+        (
+            "fligths",
+            view,
+            "unknown_name",
+            "there is no feature view `fligths` in project `tour`\n  help: did you mean `flights`?",
+        ),
+        (
+            "planes",
+            None,
+            "unknown_name",
+            "there is no object `planes` in project `tour`\n  help: `asof ls` lists what there is",
+        ),
+        (
+            "shop/flights",
+            None,
+            "unknown_name",
+            "there is no object `flights` in project `shop`\n  help: nothing is registered in this project yet: run `asof apply`",
+        ),
         ("flights@4", None, "unknown_version", "there is no `flights@4`\n  help: there is flights@1…3 and flights@5"),
-        ("flights@99999999999", None, "unknown_version", "there is no `flights@99999999999`\n  help: there is flights@1…3 and flights@5"),
-        ("carrier_delays@sha256:00000000", None, "unknown_version", "there is no `carrier_delays@sha256:00000000`\n  help: there is carrier_delays@1"),
-        ("flights@prod", None, "not_in_environment", "environment `prod` has no version of `flights`\n  help: it is flights@1 in `dev`; apply it in `prod`, or ask for one of these"),
-        ("carrier_delays@1", service, "wrong_kind", "carrier_delays@1 is a feature view; a feature service is needed here\n  help: the project has no feature service yet"),
-        ("flights@1", view, "wrong_kind", "flights@1 is a dataset; a feature view is needed here\n  help: name a feature view, such as `carrier_delays`"),
+        (
+            "flights@99999999999",
+            None,
+            "unknown_version",
+            "there is no `flights@99999999999`\n  help: there is flights@1…3 and flights@5",
+        ),
+        (
+            "carrier_delays@sha256:00000000",
+            None,
+            "unknown_version",
+            "there is no `carrier_delays@sha256:00000000`\n  help: there is carrier_delays@1",
+        ),
+        (
+            "flights@prod",
+            None,
+            "not_in_environment",
+            "environment `prod` has no version of `flights`\n  help: it is flights@1 in `dev`; apply it in `prod`, or ask for one of these",
+        ),
+        (
+            "carrier_delays@1",
+            service,
+            "wrong_kind",
+            "carrier_delays@1 is a feature view; a feature service is needed here\n  help: the project has no feature service yet",
+        ),
+        (
+            "flights@1",
+            view,
+            "wrong_kind",
+            "flights@1 is a dataset; a feature view is needed here\n  help: name a feature view, such as `carrier_delays`",
+        ),
     ] {
         check(&catalog, reference, wanted, Err((code, text))).await;
     }
@@ -90,14 +140,25 @@ async fn a_list_shows_what_is_current_or_else_the_newest() {
     let catalog = with(vec![delays.clone(), flights.clone()]).await;
     let (later, trains) = (dataset("flights", 2, "other"), dataset("trains", 1, "ts"));
     apply(&catalog, vec![later, trains.clone()], vec![]).await.unwrap();
-    let line = |registered: &asof_model::Registered, current, newest| Listed { registered: registered.clone(), current, newest: Version(newest) };
+    let line = |registered: &asof_model::Registered, current, newest| Listed {
+        registered: registered.clone(),
+        current,
+        newest: Version(newest),
+    };
     let (flights, trains, delays) = (line(&flights, true, 2), line(&trains, false, 1), line(&delays, true, 1));
     assert_eq!(catalog.list(&project(), &dev(), None).await, Ok(vec![flights.clone(), trains, delays.clone()]));
     assert_eq!(catalog.list(&project(), &dev(), Some(Kind::FeatureView)).await, Ok(vec![delays]));
     let elsewhere = catalog.list(&project(), &name("prod"), Some(Kind::Dataset)).await.unwrap();
-    assert_eq!(elsewhere.iter().map(|l| (l.current, l.registered.pinned.version.0)).collect::<Vec<_>>(), [(false, 2), (false, 1)]);
+    assert_eq!(
+        elsewhere.iter().map(|l| (l.current, l.registered.pinned.version.0)).collect::<Vec<_>>(),
+        [(false, 2), (false, 1)]
+    );
     assert_eq!(
         catalog.names(&project()).await,
-        Ok(vec![(name("delays"), Kind::FeatureView), (name("flights"), Kind::Dataset), (name("trains"), Kind::Dataset)])
+        Ok(vec![
+            (name("delays"), Kind::FeatureView),
+            (name("flights"), Kind::Dataset),
+            (name("trains"), Kind::Dataset)
+        ])
     );
 }

@@ -76,7 +76,12 @@ async fn what_was_taken_for_dead_may_still_turn_out_done() {
 #[tokio::test]
 async fn runs_are_found_newest_first() {
     let first = run(Verb::Ingest, 1, vec![file("a")], vec![snapshot(1)]);
-    let second = run(Verb::Ingest, 2, vec![file("b")], vec![Item::Snapshot { dataset: name("weather"), number: SnapshotNumber(1) }]);
+    let second = run(
+        Verb::Ingest,
+        2,
+        vec![file("b")],
+        vec![Item::Snapshot { dataset: name("weather"), number: SnapshotNumber(1) }],
+    );
     let third = run(Verb::Train, 3, vec![snapshot(1)], vec![built(1, "a")]);
     let other = Run { project: name("other"), ..run(Verb::Train, 4, vec![], vec![]) };
     let catalog = holding(&[second.clone(), third.clone(), other, first.clone()]).await;
@@ -90,14 +95,16 @@ async fn runs_are_found_newest_first() {
     check(RunFilter { limit: Some(usize::MAX), ..all() }, &[&third, &second, &first]).await;
     check(RunFilter { verb: Some(Verb::Ingest), ..all() }, &[&second, &first]).await;
     check(RunFilter { item: Some(name("flights")), ..all() }, &[&third, &first]).await;
-    check(RunFilter { item: Some(name("flights")), verb: Some(Verb::Ingest), limit: Some(1), ..all() }, &[&first]).await;
+    check(RunFilter { item: Some(name("flights")), verb: Some(Verb::Ingest), limit: Some(1), ..all() }, &[&first])
+        .await;
     check(RunFilter { since: Some(Micros(2_000_000)), ..all() }, &[&third, &second]).await;
     check(RunFilter { item: Some(name("trains")), ..all() }, &[]).await;
 }
 
 #[tokio::test]
 async fn the_first_run_that_is_done_made_it() {
-    let failed = Run { outcome: Outcome::Failed { error: "no".into() }, ..run(Verb::Train, 1, vec![], vec![built(1, "a")]) };
+    let failed =
+        Run { outcome: Outcome::Failed { error: "no".into() }, ..run(Verb::Train, 1, vec![], vec![built(1, "a")]) };
     let first = run(Verb::Train, 2, vec![snapshot(1)], vec![built(1, "a")]);
     let again = run(Verb::Rebuild, 3, vec![], vec![built(1, "a")]);
     let ingest = run(Verb::Ingest, 4, vec![file("a")], vec![snapshot(2)]);

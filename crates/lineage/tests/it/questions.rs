@@ -82,7 +82,11 @@ fn a_reference_finds_what_it_means() {
     check("carrier_delays", Some(Selector::Number(2)), Some("asof://tour/feature_view/carrier_delays@2"));
     check("carrier_delays", Some(Selector::Number(1)), None);
     let digest = pinned(Kind::FeatureView, "carrier_delays", 2).digest.hex();
-    check("carrier_delays", Some(Selector::Digest(digest[..8].into())), Some("asof://tour/feature_view/carrier_delays@2"));
+    check(
+        "carrier_delays",
+        Some(Selector::Digest(digest[..8].into())),
+        Some("asof://tour/feature_view/carrier_delays@2"),
+    );
     check("carrier_delays", Some(Selector::Environment(name("prod"))), None);
 }
 
@@ -96,7 +100,8 @@ fn a_thing_that_is_not_there_comes_from_nothing() {
 /// a ← b, a ← c, b ← d, c ← d, and d straight from a.
 fn diamond() -> (Graph, [Pinned; 4]) {
     let [a, b, c, d] = ["a", "b", "c", "d"].map(|text| pinned(Kind::FeatureView, text, 1));
-    let definitions = [registered(&a, &[]), registered(&b, &[&a]), registered(&c, &[&a]), registered(&d, &[&b, &c, &a])];
+    let definitions =
+        [registered(&a, &[]), registered(&b, &[&a]), registered(&c, &[&a]), registered(&d, &[&b, &c, &a])];
     (Graph::build(&definitions, &[]), [a, b, c, d])
 }
 

@@ -96,9 +96,21 @@ impl Tour {
         let online = Item::Online { view: carrier_delays.clone(), generation: 1, rows: 16, at: Micros(9) };
         let runs = vec![
             run(1, Verb::Apply, vec![file("flights.sql")], all().collect(), 0),
-            run(2, Verb::Ingest, vec![of(&flights), file("s3://b/flights.parquet")], vec![snapshot("flights", 1)], 336_776),
+            run(
+                2,
+                Verb::Ingest,
+                vec![of(&flights), file("s3://b/flights.parquet")],
+                vec![snapshot("flights", 1)],
+                336_776,
+            ),
             run(3, Verb::Ingest, vec![of(&weather), file("weather.csv")], vec![snapshot("weather", 1)], 26_115),
-            run(4, Verb::Train, all().chain([snapshot("flights", 1), snapshot("weather", 1)]).collect(), vec![built(1)], 327_346),
+            run(
+                4,
+                Verb::Train,
+                all().chain([snapshot("flights", 1), snapshot("weather", 1)]).collect(),
+                vec![built(1)],
+                327_346,
+            ),
             run(5, Verb::Materialize, vec![of(&carrier_delays), snapshot("flights", 1)], vec![online], 16),
             run(6, Verb::Ingest, vec![of(&flights), file("late.csv")], vec![snapshot("flights", 2)], 10),
         ];
