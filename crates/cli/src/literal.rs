@@ -154,6 +154,6 @@ mod tests {
     fn nulls_are_bits_that_are_not_set() {
         let texts: Vec<_> = (0..9).map(|i| (i % 2 == 0).then(|| i.to_string())).collect();
         assert_eq!(column("c", "INT", &texts).unwrap().validity, [0b0101_0101, 1]);
-        assert_eq!(column("c", "INT", &texts[..1]).unwrap().validity, []);
+        assert!(column("c", "INT", &texts[..1]).unwrap().validity.is_empty());
     }
 }

@@ -92,9 +92,3 @@ fn closed(error: io::Error) -> Failure {
         _ => Failure::file("write to", "stdout", &error),
     }
 }
-
-/// A remark for whoever sits there: stderr, so that stdout holds answers alone.
-pub(crate) fn remark(text: impl Display) {
-    // A remark that nobody can read any more is no reason to stop.
-    let _ = writeln!(io::stderr().lock(), "{}", visible(&text.to_string()));
-}

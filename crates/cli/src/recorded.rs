@@ -1,7 +1,5 @@
 //! Runs, as people and programs read them.
 
-use std::collections::BTreeMap;
-
 use asof_proto::column::v1::Column;
 use asof_proto::run::v1::item::Item;
 use asof_proto::run::v1::{File, Run};
@@ -64,7 +62,7 @@ pub(crate) fn json(run: &Run) -> Value {
         "error": (!run.error.is_empty()).then_some(&run.error),
         "inputs": items(&run.inputs),
         "outputs": items(&run.outputs),
-        "notes": run.notes.iter().collect::<BTreeMap<_, _>>(),
+        "notes": run.notes,
         "engine": run.engine,
     })
 }

@@ -117,6 +117,6 @@ mod tests {
         );
         let items = Column { values: Some(Values::Bools(wire::Bools { values: vec![true] })), ..Column::default() };
         let lists = wire::Lists { offsets: vec![0, u32::MAX, 0], items: Some(Box::new(items)) };
-        check(Values::Lists(lists), &[], &[json!([true]), json!([])]);
+        check(Values::Lists(Box::new(lists)), &[], &[json!([true]), json!([])]);
     }
 }

@@ -11,7 +11,7 @@ use asof_model::Error;
 use asof_proto::column::v1::column::Values;
 use asof_proto::column::v1::{Column, Int64s, Strings};
 use clap::ValueEnum;
-use parquetarrow::ArrowWriter;
+use parquet::arrow::ArrowWriter;
 
 pub(crate) use self::cell::{text, value};
 use crate::failure::{Failure, Result};

@@ -1,6 +1,6 @@
 //! `asof ingest`: files become one snapshot of a dataset.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use asof_proto::jobs::v1::{IngestHeader, IngestResult};
 use clap::ValueEnum;
@@ -77,7 +77,7 @@ impl Args {
             sources: sources.seen,
             format: format.map(|f| f.get_name().to_owned()).unwrap_or_default(),
             nulls: self.null,
-            set: self.set.into_iter().collect::<HashMap<_, _>>(),
+            set: self.set.into_iter().collect(),
         };
         let (upload, messages) = upload(header, sources.uploads);
         let mut jobs = connection.jobs();

@@ -1,7 +1,5 @@
 //! `asof ls`: what is there.
 
-use std::collections::BTreeMap;
-
 use asof_model::Kind;
 use asof_proto::registry::v1::{ListRequest, Listing};
 use serde_json::json;
@@ -76,7 +74,7 @@ fn document(listing: &Listing) -> serde_json::Value {
         "current": listing.current,
         "newest": listing.newest,
         "online": listing.online.map(moment),
-        "annotations": listing.annotations.iter().collect::<BTreeMap<_, _>>(),
+        "annotations": listing.annotations,
         "created": moment(listing.created),
     })
 }

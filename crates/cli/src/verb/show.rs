@@ -1,7 +1,5 @@
 //! `asof show`: one thing, whole.
 
-use std::collections::BTreeMap;
-
 use asof_proto::object::v1::Column;
 use asof_proto::registry::v1::{BuiltTrainingSet, DataFile, ShowRequest, ShowResponse, Snapshot};
 use serde_json::{Value, json};
@@ -104,8 +102,7 @@ fn print_training_set(out: &mut Out, set: &BuiltTrainingSet) -> Result<()> {
     let (rows, created) = (counted(set.rows, "row"), moment(set.created));
     out.line(format!("  {}@{}: {rows}, {} columns, {created}", set.name, set.number, set.columns.len()))?;
     out.line(format!("  content {}", set.content))?;
-    let snapshots = set.snapshots.iter().collect::<BTreeMap<_, _>>();
-    let snapshots: Vec<_> = snapshots.into_iter().map(|(dataset, number)| format!("{dataset}@{number}")).collect();
+    let snapshots: Vec<_> = set.snapshots.iter().map(|(dataset, number)| format!("{dataset}@{number}")).collect();
     out.line(format!("  from {} as known at {}", snapshots.join(", "), set.known_at))?;
     out.line(format!("  run {}, {}", set.run, size(&set.files)))
 }
@@ -159,7 +156,7 @@ pub(crate) fn manifest_json(set: &BuiltTrainingSet) -> Value {
         "number": set.number,
         "definition": pinned::json_option(set.definition.as_ref()),
         "service": pinned::json_option(set.service.as_ref()),
-        "snapshots": set.snapshots.iter().collect::<BTreeMap<_, _>>(),
+        "snapshots": set.snapshots,
         "columns": columns_json(&set.columns),
         "rows": set.rows,
         "content": set.content,

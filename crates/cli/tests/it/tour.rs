@@ -84,7 +84,7 @@ fn what_is_served_is_typed_dated_and_can_be_explained() {
     assert_eq!(rows, [(&json!("airport_weather"), &json!(3)), (&json!("plane_history"), &json!(flights.planes()))]);
 
     let entity = ["origin=JFK", "tailnum=N7", "distance=1400"];
-    let get = |more: &[&str]| [&["get", "departure_delay@1"], &entity[..], &["--at", LATER], more].concat();
+    let get = |more: &'static [&'static str]| [&["get", "departure_delay@1"], &entity[..], &["--at", LATER], more].concat();
     insta::assert_snapshot!("get", project.scrub(&project.done(&get(&[]))));
     let reply = project.json(&get(&["--event-times", "--receipts"]));
     let features = reply["entities"][0]["features"].as_array().unwrap();
