@@ -93,8 +93,8 @@ async fn a_run_that_died_after_its_commit_is_recorded_as_done() {
     world.apply(PROJECT).await.unwrap();
     let definition = world.engine.show(&world.scope, &"trips".parse().unwrap()).await.unwrap().registered;
     let asof_model::Definition::Dataset(dataset) = &definition.definition else { unreachable!() };
-    let catalog = asof_catalog::Catalog::open(&format!("sqlite:{}", world.folder.path().join("catalog.db").display()));
-    let catalog = catalog.await.unwrap();
+    let url = format!("sqlite:{}", world.folder.path().join("catalog.db").display());
+    let catalog = asof_catalog::Catalog::open(&url).await.unwrap();
     let run = |id| Run {
         id,
         project: world.scope.project.clone(),
