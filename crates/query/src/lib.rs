@@ -1,1 +1,33 @@
+//! SQL text to definitions, and definitions to plans.
+//!
+//! - [`parse`] reads definitions from files, with a place for every mistake ([`Statement`]).
+//! - [`bind`] gives names their meaning, checks types, and says what applying would change ([`Change`]).
+//! - [`Planner`] turns registered definitions into DataFusion plans over pinned snapshots: a view's rows, a
+//!   training set, a view's newest rows, and the compiled form of a service ([`Serving`]). Training and
+//!   serving evaluate the same bound expressions (law 2).
+//! - [`asof`] is the operator that joins views to a spine as of each row's moment; [`visibility`] decides
+//!   which rows of a dataset count at a moment.
+//!
+//! It does no I/O: tables are handed in ([`Tables`]), and so is the moment. Binding and planning recurse
+//! over the text's structure; nesting is bounded before parsing, so that no text can exhaust a stack.
 
+pub mod asof;
+pub mod visibility;
+
+mod bind;
+mod fault;
+mod features;
+mod plan;
+mod select;
+mod service;
+mod session;
+mod syntax;
+mod text;
+
+pub use asof::KnownMoment;
+pub use bind::{Change, ClauseChange, Effect, Registry, bind};
+pub use features::features;
+pub use plan::{Definitions, Planner, ServedView, Serving, Tables, TrainingOptions, ViewRows, execution_error};
+pub use session::session_state;
+pub use syntax::{Statement, parse};
+pub use text::Source;

@@ -1,0 +1,68 @@
+//! The newest row of each key of a view: what goes online.
+
+use asof_model::{Kind, Micros, Registered, Result};
+use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+
+use super::view::side;
+use super::{Planner, not_a, planning_error};
+use crate::asof::{EVENT_TIME, KnownMoment, STATUS, asof_join};
+use asof_model::{Definition, Status};
+
+/// What qualifies the keys that are asked for.
+const KEYS: &str = "__keys";
+/// The column with the moment asked about.
+const AT: &str = "__at";
+/// What qualifies the rows found.
+const ROWS: &str = "__rows";
+
+impl Planner<'_> {
+    /// For each key of a view the row that counts at `at`, whatever the TTL: the key's columns, `__event_time`, then
+    /// the view's features. Keys with a null, and those without a row by then, are left out. It is the as-of
+    /// join itself, with every key of the view at that moment for a spine.
+    ///
+    /// # Errors
+    /// Those of [`Planner::view`].
+    pub fn newest(&self, registered: &Registered, at: Micros) -> Result<LogicalPlan> {
+        let view = match &registered.definition {
+            Definition::FeatureView(view) => view,
+            other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
+        };
+        let entity = self.input_of_kind(registered, Kind::Entity)?;
+        let keys: Vec<&str> = entity.columns.names().collect();
+        let rows = self.view(registered, KnownMoment::EventTime)?;
+        let spine = keys_at(&rows.plan, &keys, at).map_err(planning_error)?;
+        let features = crate::features(view, registered, entity);
+        let on = keys.iter().map(|key| (of(KEYS, key), *key)).collect();
+        let side = side(rows, view, ROWS, on, &features, None)?;
+        let joined = asof_join(spine, of(KEYS, AT), vec![side], KnownMoment::EventTime)?;
+        let found = Expr::Column(of(ROWS, STATUS)).eq(lit(Status::Present as u8));
+        let columns = (keys.iter().map(|key| of(KEYS, key)))
+            .chain([of(ROWS, EVENT_TIME)])
+            .chain(features.names().map(|feature| of(ROWS, feature)));
+        let projected: Vec<_> = columns.map(|c| Expr::Column(c.clone()).alias(&c.name)).collect();
+        let plan = LogicalPlanBuilder::from(joined)
+            .filter(found)
+            .and_then(|plan| plan.project(projected))
+            .and_then(LogicalPlanBuilder::build);
+        plan.map_err(planning_error)
+    }
+}
+
+fn of(qualifier: &str, name: &str) -> Column {
+    Column::new(Some(TableReference::bare(qualifier)), name)
+}
+
+/// Every key that a view has rows for, at one moment.
+fn keys_at(rows: &LogicalPlan, keys: &[&str], at: Micros) -> datafusion::common::Result<LogicalPlan> {
+    let key = |name: &&str| Expr::Column(Column::new_unqualified(*name));
+    let complete = keys.iter().map(|k| key(k).is_not_null()).reduce(Expr::and).unwrap_or(lit(true));
+    let moment = lit(ScalarValue::TimestampMicrosecond(Some(at.0), Some("UTC".into())));
+    LogicalPlanBuilder::from(rows.clone())
+        .filter(complete)?
+        .project(keys.iter().map(key))?
+        .distinct()?
+        .project(keys.iter().map(key).chain([moment.alias(AT)]))?
+        .alias(KEYS)?
+        .build()
+}

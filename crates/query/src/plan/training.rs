@@ -1,0 +1,98 @@
+//! A training set: the spine, as it is, then the features as of each of its rows.
+
+use asof_model::definition::TrainingSet;
+use asof_model::{Definition, Kind, Registered, Result};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, Result as EngineResult, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+
+use super::view::side;
+use super::{Planner, TrainingOptions, not_a, planning_error};
+use crate::asof::{STATUS, asof_join};
+use crate::service::{BoundService, REQUEST, status};
+use crate::visibility::Revisions;
+
+/// What qualifies the spine's columns inside the plan. No view's alias begins with an underscore.
+const SPINE: &str = "__spine";
+
+/// What is put behind a feature's name for its status.
+const STATUS_SUFFIX: &str = "__status";
+
+impl Planner<'_> {
+    /// A training set's rows: the spine's columns untouched and in order, then the service's features in its
+    /// order, each followed by its status where the options say so.
+    ///
+    /// The spine's datasets are read at their latest revisions, whatever `known_at` says: labels are usually
+    /// learned after the features they are to be predicted from.
+    ///
+    /// # Errors
+    /// `nothing_ingested`, `revisions_mixed`, and those of binding.
+    pub fn training(&self, registered: &Registered, options: &TrainingOptions) -> Result<LogicalPlan> {
+        let set: &TrainingSet = match &registered.definition {
+            Definition::TrainingSet(set) => set,
+            other => return Err(not_a(registered, Kind::TrainingSet, other.kind())),
+        };
+        let service = self.service(self.input(registered, &set.features)?)?;
+        let spine = self.spine(registered, set)?;
+        let spine_columns = spine.schema().columns();
+        let mut sides = Vec::with_capacity(service.views.len());
+        for view in &service.views {
+            let rows = self.view(&view.view, options.known_at)?;
+            let on = view.from.iter().map(|from| spine_column(from)).zip(view.key.names()).collect();
+            let definition = view.definition();
+            sides.push(side(rows, definition, &view.alias, on, &view.features, definition.ttl)?);
+        }
+        let joined = asof_join(spine, spine_column(&set.timestamp), sides, options.known_at)?;
+        let spine = spine_columns.into_iter().map(|column| {
+            let name = column.name.clone();
+            Expr::Column(column).alias(name)
+        });
+        let mut projected: Vec<Expr> = spine.collect();
+        for output in &service.outputs {
+            let value = over_spine(output.expression.clone(), &service).map_err(planning_error)?;
+            projected.push(value.clone().alias(&output.name));
+            if options.statuses {
+                let views = output.reads.iter().map(|i| {
+                    let alias = TableReference::bare(service.views[*i].alias.as_str());
+                    Expr::Column(Column::new(Some(alias), STATUS))
+                });
+                projected.push(status::expression(value, views).alias(format!("{}{STATUS_SUFFIX}", output.name)));
+            }
+        }
+        let plan = LogicalPlanBuilder::from(joined).project(projected).and_then(LogicalPlanBuilder::build);
+        plan.map_err(planning_error)
+    }
+
+    fn spine(&self, registered: &Registered, set: &TrainingSet) -> Result<LogicalPlan> {
+        let relation = self.rows(registered, &set.query, Revisions::Latest, 0)?;
+        let schema = relation.plan.schema();
+        let hidden = [&relation.hidden.seq, &relation.hidden.superseded];
+        let visible = schema.columns().into_iter().filter(|c| !hidden.iter().any(|h| h.as_ref() == Some(c)));
+        let projected: Vec<_> = visible.map(Expr::Column).collect();
+        let plan = LogicalPlanBuilder::from(relation.plan.clone())
+            .project(projected)
+            .and_then(|plan| plan.alias(SPINE))
+            .and_then(LogicalPlanBuilder::build);
+        plan.map_err(planning_error)
+    }
+}
+
+fn spine_column(name: &str) -> Column {
+    Column::new(Some(TableReference::bare(SPINE)), name)
+}
+
+/// A service's expression with the spine's columns for the request's parameters, in the parameters' types.
+fn over_spine(expression: Expr, service: &BoundService) -> EngineResult<Expr> {
+    let replaced = expression.transform(|e| match e {
+        Expr::Column(column) if column.relation.as_ref().is_some_and(|r| r.table() == REQUEST) => {
+            let value = Expr::Column(spine_column(&column.name));
+            let declared = service.request.get(&column.name).map(|c| c.data_type.clone());
+            Ok(Transformed::yes(match declared {
+                Some(data_type) => cast(value, data_type),
+                None => value,
+            }))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(replaced.data)
+}

@@ -1,0 +1,155 @@
+//! The rows of a feature view.
+
+use asof_model::definition::{KnownAt, View};
+use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Registered, Result};
+use datafusion::common::{Column, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+
+use super::{Planner, not_a, planning_error};
+use crate::asof::{KnownMoment, ViewSide};
+use crate::select::{self, Relations};
+use crate::syntax;
+use crate::visibility::{self, Hidden, Relation, Revisions};
+
+/// How deep views may read views; binding bounds what one apply can add.
+const MAX_DEPTH: usize = 64;
+
+/// A view's rows, with what the as-of join must know about them.
+#[derive(Clone, Debug)]
+pub struct ViewRows {
+    /// The view's columns in the types it is registered with, then the hidden ones.
+    pub plan: LogicalPlan,
+    /// Which columns are hidden.
+    pub hidden: Hidden,
+}
+
+impl Planner<'_> {
+    /// The rows of a view, all of them, whenever they were known: each revision of a fact with the moments
+    /// from which and until which it counted. `KnownMoment::Now` asks for the latest revisions only.
+    ///
+    /// # Errors
+    /// `revisions_mixed`, `nothing_ingested`, and those of binding.
+    pub fn view(&self, registered: &Registered, known_at: KnownMoment) -> Result<ViewRows> {
+        let revisions = match known_at {
+            KnownMoment::Now => Revisions::Latest,
+            KnownMoment::EventTime | KnownMoment::At(_) => Revisions::Timed,
+        };
+        let Relation { plan, hidden } = self.view_at(registered, revisions, 0)?;
+        Ok(ViewRows { plan, hidden })
+    }
+
+    fn view_at(&self, registered: &Registered, revisions: Revisions, depth: usize) -> Result<Relation> {
+        let view = match &registered.definition {
+            Definition::FeatureView(view) => view,
+            other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
+        };
+        if depth > MAX_DEPTH {
+            let message = format!("{}: more than {MAX_DEPTH} views read one another in a row", registered.pinned.reference());
+            return Err(Error::new(ErrorKind::Invalid, "chain_too_long", message));
+        }
+        // KNOWN AT NONE: the latest revision counts, as if it had been known when it happened.
+        let revisions = if view.known_at == KnownAt::Never { Revisions::Latest } else { revisions };
+        let relation = self.rows(registered, &view.query, revisions, depth)?;
+        typed(relation, &registered.columns)
+    }
+
+    /// The rows of a SELECT over datasets and views, with the hidden columns that it keeps.
+    pub(super) fn rows(
+        &self,
+        registered: &Registered,
+        query: &str,
+        revisions: Revisions,
+        depth: usize,
+    ) -> Result<Relation> {
+        let (query, text) = syntax::reread(registered, query)?;
+        let mut sources = std::collections::BTreeMap::new();
+        let mut relations = Relations::new();
+        for named in syntax::names(&query) {
+            if sources.contains_key(&named.written) {
+                continue;
+            }
+            let input = self.input(registered, &named.written)?;
+            let (source, visible) = match &input.definition {
+                Definition::Dataset(dataset) => {
+                    let table = self.tables.table(&input.pinned).ok_or_else(|| {
+                        let message = format!("dataset `{}` has no data yet", input.pinned.name);
+                        Error::new(ErrorKind::Precondition, "nothing_ingested", message)
+                            .remedy(format!("ingest something first: asof ingest {} FILE…", input.pinned.name))
+                    })?;
+                    let source = visibility::scan(dataset, table, revisions)?;
+                    let visible = visible(&source);
+                    (source, visible)
+                }
+                _ => (self.view_at(input, revisions, depth + 1)?, input.columns.clone()),
+            };
+            relations.insert(named.written.clone(), select::stub(&visible));
+            sources.insert(named.written, source);
+        }
+        let plan = select::plan(&query, &relations).map_err(|fault| fault.within(&text))?;
+        visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))
+    }
+}
+
+/// The visible columns of a dataset's scan.
+fn visible(source: &Relation) -> Columns {
+    let hidden = |name: &str| [&source.hidden.seq, &source.hidden.superseded].into_iter().flatten().any(|c| c.name == name);
+    let fields = source.plan.schema().fields().iter().filter(|f| !hidden(f.name()));
+    let columns = fields.map(|f| asof_model::Column {
+        name: f.name().clone(),
+        data_type: f.data_type().clone(),
+        nullable: f.is_nullable(),
+    });
+    Columns(columns.collect())
+}
+
+/// The rows in the types that are registered, unqualified.
+fn typed(relation: Relation, columns: &Columns) -> Result<Relation> {
+    let schema = relation.plan.schema();
+    let mut projected = Vec::with_capacity(schema.fields().len());
+    for ((qualifier, field), column) in schema.iter().zip(&columns.0) {
+        if *field.name() != column.name {
+            return Err(Error::internal(format!("`{}` came out where `{}` was registered", field.name(), column.name)));
+        }
+        let value = Expr::Column(Column::new(qualifier.cloned(), field.name()));
+        let value = if *field.data_type() == column.data_type { value } else { cast(value, column.data_type.clone()) };
+        projected.push(value.alias(&column.name));
+    }
+    let mut keep = |column: Option<Column>| {
+        column.map(|column| {
+            let plain = Column::new_unqualified(&column.name);
+            projected.push(Expr::Column(column.clone()).alias(&column.name));
+            plain
+        })
+    };
+    let hidden = Hidden { seq: keep(relation.hidden.seq), superseded: keep(relation.hidden.superseded) };
+    let plan = LogicalPlanBuilder::from(relation.plan).project(projected).and_then(LogicalPlanBuilder::build);
+    Ok(Relation { plan: plan.map_err(planning_error)?, hidden })
+}
+
+/// A view's rows as one side of the as-of join.
+pub(super) fn side(
+    rows: ViewRows,
+    view: &View,
+    alias: &str,
+    on: Vec<(Column, &str)>,
+    features: &Columns,
+    ttl: Option<asof_model::Micros>,
+) -> Result<ViewSide> {
+    let qualifier = TableReference::bare(alias);
+    let column = |name: &str| Column::new(Some(qualifier.clone()), name);
+    let plan = LogicalPlanBuilder::from(rows.plan).alias(qualifier.clone()).and_then(LogicalPlanBuilder::build);
+    Ok(ViewSide {
+        alias: alias.to_owned(),
+        plan: plan.map_err(planning_error)?,
+        on: on.into_iter().map(|(spine, key)| (spine, column(key))).collect(),
+        timestamp: column(&view.timestamp),
+        known: match &view.known_at {
+            KnownAt::Column(known) => Some(column(known)),
+            KnownAt::Silent | KnownAt::Never => None,
+        },
+        superseded: rows.hidden.superseded.map(|c| column(&c.name)),
+        seq: rows.hidden.seq.map(|c| column(&c.name)),
+        ttl,
+        features: features.names().map(column).collect(),
+    })
+}

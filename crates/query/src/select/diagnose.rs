@@ -1,0 +1,119 @@
+//! What the engine says about a query, turned into a fault at a place, with a suggestion.
+
+use asof_model::name::nearest;
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::ast::{Query, SelectItem, SetExpr, Spanned};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span};
+
+use super::Problem;
+use super::context::function_names;
+use crate::fault::{At, Fault};
+
+/// The fault for an error of the engine. Its place is the one the engine noted, else the one that `narrow`
+/// finds for the error's message, else `whole`.
+pub(super) fn fault(error: DataFusionError, whole: Span, narrow: impl FnOnce(&str) -> Option<Span>) -> Fault {
+    let noted = error.diagnostic().and_then(|d| d.span).map(|span| {
+        let location = |l: datafusion::common::Location| Location { line: l.line, column: l.column };
+        Span::new(location(span.start), location(span.end))
+    });
+    let span = noted.or_else(|| narrow(&message(&error))).unwrap_or(whole);
+    problem(&error).at(span)
+}
+
+fn problem(error: &DataFusionError) -> Problem {
+    let root = root(error);
+    match root {
+        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
+            SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
+            SchemaError::AmbiguousReference { field } => ambiguous(error, field),
+            other => Problem::Invalid(other.to_string()),
+        },
+        DataFusionError::NotImplemented(reason) => Problem::Unsupported(reason.clone()),
+        _ => {
+            let message = message(error);
+            match message.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
+                Some((name, _)) => {
+                    let near = nearest(name, sorted(function_names())).map(str::to_owned);
+                    Problem::UnknownFunction { name: name.to_owned(), near }
+                }
+                None => Problem::Invalid(message),
+            }
+        }
+    }
+}
+
+fn sorted(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    let mut names: Vec<_> = names.collect();
+    names.sort_unstable();
+    names
+}
+
+fn unknown_column(field: &Column, valid: &[Column]) -> Problem {
+    let column = match &field.relation {
+        Some(relation) => format!("`{}` in `{relation}`", field.name),
+        None => format!("`{}`", field.name),
+    };
+    let within = |c: &&Column| field.relation.is_none() || c.relation == field.relation;
+    let known: Vec<String> = valid.iter().filter(within).map(|c| c.name.clone()).collect();
+    // A column of that name elsewhere is nearer than a similar one here.
+    let elsewhere = valid.iter().find(|c| c.name == field.name).map(Column::flat_name);
+    let near = elsewhere.or_else(|| nearest(&field.name, known.iter().map(String::as_str)).map(str::to_owned));
+    Problem::UnknownColumn { column, near, known }
+}
+
+/// The engine tells the candidates only in the notes of its diagnostic: `possible column t.c`.
+fn ambiguous(error: &DataFusionError, field: &Column) -> Problem {
+    let notes = error.diagnostic().into_iter().flat_map(|d| &d.notes);
+    let candidates = notes.filter_map(|note| note.message.strip_prefix("possible column ").map(str::to_owned));
+    Problem::AmbiguousColumn { column: field.name.clone(), candidates: candidates.collect() }
+}
+
+/// The error inside diagnostics and contexts. Of several the first.
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Diagnostic(_, inner) | DataFusionError::Context(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(all) => all.first().map_or(error, root),
+        _ => error,
+    }
+}
+
+/// The engine's reason, without its prefixes and back traces.
+pub(super) fn message(error: &DataFusionError) -> String {
+    let root = root(error);
+    let text = match root {
+        DataFusionError::Plan(reason) | DataFusionError::NotImplemented(reason) | DataFusionError::Execution(reason) => {
+            reason.clone()
+        }
+        DataFusionError::SchemaError(inner, _) => inner.to_string(),
+        other => other.strip_backtrace(),
+    };
+    let text = text.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default();
+    text.trim().trim_end_matches('.').to_owned()
+}
+
+/// The smallest part of a query that fails in the same way by itself: an item of its SELECT, or its WHERE.
+pub(super) fn narrow(query: &Query, fails: impl Fn(&Query) -> bool) -> Option<Span> {
+    let SetExpr::Select(select) = query.body.as_ref() else { return None };
+    let changed = |change: &dyn Fn(&mut datafusion::sql::sqlparser::ast::Select)| {
+        let mut part = query.clone();
+        part.order_by = None;
+        part.limit_clause = None;
+        if let SetExpr::Select(select) = part.body.as_mut() {
+            change(select);
+        }
+        fails(&part)
+    };
+    let known = |span: Span| (span != Span::empty()).then_some(span);
+    if let Some(condition) = &select.selection
+        && !changed(&|s| s.selection = None)
+    {
+        return known(condition.span());
+    }
+    let item = select.projection.iter().find(|item| changed(&|s| s.projection = vec![(*item).clone()]))?;
+    known(match item {
+        SelectItem::UnnamedExpr(expression) | SelectItem::ExprWithAlias { expr: expression, .. } => expression.span(),
+        other => other.span(),
+    })
+}

@@ -1,0 +1,93 @@
+//! What can be wrong with a text before any name in it has a meaning.
+
+use asof_model::{Error, ErrorKind};
+
+use super::limits;
+use crate::fault::At;
+
+/// A mistake in the text of a definition.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
+    #[error("{0}")]
+    Unreadable(String),
+    #[error("{0}")]
+    Syntax(String),
+    #[error("expected {expected}, found {found}")]
+    Unexpected { expected: String, found: String, near: Option<String> },
+    #[error("{0} is not something that a definition creates")]
+    UnknownKind(String, Option<&'static str>),
+    #[error("{object} has no clause {found}")]
+    UnknownClause { object: &'static str, found: String, near: Option<&'static str>, clauses: &'static [&'static str] },
+    #[error("{0} is given twice")]
+    RepeatedClause(&'static str),
+    #[error("{object} `{name}` says no {clause}")]
+    MissingClause { object: &'static str, name: String, clause: &'static str, example: &'static str },
+    #[error("{0}")]
+    InvalidName(Error),
+    #[error("column `{0}` is named twice")]
+    DuplicateColumn(String),
+    #[error("`{0}` is the name of a column that Asof keeps for itself")]
+    ReservedColumn(String),
+    #[error("{0} is not a type that Asof keeps")]
+    UnsupportedType(String),
+    #[error("{0}")]
+    InvalidInterval(String),
+    #[error("the definition has {0} bytes")]
+    TooLong(usize),
+    #[error("the definition is nested too deeply")]
+    TooDeep,
+    #[error("an expression has too many terms")]
+    TooWide,
+    #[error("a definition cannot contain {0}")]
+    NotAllowed(&'static str),
+}
+
+impl At for Problem {}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Error {
+        use Problem::*;
+        let message = problem.to_string();
+        let error = |code| Error::new(ErrorKind::Invalid, code, message.clone());
+        match problem {
+            Unreadable(_) | Syntax(_) => error("syntax"),
+            Unexpected { near, .. } => match near {
+                Some(word) => error("syntax").remedy(format!("did you mean {word}?")),
+                None => error("syntax"),
+            },
+            UnknownKind(_, near) => error("unknown_kind").remedy(match near {
+                Some(kind) => format!("did you mean CREATE {kind}?"),
+                None => {
+                    "a definition is CREATE DATASET, ENTITY, FEATURE VIEW, FEATURE SERVICE or TRAINING SET".to_owned()
+                }
+            }),
+            UnknownClause { near, clauses, .. } => error("unknown_clause").remedy(match near {
+                Some(clause) => format!("did you mean {clause}?"),
+                None => format!("its clauses are {}", clauses.join(", ")),
+            }),
+            RepeatedClause(_) => error("repeated_clause").remedy("say it once"),
+            MissingClause { example, .. } => error("missing_clause").remedy(format!("add {example}")),
+            InvalidName(error) => error,
+            DuplicateColumn(_) => error("duplicate_column").remedy("give each column its own name"),
+            ReservedColumn(_) => {
+                error("reserved_column").remedy("names that begin with `__`, `_seq` and `_superseded` are reserved")
+            }
+            UnsupportedType(_) => error("unsupported_type").remedy(
+                "types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, REAL, DOUBLE, DECIMAL(p,s), VARCHAR, BINARY, DATE, \
+                 TIMESTAMP, and arrays of these (BIGINT[])",
+            ),
+            InvalidInterval(_) => error("invalid_interval").remedy("write it as INTERVAL '3 hours' or '1 day 12 hours'"),
+            TooLong(_) => error("text_too_long")
+                .remedy(format!("at most {} KiB; split it into several views", limits::MAX_BYTES / 1024)),
+            TooDeep => error("nested_too_deep").remedy(format!(
+                "at most {} levels; name the inner parts with WITH … AS or in views of their own",
+                limits::MAX_DEPTH
+            )),
+            TooWide => error("nested_too_deep").remedy(format!(
+                "at most {} words and signs without a comma or parenthesis; a list (x IN (…)) has no such bound",
+                limits::MAX_RUN
+            )),
+            NotAllowed(_) => error("not_allowed").remedy("a definition is one SELECT over the names it gives"),
+        }
+    }
+}
