@@ -52,3 +52,20 @@ impl Spool {
 pub(crate) fn failure(what: &str, error: &io::Error) -> Error {
     Error::internal(format!("{what} of the server: {error}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_by_the_next() {
+        let store = tempfile::tempdir().unwrap();
+        let spool = Spool::of(store.path());
+        spool.clear();
+        let killed = spool.folder().unwrap().keep();
+        fs::write(killed.join("a.csv"), "half").unwrap();
+        spool.clear();
+        assert!(!killed.exists());
+        spool.file().expect("the folder is made again");
+    }
+}

@@ -45,6 +45,9 @@ async fn calls_in_flight_finish_and_watchers_are_told() {
     let mut watched = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
     assert_eq!(watched.next().await.unwrap().unwrap().status(), ServingStatus::Serving);
 
+    let serving = HealthCheckRequest { service: "asof.serving.v1.ServingService".into() };
+    assert_eq!(health.check(serving).await.unwrap().into_inner().status(), ServingStatus::Serving);
+
     let (send, messages) = mpsc::channel(4);
     let mut jobs = JobServiceClient::new(connect(address).await);
     send.send(header("weather", &[])).await.unwrap();

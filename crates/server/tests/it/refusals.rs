@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use asof_proto::column::v1::Column;
 use asof_proto::column::v1::column::Values;
-use asof_proto::column::v1::{Int64s, Nulls};
+use asof_proto::column::v1::{Int64s, Nulls, Strings};
 use asof_proto::error::v1::Errors;
 use asof_proto::object::v1::Scope;
 use asof_proto::registry::v1::{ListRequest, ShowRequest};
@@ -50,7 +50,8 @@ async fn refusals_have_stable_codes() {
         assert_eq!(codes(&status), (expected.0, expected.1.into()));
     };
     check(Values::Nulls(Nulls { count: u32::MAX }), (Code::InvalidArgument, "too_many_entities")).await;
-    check(Values::Int64s(Int64s { values: vec![1] }), (Code::InvalidArgument, "missing_column")).await;
+    check(Values::Int64s(Int64s { values: vec![1] }), (Code::InvalidArgument, "wrong_type")).await;
+    check(Values::Strings(Strings { values: vec!["JFK".into()] }), (Code::InvalidArgument, "missing_column")).await;
 
     let status = fixture.upload("weather", "bad.csv", "origin,time_hour,temp\nJFK,2013-01-01T10:00:00Z,warm\n").await;
     let status = status.unwrap_err();
@@ -69,6 +70,16 @@ async fn a_store_is_open_in_one_place() {
     assert!(error.message().contains(&holder), "{error}");
     let Fixture { folder, opened, channel, .. } = fixture;
     drop((channel, opened));
-    // The embedded server holds the engine until it has seen that nobody is connected.
-    open(&config(folder.path()), "train", Duration::from_secs(10)).await.map(drop).unwrap();
+    // The embedded server holds the engine until it has seen that nobody is connected any more.
+    let reopened = async {
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            again.tick().await;
+            match open(&config(folder.path()), "train", Duration::ZERO).await {
+                Err(error) if error.code() == "store_held" => {}
+                opened => return opened.map(drop),
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), reopened).await.expect("it is let go").unwrap();
 }
