@@ -116,7 +116,7 @@ fn walk(plan: &LogicalPlan, relations: &mut Relations<'_>) -> Result<Relation, E
         LogicalPlan::Window(_) => pass(plan, exprs, only(inputs)?.for_ever("a window function")?),
         _ => {
             let what = match plan {
-                LogicalPlan::Aggregate(_) => "GROUP BY",
+                LogicalPlan::Aggregate(_) => "an aggregate",
                 LogicalPlan::Distinct(_) => "DISTINCT",
                 LogicalPlan::Union(_) => "UNION",
                 _ => "this query",

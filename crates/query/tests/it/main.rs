@@ -1,0 +1,4 @@
+//! Integration tests of the query layer.
+
+mod asof;
+mod visibility;
