@@ -19,7 +19,7 @@ use asof_model::definition::Dataset;
 use asof_model::{Column, Digest, Error, ErrorKind, Micros, Name, Result, RunId, SnapshotNumber};
 
 use self::attempt::Attempt;
-use self::meter::Meter;
+pub(crate) use self::meter::Meter;
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::store::Store;

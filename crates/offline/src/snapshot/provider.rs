@@ -9,14 +9,18 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use chrono::DateTime;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::{Constraints, DFSchema, Result, Statistics, stats::Precision};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Result, Statistics, project_schema};
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::{EmptyRecordBatchStream, ExecutionPlan};
 use object_store::ObjectMeta;
 
 use super::DataFile;
@@ -35,6 +39,23 @@ impl FilesTable {
         FilesTable { folder, schema, files }
     }
 
+    /// All rows as one stream, in the order of the files and of the rows in them.
+    pub(crate) fn in_order(&self) -> Result<SendableRecordBatchStream> {
+        if self.files.is_empty() {
+            return Ok(Box::pin(EmptyRecordBatchStream::new(self.schema.clone())));
+        }
+        let runtime = RuntimeEnvBuilder::new().build_arc()?;
+        let (store, url) = self.folder.store();
+        runtime.register_object_store(url.as_ref(), store.clone());
+        let source = Arc::new(ParquetSource::new(self.schema.clone()));
+        let config = FileScanConfigBuilder::new(url.clone(), source)
+            .with_file_groups(self.groups(1))
+            .with_preserve_order(true)
+            .build();
+        DataSourceExec::from_data_source(config).execute(0, Arc::new(TaskContext::default().with_runtime(runtime)))
+    }
+
+    /// The files, in their order, in at most so many groups.
     fn groups(&self, partitions: usize) -> Vec<FileGroup> {
         let files = self.files.iter().map(|file| {
             PartitionedFile::new_from_meta(ObjectMeta {
@@ -55,10 +76,6 @@ impl TableProvider for FilesTable {
         self.schema.clone()
     }
 
-    fn constraints(&self) -> Option<&Constraints> {
-        None
-    }
-
     fn table_type(&self) -> TableType {
         TableType::Base
     }
@@ -70,6 +87,9 @@ impl TableProvider for FilesTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if self.files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema, projection)?)));
+        }
         let (store, url) = self.folder.store();
         if self.folder.local().is_none() {
             state.runtime_env().register_object_store(url.as_ref(), store.clone());
