@@ -27,7 +27,7 @@ pub(crate) struct Global {
     pub(crate) config: Option<PathBuf>,
     /// A running server, as http://HOST:PORT; by default the store is opened in this process.
     #[arg(long, global = true, value_name = "URL", env = "ASOF_SERVER")]
-    pub(crate) server: Option<String>,
+    server: Option<String>,
     /// The environment whose versions a name without a selector means; by default the first configured.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) env: Option<asof_model::Name>,
@@ -37,6 +37,13 @@ pub(crate) struct Global {
     /// Tell on stderr what is done; twice, how.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+impl Global {
+    /// The server that was named; an empty `ASOF_SERVER` names none.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.server.as_deref().filter(|url| !url.is_empty())
+    }
 }
 
 /// What is to be done.

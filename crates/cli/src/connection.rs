@@ -42,7 +42,7 @@ impl Connection {
             project: global.project.as_ref().map(ToString::to_string).unwrap_or_default(),
             environment: global.env.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
-        if let Some(url) = &global.server {
+        if let Some(url) = global.server() {
             // The configuration only tells where the project's files are; it may be absent.
             let folder = configuration(global, None).ok().and_then(|config| folder(&config));
             return Ok(Connection { channel: dial(url).await?, scope, folder });

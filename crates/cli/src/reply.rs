@@ -57,7 +57,8 @@ impl Page {
         let mut table = Table::new(header);
         for feature in &self.reply.features {
             let views: Vec<_> = self.views(feature).collect();
-            let mut cells = vec![name(feature).to_owned(), shown(feature, 0), status(feature, 0).to_string()];
+            let mut cells =
+                vec![name(feature).to_owned(), shown(feature, 0).unwrap_or_default(), status(feature, 0).to_string()];
             if times {
                 cells.push(views.iter().filter_map(|v| event_time(v, 0)).collect::<Vec<_>>().join(", "));
             }
@@ -113,7 +114,8 @@ pub(crate) fn many(pages: &[Page]) -> Table {
     for page in pages {
         for row in 0..page.count() {
             let given = page.request.iter().map(|c| rows::text(c, row).unwrap_or_else(|| "null".to_owned()));
-            let features = page.reply.features.iter().map(|f| shown(f, row));
+            let features = page.reply.features.iter();
+            let features = features.map(|f| shown(f, row).unwrap_or_else(|| format!("({})", status(f, row))));
             let times = page.reply.views.iter().map(|v| event_time(v, row).unwrap_or_default());
             table.row(given.chain(features).chain(times).collect());
         }
@@ -140,13 +142,10 @@ pub(crate) fn status(feature: &Feature, row: usize) -> Status {
     feature.statuses.get(row).and_then(|number| Status::from_u8(*number)).unwrap_or(Status::Missing)
 }
 
-/// The value, or in its place the reason that there is none.
-pub(crate) fn shown(feature: &Feature, row: usize) -> String {
+/// The value, `null` for one that is null; nothing where there is none.
+pub(crate) fn shown(feature: &Feature, row: usize) -> Option<String> {
     let value = feature.values.as_ref().and_then(|c| rows::text(c, row));
-    value.unwrap_or_else(|| match status(feature, row) {
-        Status::Present | Status::Null => "null".to_owned(),
-        absent => format!("({absent})"),
-    })
+    value.or_else(|| (status(feature, row) == Status::Null).then(|| "null".to_owned()))
 }
 
 /// When the row happened that a view found.

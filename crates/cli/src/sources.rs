@@ -27,7 +27,7 @@ pub(crate) fn read(paths: &[PathBuf], connection: &Connection) -> Result<Vec<Sou
     // The same file by two ways would be two definitions of one name.
     files.retain(|file| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
     if files.is_empty() {
-        let paths: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+        let paths: Vec<_> = paths.iter().map(|p| format!("`{}`", p.display())).collect();
         return Err(Failure::refused(
             "no_definitions",
             format!("there is no .sql file in {}", paths.join(", ")),

@@ -72,8 +72,10 @@ fn print(out: &mut Out, page: &Page, origins: &[Origin]) -> Result<()> {
     for feature in &reply.features {
         let views: Vec<_> = page.views(feature).map(|v| v.alias.as_str()).collect();
         let from = if views.is_empty() { "the request alone".to_owned() } else { views.join(", ") };
-        let (name, value, status) = (reply::name(feature), reply::shown(feature, 0), reply::status(feature, 0));
-        out.line(format!("  {name} = {value}   {status}, from {from}"))?;
+        match reply::shown(feature, 0) {
+            Some(value) => out.line(format!("  {} = {value}   from {from}", reply::name(feature)))?,
+            None => out.line(format!("  {} is {}   from {from}", reply::name(feature), reply::status(feature, 0)))?,
+        }
     }
     for (view, origin) in reply.views.iter().zip(origins) {
         let version = view.view.as_ref().map(pinned::reference).unwrap_or_default();

@@ -68,7 +68,7 @@ impl Args {
         if let Some((column, _)) = self.set.iter().find(|(column, _)| !columns.insert(column)) {
             return Err(Failure::usage(format!("--set {column} is given twice"), "give each column once"));
         }
-        let sources = Sources::sort(&self.files, global.server.is_some())?;
+        let sources = Sources::sort(&self.files, global.server().is_some())?;
         let connection = Connection::open(global, "ingest").await?;
         let format = self.format.and_then(|f| f.to_possible_value());
         let header = IngestHeader {

@@ -28,7 +28,7 @@ impl Args {
         out: &mut Out,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Answer> {
-        if global.server.is_some() {
+        if global.server().is_some() {
             let message = "serve opens the store here and takes no --server";
             return Err(Failure::usage(message, "leave --server (and ASOF_SERVER) out"));
         }

@@ -153,6 +153,13 @@ impl Flights {
         self.flights.iter().map(line).collect()
     }
 
+    /// The flights in the order of landing, which is that of the dataset's files; of a tie, the first accepted.
+    pub(crate) fn landed(&self) -> Vec<String> {
+        let mut flights: Vec<_> = self.flights.iter().collect();
+        flights.sort_by_key(|f| f.arrived_at);
+        flights.into_iter().map(|f| f.id.to_string()).collect()
+    }
+
     /// How many planes have landed.
     pub(crate) fn planes(&self) -> usize {
         self.flights.iter().map(|f| &f.tailnum).collect::<std::collections::BTreeSet<_>>().len()

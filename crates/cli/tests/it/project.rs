@@ -103,6 +103,15 @@ pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// Holds what was said for people against what is on record; `INSTA_UPDATE=always` rewrites the record.
+#[track_caller]
+pub(crate) fn said(name: &str, text: impl AsRef<str>) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_omit_expression(true);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!(name, text.as_ref()));
+}
+
 impl From<Output> for Ended {
     fn from(output: Output) -> Self {
         Ended {

@@ -5,7 +5,7 @@ use std::process::Child;
 use serde_json::json;
 
 use crate::flights::{Flights, project};
-use crate::project::{Ended, Project};
+use crate::project::{Ended, Project, said};
 use crate::serving::Serving;
 
 fn ended(child: Child) -> Ended {
@@ -49,8 +49,9 @@ fn two_applies_at_once_through_a_server_are_one() {
 fn a_store_that_is_held_says_by_whom_and_how_to_reach_it() {
     let project = Project::new();
     let server = Serving::start(&project);
-    insta::assert_snapshot!("store_held", project.refused(1, &["ls"]));
-    insta::assert_snapshot!("store_held_for_serve", project.refused(1, &["serve"]));
+    let held = project.refused(1, &["ls"]);
+    said("store_held", &held);
+    assert_eq!(project.refused(1, &["serve"]), held, "who was refused leaves no trace");
     let answered = project.json(&["ls", "--server", &server.url]);
     assert_eq!(answered, json!([]));
     assert_eq!(server.stop().code, Some(0));
