@@ -21,7 +21,7 @@ pub(crate) const WRONG_USAGE: u8 = 2;
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The command itself is wrong: what was typed can never work.
-    Usage(wire::Error),
+    Usage(Box<wire::Error>),
     /// Refused or failed, for these reasons; at least one.
     Refused(Vec<wire::Error>),
     /// Told to stop by a signal.
@@ -36,7 +36,7 @@ pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// Wrong usage, and the way out.
     pub(crate) fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Failure::Usage(complaint("wrong_usage", message, remedy))
+        Failure::Usage(Box::new(complaint("wrong_usage", message, remedy)))
     }
 
     /// Something on this side that cannot be done, and the way out (may be empty).
@@ -64,7 +64,7 @@ impl Failure {
     fn text(&self, colour: bool) -> String {
         let mut text = String::new();
         let errors = match self {
-            Failure::Usage(error) => std::slice::from_ref(error),
+            Failure::Usage(error) => std::slice::from_ref(&**error),
             Failure::Refused(errors) => errors,
             Failure::Interrupted => return "interrupted\n".to_owned(),
             Failure::ClosedPipe => return text,

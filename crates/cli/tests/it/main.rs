@@ -3,6 +3,8 @@
 //! Every test has a project of its own in a temporary folder and talks to the binary as a user does. What it
 //! prints for people is held by snapshots, the rest by its JSON.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends there")]
+
 mod crates;
 mod flights;
 mod interruption;
