@@ -161,7 +161,8 @@ mod tests {
         let first = StoreLock::take(folder.path(), "ingest", None, NOW).await.unwrap();
         let second = StoreLock::take(folder.path(), "train", None, Duration::from_secs(20));
         let (second, ()) = tokio::join!(second, async {
-            tokio::task::yield_now().await;
+            // Long enough for several looks that find it held.
+            let _ = timeout(PACE * 4, std::future::pending::<()>()).await;
             drop(first);
         });
         assert_eq!(second.unwrap().holder.verb, "train");
@@ -172,8 +173,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut first = StoreLock::take(folder.path(), "serve", Some("127.0.0.1:0"), NOW).await.unwrap();
         first.announce("127.0.0.1:7").unwrap();
-        let patience = Duration::from_secs(3600);
-        let error = StoreLock::take(folder.path(), "train", None, patience).await.unwrap_err();
+        let second = StoreLock::take(folder.path(), "train", None, Duration::from_secs(3600));
+        let error = timeout(Duration::from_secs(10), second).await.expect("no waiting").unwrap_err();
         assert_eq!(error.remedy_text(), Some("connect to it with --server http://127.0.0.1:7"));
     }
 }
