@@ -24,7 +24,7 @@ use super::moments::micros;
 pub(super) struct Spine {
     pub(super) batches: Vec<RecordBatch>,
     moments: Vec<i64>,
-    _reservation: MemoryReservation,
+    reservation: MemoryReservation,
 }
 
 impl Spine {
@@ -38,7 +38,7 @@ impl Spine {
         let schema = stream.schema();
         let column = schema.field(timestamp).name().clone();
         let mut coalescer = BatchCoalescer::new(schema, batch_size);
-        let mut spine = Spine { batches: Vec::new(), moments: Vec::new(), _reservation: reservation };
+        let mut spine = Spine { batches: Vec::new(), moments: Vec::new(), reservation };
         while let Some(batch) = stream.next().await {
             coalescer.push_batch(batch?).map_err(DataFusionError::from)?;
             while let Some(batch) = coalescer.next_completed_batch() {
@@ -62,7 +62,7 @@ impl Spine {
         if before + moments.len() >= u32::MAX as usize {
             return Err(Error::SpineTooLong);
         }
-        self._reservation.try_grow(batch.get_array_memory_size() + moments.len() * size_of::<i64>())?;
+        self.reservation.try_grow(batch.get_array_memory_size() + moments.len() * size_of::<i64>())?;
         self.moments.extend_from_slice(moments.values());
         self.batches.push(batch);
         Ok(())
@@ -86,7 +86,7 @@ pub(super) struct KeyIndex {
     moments: Vec<i64>,
     /// The slot of each spine row.
     row_slots: Vec<u32>,
-    _reservation: MemoryReservation,
+    reservation: MemoryReservation,
 }
 
 /// The slot of a spine row with a null key.
@@ -109,10 +109,10 @@ impl KeyIndex {
             starts: Vec::new(),
             moments: Vec::new(),
             row_slots: Vec::new(),
-            _reservation: reservation,
+            reservation,
         };
         // 32 bytes a row: its key, its place in the order and its slot, and what the slot takes.
-        index._reservation.try_grow(spine.rows() * 32)?;
+        index.reservation.try_grow(spine.rows() * 32)?;
         let mut row_keys = Vec::with_capacity(spine.rows());
         for batch in &spine.batches {
             let arrays: Vec<_> = columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
@@ -131,7 +131,7 @@ impl KeyIndex {
                 }));
             }
             // Twice the size of an entry: hash tables are at most seven eighths full, and double.
-            index._reservation.try_grow(bytes + (index.keys.len() - known) * 2 * size_of::<(Box<[u8]>, u32)>())?;
+            index.reservation.try_grow(bytes + (index.keys.len() - known) * 2 * size_of::<(Box<[u8]>, u32)>())?;
         }
         index.number_slots(&spine.moments, &row_keys);
         Ok(index)

@@ -23,6 +23,9 @@ use super::kept::Kept;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine};
 
+/// Key columns of the spine: their positions and the types in which they are compared.
+type KeyColumns = Vec<(usize, DataType)>;
+
 /// One execution of an as-of join.
 pub(super) struct Run {
     pub(super) spine: Arc<dyn ExecutionPlan>,
@@ -46,10 +49,10 @@ impl Run {
         count("spine_rows").add(spine.rows());
 
         let (view_rows, kept_rows) = (count("view_rows"), count("kept_rows"));
-        let mut indexes: Vec<(Vec<(usize, DataType)>, Arc<KeyIndex>)> = Vec::new();
+        let mut indexes: Vec<(KeyColumns, Arc<KeyIndex>)> = Vec::new();
         let mut views = Vec::with_capacity(self.views.len());
         for view in &self.views {
-            let keys: Vec<_> = view.on.iter().map(|on| (on.spine, on.compared_as.clone())).collect();
+            let keys: KeyColumns = view.on.iter().map(|on| (on.spine, on.compared_as.clone())).collect();
             let index = match indexes.iter().find(|(columns, _)| *columns == keys) {
                 Some((_, index)) => Arc::clone(index),
                 None => {
