@@ -51,7 +51,7 @@ impl Failure {
 
     /// Tells it on stderr.
     pub(crate) fn report(&self) -> ExitCode {
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        let colour = coloured(io::stderr().is_terminal());
         // If stderr is gone too, the exit code is all that is left.
         let _ = io::stderr().lock().write_all(self.text(colour).as_bytes());
         ExitCode::from(match self {
@@ -104,6 +104,11 @@ fn describe(text: &mut String, error: &wire::Error, colour: bool) {
     if !error.remedy.is_empty() {
         text.push_str(&format!("{blue}help:{plain} {}\n", visible(&error.remedy)));
     }
+}
+
+/// Whether to write in colour: on a terminal, unless `NO_COLOR` says otherwise.
+pub(crate) fn coloured(terminal: bool) -> bool {
+    terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 /// Text from elsewhere without what would move the cursor or change the terminal.

@@ -106,7 +106,9 @@ fn csv(path: &Path, mut file: File) -> Result<(Texts, usize)> {
 mod tests {
     use super::*;
 
-    fn check(name: &str, text: &str, expected: Result<&[(&str, &[Option<&str>])], &str>) {
+    type Expected<'a> = &'a [(&'a str, &'a [Option<&'a str>])];
+
+    fn check(name: &str, text: &str, expected: Result<Expected<'_>, &str>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
         std::fs::write(&path, text).unwrap();
@@ -126,7 +128,7 @@ mod tests {
 
     #[test]
     fn rows_come_from_json_lines_and_csv() {
-        let expected: &[(&str, &[Option<&str>])] = &[("a", &[Some("x"), None]), ("n", &[Some("1.5"), Some("2")])];
+        let expected: Expected<'_> = &[("a", &[Some("x"), None]), ("n", &[Some("1.5"), Some("2")])];
         check("r.jsonl", "{\"a\":\"x\",\"n\":1.5}\n\n{\"n\":2,\"a\":null}\n", Ok(expected));
         check("r.csv", "a,n\nx,1.5\n,2\n", Ok(expected));
     }

@@ -8,6 +8,7 @@
 mod args;
 mod changes;
 mod connection;
+mod counted;
 mod download;
 mod entities;
 mod failure;
@@ -27,12 +28,12 @@ mod table;
 mod upload;
 mod verb;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
 
 use crate::args::Cli;
 use crate::failure::Failure;
@@ -73,10 +74,16 @@ fn main() -> ExitCode {
     }
 }
 
-/// Warnings by default; `-v` tells what is done, `-vv` how. `RUST_LOG` has the last word.
+/// Warnings by default; `-v` tells what we do, `-vv` how. `RUST_LOG` has the last word.
 fn log_to_stderr(verbose: u8) {
-    let level = [LevelFilter::WARN, LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE];
-    let level = level[usize::from(verbose).min(level.len() - 1)];
-    let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        EnvFilter::new(match verbose {
+            0 => "warn",
+            1 => "warn,asof=info",
+            2 => "warn,asof=debug",
+            _ => "info,asof=trace",
+        })
+    });
+    let colour = failure::coloured(std::io::stderr().is_terminal());
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
 }

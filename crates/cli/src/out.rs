@@ -5,7 +5,7 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal, Stdout, Write};
 
 use serde::Serialize;
 
-use crate::failure::{Failure, Result, visible};
+use crate::failure::{Failure, Result, coloured, visible};
 
 /// The one way to stdout. Buffered; [`Out::flush`] at the end.
 pub(crate) struct Out {
@@ -34,8 +34,7 @@ impl Out {
     pub(crate) fn stdout() -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
-        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Out { to: BufWriter::new(stdout), terminal, colour }
+        Out { to: BufWriter::new(stdout), terminal, colour: coloured(terminal) }
     }
 
     /// Whether a person looks at it.

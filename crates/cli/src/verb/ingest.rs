@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::connection::Connection;
+use crate::counted::counted;
 use crate::failure::{Failure, Result};
 use crate::out::Out;
 use crate::pinned;
@@ -115,11 +116,6 @@ fn print(out: &mut Out, dataset: &str, answer: &IngestResult) -> Result<()> {
         )),
         None => out.line(format!("nothing new for {dataset} (run {})", answer.run)),
     }
-}
-
-/// `1 row`, `2 rows`.
-pub(crate) fn counted(count: u64, word: &str) -> String {
-    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
 fn document(answer: &IngestResult) -> serde_json::Value {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::connection::Connection;
+use crate::counted::counted;
 use crate::failure::Result;
 use crate::moments::moment;
 use crate::out::Out;
@@ -13,7 +14,6 @@ use crate::pinned;
 use crate::progress;
 use crate::rows::Style;
 use crate::verb::Answer;
-use crate::verb::ingest::counted;
 
 /// Bring the newest row of each key online, a view at a time, each visible all at once.
 #[derive(Debug, clap::Args)]

@@ -5,12 +5,12 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::connection::Connection;
+use crate::counted::counted;
 use crate::failure::Result;
 use crate::out::{Out, Paint};
 use crate::progress;
 use crate::rows::Style;
 use crate::verb::Answer;
-use crate::verb::ingest::counted;
 use crate::verb::show::manifest_json;
 
 /// Compute a training set again from what its manifest pins, and compare it bit for bit.

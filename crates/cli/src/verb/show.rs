@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::args::Global;
 use crate::connection::Connection;
+use crate::counted::counted;
 use crate::failure::Result;
 use crate::moments::{moment, span};
 use crate::out::{Out, Paint};
 use crate::pinned;
 use crate::rows::Style;
 use crate::verb::Answer;
-use crate::verb::ingest::counted;
 
 /// Show a definition, and what it holds: a dataset's snapshot, a built training set, what is online.
 #[derive(Debug, clap::Args)]

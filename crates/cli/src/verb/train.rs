@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::args::Global;
 use crate::connection::Connection;
+use crate::counted::counted;
 use crate::download::Target;
 use crate::failure::Result;
 use crate::out::Out;
@@ -15,7 +16,6 @@ use crate::pinned;
 use crate::progress;
 use crate::rows::Style;
 use crate::verb::Answer;
-use crate::verb::ingest::counted;
 use crate::verb::show::manifest_json;
 
 /// Build a training set, once for the same inputs.

@@ -63,6 +63,8 @@ impl Project {
     pub(crate) fn done(&self, args: &[&str]) -> String {
         let ended = self.asof(args);
         assert_eq!(ended.code, Some(0), "asof {}: {ended:?}", args.join(" "));
+        // No bars and no chatter where nobody looks.
+        assert_eq!(ended.stderr, "", "asof {}", args.join(" "));
         ended.stdout
     }
 
