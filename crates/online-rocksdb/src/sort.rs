@@ -217,7 +217,11 @@ mod tests {
         }
         assert!(runs(sorter.runs.len()), "{} runs", sorter.runs.len());
         let mut found = Vec::new();
-        sorter.finish(|key, row| Ok(found.push((key.to_vec(), row.to_vec())))).unwrap();
+        let keep = |key: &[u8], row: &[u8]| {
+            found.push((key.to_vec(), row.to_vec()));
+            Ok(())
+        };
+        sorter.finish(keep).unwrap();
         let expected: Vec<_> = expected.into_iter().map(|(k, (time, mark))| (k, row(time, mark))).collect();
         assert_eq!(found, expected);
     }

@@ -365,6 +365,23 @@ mod tests {
     }
 
     #[test]
+    fn a_row_of_another_generation_is_found_by_its_content_alone() {
+        let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
+        let store = open(folder.path());
+        publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
+        let (db, family) = (&store.0.db, store.0.rows());
+        let (old, _) = db.full_iterator_cf(family, rocksdb::IteratorMode::Start).next().unwrap().unwrap();
+        let row = db.get_cf(family, &old).unwrap().unwrap();
+        publish(&store, &view, &layout(), &[rows(&[("UA", 2, 20, None)])]);
+        let new = [&prefix(2), &old[WIDTH..]].concat();
+        db.put_cf(family, new, row).unwrap();
+        let error = store.check(&view).unwrap_err();
+        assert_eq!(error.code(), "online_damaged");
+        assert!(error.message().contains("carrier_delays@1"), "{error}");
+        assert!(error.message().contains("not those that were published"), "{error}");
+    }
+
+    #[test]
     fn rows_that_are_read_stay_until_they_are_let_go() {
         let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
         let store = open(folder.path());

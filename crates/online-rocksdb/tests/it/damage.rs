@@ -18,13 +18,17 @@ fn names() -> Vec<String> {
     (0..KEYS).map(|n| format!("K{n:03}")).collect()
 }
 
-/// A closed store with two publications of one view, and what is visible of it.
+/// What a killed process leaves of a store with two publications of one view, and what was visible of it. A store
+/// that is closed in peace would hide what its log is needed for.
 fn written(folder: &Path) -> Published {
-    let store = open(folder).unwrap();
+    let alive = tempfile::tempdir().unwrap();
+    let store = open(alive.path()).unwrap();
     let names = names();
     let list = |value| rows(&names.iter().map(|n| (n.as_str(), value, value, Some(n.as_str()))).collect::<Vec<_>>());
     publish(&store, &view("carrier_delays"), &layout(), &[list(1)]);
-    publish(&store, &view("carrier_delays"), &layout(), &[list(2)])
+    let published = publish(&store, &view("carrier_delays"), &layout(), &[list(2)]);
+    copy(alive.path(), folder);
+    published
 }
 
 /// What became of a damaged store.
@@ -124,7 +128,7 @@ fn flipped_bits_in_table_files_are_refused() {
     let corrupt = Seen::Refused(ErrorKind::Corrupt);
     check(tables, flip(|_| 30), &[corrupt]);
     // Some bytes are of no consequence (statistics); none may change an answer.
-    for part in 1..8 {
+    for part in [1, 3, 5, 7] {
         check(tables, flip(|length| length * part / 8), &[Seen::Refused(ErrorKind::Corrupt), Seen::Whole]);
     }
 }

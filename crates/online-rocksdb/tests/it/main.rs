@@ -1,5 +1,7 @@
 //! The embedded store against the shared suite, and against kills and damage.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod crash;
 mod damage;
 mod suite;

@@ -95,7 +95,11 @@ fn case(seed: u64) -> (Case, Dice) {
     let batch = RecordBatch::try_from_iter(batch).unwrap();
     let codec = Codec::new(&view("v"), &layout).unwrap();
     let mut rows = Vec::new();
-    codec.encode::<Error>(&batch, &[], |key, row| Ok(rows.push((key.to_vec(), row.to_vec())))).unwrap();
+    let keep = |key: &[u8], row: &[u8]| -> Result<(), Error> {
+        rows.push((key.to_vec(), row.to_vec()));
+        Ok(())
+    };
+    codec.encode(&batch, &[], keep).unwrap();
     (Case { codec, batch, rows }, dice)
 }
 
