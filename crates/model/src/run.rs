@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{LazyLock, Mutex};
 
 use serde::{Deserialize, Serialize};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{ContextV7, Timestamp, Uuid};
 
 use crate::digest::Digest;
 use crate::error::{Error, Kind};
@@ -19,12 +20,15 @@ use crate::time::{Micros, SECOND};
 #[serde(transparent)]
 pub struct RunId(Uuid);
 
+/// Counts within a millisecond, so that the runs of one process sort as they were made.
+static ORDER: LazyLock<Mutex<ContextV7>> = LazyLock::new(|| Mutex::new(ContextV7::new()));
+
 impl RunId {
     /// A new identifier for a run that starts now.
     pub fn new(now: Micros) -> Self {
         let micros = now.0.max(0);
         let (seconds, rest) = (micros / SECOND, micros % SECOND);
-        RunId(Uuid::new_v7(Timestamp::from_unix(NoContext, seconds as u64, rest as u32 * 1000)))
+        RunId(Uuid::new_v7(Timestamp::from_unix(&*ORDER, seconds as u64, rest as u32 * 1000)))
     }
 }
 
@@ -189,4 +193,16 @@ pub struct Receipt {
     pub event_time: Option<Micros>,
     /// The run that brought it.
     pub run: RunId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_one_moment_sort_as_they_were_made() {
+        let made: Vec<_> = (0..1000).map(|_| RunId::new(Micros(1_000_000))).collect();
+        assert!(made.is_sorted());
+        assert_eq!(made[0].to_string().parse::<RunId>(), Ok(made[0]));
+    }
 }
