@@ -212,7 +212,10 @@ mod tests {
         fs::write(folder.path().join("file#1"), "torn").unwrap();
         let path = Path::from_absolute_path(folder.path()).unwrap().join("file");
         let store = Durable::new();
-        store.put_opts(&path, "whole".into(), PutOptions { mode: PutMode::Create, ..Default::default() }).await.unwrap();
+        store
+            .put_opts(&path, "whole".into(), PutOptions { mode: PutMode::Create, ..Default::default() })
+            .await
+            .unwrap();
         assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "whole");
     }
 }

@@ -36,11 +36,7 @@ pub enum ExportFormat {
 /// # Errors
 /// `unsupported_type` for a nested or binary column in CSV, before anything is written; those of the stream and of
 /// `out`.
-pub async fn export(
-    mut rows: SendableRecordBatchStream,
-    format: ExportFormat,
-    out: impl Write + Send,
-) -> Result<u64> {
+pub async fn export(mut rows: SendableRecordBatchStream, format: ExportFormat, out: impl Write + Send) -> Result<u64> {
     let mut writer = Writer::new(format, &rows.schema(), out)?;
     let mut count = 0;
     while let Some(batch) = rows.try_next().await.map_err(Failure::from)? {

@@ -37,8 +37,9 @@ impl Folder {
     /// The folder at a path or URL.
     pub(crate) fn open(text: &str) -> Result<Self> {
         let bad = |why: String| {
-            Error::new(ErrorKind::Invalid, "invalid_url", format!("`{text}` is not a place for a store: {why}"))
-                .remedy("write a folder, file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder")
+            Error::new(ErrorKind::Invalid, "invalid_url", format!("`{text}` is not a place for a store: {why}")).remedy(
+                "write a folder, file:///folder, s3://bucket/folder, gs://bucket/folder or az://container/folder",
+            )
         };
         if let Some(path) = local_path(text).map_err(bad)? {
             let path = std::path::absolute(&path).map_err(of_file(&path))?;
@@ -58,8 +59,7 @@ impl Folder {
             url.set_path(&format!("{}/", url.path()));
         }
         let (store, path) = object_store::parse_url_opts(&url, environment()).map_err(|e| bad(e.to_string()))?;
-        let store_url =
-            ObjectStoreUrl::parse(&url[..url::Position::BeforePath]).map_err(|e| bad(e.to_string()))?;
+        let store_url = ObjectStoreUrl::parse(&url[..url::Position::BeforePath]).map_err(|e| bad(e.to_string()))?;
         Ok(Folder { store: store.into(), store_url, url, path, local: None })
     }
 

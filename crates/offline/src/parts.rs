@@ -134,9 +134,8 @@ mod tests {
 
     #[test]
     fn rows_are_cut_into_files_whose_digests_are_those_of_their_bytes() {
-        let batch = |range| {
-            RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from_iter_values(range)) as _)]).unwrap()
-        };
+        let batch =
+            |range| RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from_iter_values(range)) as _)]).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let mut parts = Parts::new(folder.path(), "p".into(), batch(0..1).schema());
         parts.rows_per_file = 4;
@@ -144,11 +143,10 @@ mod tests {
         parts.write(&batch(3..11)).unwrap();
         parts.write(&batch(11..12)).unwrap();
         let files = parts.finish().unwrap();
-        assert_eq!(files.iter().map(|f| (f.path.as_str(), f.rows)).collect::<Vec<_>>(), [
-            ("p-00000.parquet", 4),
-            ("p-00001.parquet", 4),
-            ("p-00002.parquet", 4)
-        ]);
+        assert_eq!(
+            files.iter().map(|f| (f.path.as_str(), f.rows)).collect::<Vec<_>>(),
+            [("p-00000.parquet", 4), ("p-00001.parquet", 4), ("p-00002.parquet", 4)]
+        );
         for file in files {
             let bytes = std::fs::read(folder.path().join(&file.path)).unwrap();
             assert_eq!((Digest::of(&bytes), bytes.len() as u64), (file.digest, file.bytes));

@@ -2,7 +2,7 @@
 
 /// Told about progress; called at most a few times per thousand rows, from any thread.
 pub trait Progress: Send + Sync {
-    /// `done` of `total` (if known) units of a stage: `reading` counts bytes, every other stage rows.
+    /// `done` of `total` (if known) units of a stage: `hashing` counts bytes, `reading` and `writing` count rows.
     fn advance(&self, stage: &str, done: u64, total: Option<u64>);
 }
 

@@ -146,8 +146,12 @@ impl Attempt<'_> {
         let (rows, reading) = pipeline::start(plan, self.meter)?;
         let meter = self.meter.clone();
         let written = drain(rows, move |next| {
-            meter.start("writing", None);
+            let mut began = false;
             while let Some(batch) = next() {
+                // A sort gives its first row when it has seen the last.
+                if !std::mem::replace(&mut began, true) {
+                    meter.start_over_all("writing");
+                }
                 parts.write(&batch)?;
                 meter.add(batch.num_rows() as u64);
             }
@@ -198,4 +202,3 @@ impl Attempt<'_> {
         IngestedFile { url: source.url.clone(), digest: source.digest, bytes: source.bytes, rows }
     }
 }
-

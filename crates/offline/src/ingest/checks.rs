@@ -4,8 +4,8 @@ use arrow::array::cast::AsArray as _;
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::array_value_to_string;
-use asof_model::definition::Check;
 use asof_model::Result;
+use asof_model::definition::Check;
 use datafusion::common::DFSchema;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ExprSchemable as _;
@@ -103,9 +103,8 @@ mod tests {
         ])
         .unwrap();
         let check = Check { name: "sane".parse().unwrap(), condition: condition.to_owned() };
-        let found = Checks::compile(&[check], &batch.schema()).map(|checks| {
-            checks.violation(&batch).unwrap().map(|v| (v.row, v.values))
-        });
+        let found = Checks::compile(&[check], &batch.schema())
+            .map(|checks| checks.violation(&batch).unwrap().map(|v| (v.row, v.values)));
         match (found, expected) {
             (Ok(found), Ok(expected)) => {
                 assert_eq!(found, expected.map(|(row, values)| (row, values.to_owned())), "{condition}");

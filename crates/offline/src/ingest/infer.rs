@@ -88,7 +88,7 @@ impl Seen {
 }
 
 fn kind(written: &str) -> u8 {
-    let plain = written.trim();
+    let plain = written.trim_ascii();
     let digits = plain.strip_prefix('-').unwrap_or(plain);
     match digits.as_bytes() {
         [] => OTHER,

@@ -135,8 +135,14 @@ impl Store {
             let sources = source::gather(&request.sources, scratch.path(), &meter).await?;
             let _turn = self.turn(&request.project, &request.definition.name).await;
             for number in 1..=ATTEMPTS {
-                let attempt =
-                    Attempt { store: self, request: &request, sources: &sources, scratch: scratch.path(), meter: &meter, number };
+                let attempt = Attempt {
+                    store: self,
+                    request: &request,
+                    sources: &sources,
+                    scratch: scratch.path(),
+                    meter: &meter,
+                    number,
+                };
                 if let Some(ingested) = attempt.run().await? {
                     return Ok(ingested);
                 }

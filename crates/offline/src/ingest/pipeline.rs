@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow::compute::SortOptions;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
+use arrow::compute::{SortOptions, take_record_batch};
 use arrow::datatypes::SchemaRef;
 use asof_model::definition::Dataset;
 use asof_model::{Error, Result};
@@ -15,8 +15,8 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
-use datafusion::physical_plan::ExecutionPlan as _;
 use datafusion::physical_plan::EmptyRecordBatchStream;
+use datafusion::physical_plan::ExecutionPlan as _;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::prelude::SessionConfig;
@@ -97,10 +97,9 @@ fn read_all(plan: &Plan, schema: &SchemaRef, sink: &Sink, meter: &Meter) -> Resu
         let mut fit = Fit::new(&plan.definition, &plan.shape, columns, piece, &plan.set, checks.clone())?;
         let mut reader = read::open(piece, columns, &plan.null, batch)?;
         while let Some(raw) = reader.next()? {
-            // A producer of Arrow files cuts batches as it likes; memory is counted by the batch.
             let fitted = fit.apply(raw)?;
             for from in (0..fitted.num_rows()).step_by(batch) {
-                let rows = fitted.slice(from, batch.min(fitted.num_rows() - from));
+                let rows = piece_of(&fitted, from, batch)?;
                 if !sink.put(numbered(&rows, schema, &mut tally.last_seq)?) {
                     return Err(Error::internal("the rows are not wanted any more"));
                 }
@@ -111,6 +110,17 @@ fn read_all(plan: &Plan, schema: &SchemaRef, sink: &Sink, meter: &Meter) -> Resu
         tally.floored += fit.floored;
     }
     Ok(tally)
+}
+
+/// At most so many rows of a batch. A producer of Arrow files cuts batches as it likes; a slice of a large one would
+/// hold, and be counted as, the whole, so it is copied.
+fn piece_of(batch: &RecordBatch, from: usize, most: usize) -> Result<RecordBatch> {
+    let rows = most.min(batch.num_rows() - from);
+    if rows == batch.num_rows() {
+        return Ok(batch.clone());
+    }
+    let indices = UInt64Array::from_iter_values(from as u64..(from + rows) as u64);
+    Ok(take_record_batch(batch, &indices).map_err(Failure::from)?)
 }
 
 /// The rows with their numbers, in the order of acceptance.
@@ -149,7 +159,8 @@ fn sort(
         .build_arc()
         .map_err(Failure::from)?;
     let batch = if memory < LITTLE { SMALL_BATCH } else { BATCH };
-    let config = SessionConfig::new().with_batch_size(batch).with_sort_spill_reservation_bytes((memory / 4).min(10 << 20));
+    let config =
+        SessionConfig::new().with_batch_size(batch).with_sort_spill_reservation_bytes((memory / 4).min(10 << 20));
     let context = TaskContext::default().with_session_config(config).with_runtime(runtime);
     Ok(sort.execute(0, Arc::new(context)).map_err(Failure::from)?)
 }

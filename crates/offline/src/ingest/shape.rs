@@ -30,7 +30,8 @@ pub(crate) struct Shape {
 /// Whether the types of a text file's values matter: whether it has a column whose type is neither kept nor declared.
 pub(crate) fn needs_types(definition: &Dataset, table: Option<&Columns>, file: &FileColumns) -> bool {
     let known = |name: &str| {
-        table.is_some_and(|t| t.get(name).is_some()) || definition.columns.as_ref().is_some_and(|c| c.get(name).is_some())
+        table.is_some_and(|t| t.get(name).is_some())
+            || definition.columns.as_ref().is_some_and(|c| c.get(name).is_some())
     };
     definition.columns.is_none() && file.columns.iter().any(|(name, _)| !known(name))
 }
@@ -93,9 +94,8 @@ fn is_time(definition: &Dataset, name: &str) -> bool {
 }
 
 fn check_names(file: &FileColumns) -> Result<(), Refusal> {
-    let refuse = |column: &str, why| {
-        Err(Refusal::ColumnName { file: file.file.clone(), column: column.to_owned(), why })
-    };
+    let refuse =
+        |column: &str, why| Err(Refusal::ColumnName { file: file.file.clone(), column: column.to_owned(), why });
     for (index, (name, _)) in file.columns.iter().enumerate() {
         if name.is_empty() {
             return refuse(name, "has no name");
@@ -114,11 +114,7 @@ fn check_names(file: &FileColumns) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn refuse_undeclared(
-    columns: &Columns,
-    files: &[FileColumns],
-    set: &BTreeMap<String, String>,
-) -> Result<(), Refusal> {
+fn refuse_undeclared(columns: &Columns, files: &[FileColumns], set: &BTreeMap<String, String>) -> Result<(), Refusal> {
     let undeclared = |file: &str, name: &str| Refusal::Undeclared {
         file: file.to_owned(),
         column: name.to_owned(),
@@ -200,10 +196,12 @@ fn unify(a: &Candidate, b: &Candidate) -> Option<Candidate> {
             return Some(Candidate::Texts(both));
         }
         // Texts are read as the type of the values; one that is none is refused with its row.
-        (Candidate::Values(Some(typed)), Candidate::Texts(_)) | (Candidate::Texts(_), Candidate::Values(Some(typed))) => {
+        (Candidate::Values(Some(typed)), Candidate::Texts(_))
+        | (Candidate::Texts(_), Candidate::Values(Some(typed))) => {
             return Some(Candidate::Values(Some(typed.clone())));
         }
-        (texts @ Candidate::Texts(_), Candidate::Values(None)) | (Candidate::Values(None), texts @ Candidate::Texts(_)) => {
+        (texts @ Candidate::Texts(_), Candidate::Values(None))
+        | (Candidate::Values(None), texts @ Candidate::Texts(_)) => {
             return Some(texts.clone());
         }
         (Candidate::Values(a), Candidate::Values(b)) => (a, b),
@@ -212,7 +210,11 @@ fn unify(a: &Candidate, b: &Candidate) -> Option<Candidate> {
     let wide = match (a, b) {
         _ if a == b => a.clone(),
         (a, b) if a.is_integer() && b.is_integer() => {
-            if a.primitive_width() > b.primitive_width() { a.clone() } else { b.clone() }
+            if a.primitive_width() > b.primitive_width() {
+                a.clone()
+            } else {
+                b.clone()
+            }
         }
         (a, b) if (a.is_integer() || a.is_floating()) && (b.is_integer() || b.is_floating()) => Float64,
         (Date32, Timestamp(..)) | (Timestamp(..), Date32) => timestamp(),
@@ -229,7 +231,9 @@ fn check_roles(definition: &Dataset, columns: &Columns, files: &[FileColumns]) -
     };
     let is_moment = |column: &Column, role: &str| match &column.data_type {
         DataType::Timestamp(..) => Ok(()),
-        other => Err(Refusal::Schema(format!("column `{}` is {}, and {role} is a TIMESTAMP", column.name, sql_type(other)))),
+        other => {
+            Err(Refusal::Schema(format!("column `{}` is {}, and {role} is a TIMESTAMP", column.name, sql_type(other))))
+        }
     };
     is_moment(there(&definition.timestamp, "which is the TIMESTAMP")?, "the event time")?;
     if let Some(known_at) = &definition.known_at {
@@ -238,13 +242,19 @@ fn check_roles(definition: &Dataset, columns: &Columns, files: &[FileColumns]) -
     for name in &definition.key {
         let column = there(name, "which is part of the KEY")?;
         if column.data_type.is_floating() || column.data_type.is_nested() {
-            return Err(Refusal::Schema(format!("column `{name}` is {}, which cannot be a KEY", sql_type(&column.data_type))));
+            return Err(Refusal::Schema(format!(
+                "column `{name}` is {}, which cannot be a KEY",
+                sql_type(&column.data_type)
+            )));
         }
     }
     for name in &definition.cluster_by {
         let column = there(name, "which files are to be sorted by")?;
         if column.data_type.is_nested() {
-            return Err(Refusal::Schema(format!("column `{name}` is {}, which has no order", sql_type(&column.data_type))));
+            return Err(Refusal::Schema(format!(
+                "column `{name}` is {}, which has no order",
+                sql_type(&column.data_type)
+            )));
         }
     }
     Ok(())

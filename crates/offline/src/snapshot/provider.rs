@@ -94,8 +94,8 @@ impl TableProvider for FilesTable {
         if self.folder.local().is_none() {
             state.runtime_env().register_object_store(url.as_ref(), store.clone());
         }
-        let mut source = ParquetSource::new(self.schema.clone())
-            .with_table_parquet_options(state.table_options().parquet.clone());
+        let mut source =
+            ParquetSource::new(self.schema.clone()).with_table_parquet_options(state.table_options().parquet.clone());
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             let schema = DFSchema::try_from(self.schema.clone())?;
             source = source.with_predicate(state.create_physical_expr(filter, &schema)?);

@@ -41,8 +41,21 @@ mod tests {
     #[test]
     fn every_normal_type_comes_back_as_it_was() {
         let list = parse_sql_type("DOUBLE[]").unwrap();
-        let types =
-            [Boolean, Int8, Int16, Int32, Int64, Float32, Float64, Utf8, Binary, Date32, timestamp(), Decimal128(10, 2), list];
+        let types = [
+            Boolean,
+            Int8,
+            Int16,
+            Int32,
+            Int64,
+            Float32,
+            Float64,
+            Utf8,
+            Binary,
+            Date32,
+            timestamp(),
+            Decimal128(10, 2),
+            list,
+        ];
         let columns = types.into_iter().enumerate().map(|(i, t)| Column::new(format!("c{i}"), t)).collect();
         let mut columns = Columns(columns);
         columns.0[0].nullable = false;

@@ -45,8 +45,12 @@ impl Store {
             return Err(Error::new(ErrorKind::NotFound, "unknown_training_set", message));
         };
         let corrupt = |why: String| {
-            Error::new(ErrorKind::Corrupt, "corrupt_manifest", format!("training set `{name}@{number}`: manifest.json: {why}"))
-                .remedy("restore the file from a backup")
+            Error::new(
+                ErrorKind::Corrupt,
+                "corrupt_manifest",
+                format!("training set `{name}@{number}`: manifest.json: {why}"),
+            )
+            .remedy("restore the file from a backup")
         };
         let form: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| corrupt(e.to_string()))?;
         match form["format"].as_u64() {

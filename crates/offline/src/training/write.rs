@@ -43,7 +43,8 @@ impl Store {
 
 fn exists(name: &Name, number: u32) -> Error {
     let message = format!("training set `{name}@{number}` is there already");
-    Error::new(ErrorKind::Conflict, "training_set_exists", message).remedy("a training set never changes: build the next one")
+    Error::new(ErrorKind::Conflict, "training_set_exists", message)
+        .remedy("a training set never changes: build the next one")
 }
 
 async fn write(

@@ -38,7 +38,8 @@ async fn checkpoints_forget_nothing() {
     }
     let log = world.table().join("_delta_log");
     let checkpoints = std::fs::read_dir(log).unwrap();
-    let checkpoints = checkpoints.filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().contains("checkpoint.parquet"));
+    let checkpoints =
+        checkpoints.filter(|e| e.as_ref().unwrap().file_name().to_str().unwrap().contains("checkpoint.parquet"));
     assert_eq!(checkpoints.count(), 2);
     let again = world.ingest(&[world.path("1.csv").to_str().unwrap()]).await.unwrap();
     assert!(matches!(&again, Ingested::Unchanged { skipped } if skipped[0].since.unwrap().0 == 0), "{again:?}");

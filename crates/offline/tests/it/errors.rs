@@ -34,14 +34,47 @@ fn parquet(columns: &[(&str, &str)]) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_values_name_file_row_line_column_and_value() {
     let rows = |rest: &str| format!("{HEAD}{rest}");
-    check("f.csv", rows("2013-01-02,abc,UA,1\n"), "bad_value", "{}/f.csv: row 2, line 3, column `distance`: \"abc\" is not a BIGINT").await;
-    check("f.csv", rows("2013-01-02,\"1\n0\",UA,1\n"), "bad_value", "{}/f.csv: row 2, line 3, column `distance`: \"1\\n0\" is not a BIGINT").await;
-    check("f.csv", rows("2013-13-02,1,UA,1\n"), "bad_value", "{}/f.csv: row 2, line 3, column `ts`: \"2013-13-02\" is not a TIMESTAMP").await;
-    check("f.csv", rows(",1,UA,1\n"), "null_timestamp", "{}/f.csv: row 2, line 3: no timestamp (column `ts` is null)").await;
-    check("f.csv", rows("2013-01-02,1,,1\n"), "null_value", "{}/f.csv: row 2, line 3, column `carrier`: null, and the column is NOT NULL").await;
-    check("f.csv", rows("2013-01-02,1,UA,-500\n"), "check_failed", "{}/f.csv: row 2, line 3: check `delay_sane` failed: delay > -120 (delay = -500.0)").await;
-    check("f.csv", rows("2013-01-02,1,UA\n"), "bad_row", "{}/f.csv: row 2, line 3: 3 fields, and the header has 4").await;
-    check("f.csv", rows("2013-01-02,1,UA,1,2\n"), "bad_row", "{}/f.csv: row 2, line 3: 5 fields, and the header has 4").await;
+    check(
+        "f.csv",
+        rows("2013-01-02,abc,UA,1\n"),
+        "bad_value",
+        "{}/f.csv: row 2, line 3, column `distance`: \"abc\" is not a BIGINT",
+    )
+    .await;
+    check(
+        "f.csv",
+        rows("2013-01-02,\"1\n0\",UA,1\n"),
+        "bad_value",
+        "{}/f.csv: row 2, line 3, column `distance`: \"1\\n0\" is not a BIGINT",
+    )
+    .await;
+    check(
+        "f.csv",
+        rows("2013-13-02,1,UA,1\n"),
+        "bad_value",
+        "{}/f.csv: row 2, line 3, column `ts`: \"2013-13-02\" is not a TIMESTAMP",
+    )
+    .await;
+    check("f.csv", rows(",1,UA,1\n"), "null_timestamp", "{}/f.csv: row 2, line 3: no timestamp (column `ts` is null)")
+        .await;
+    check(
+        "f.csv",
+        rows("2013-01-02,1,,1\n"),
+        "null_value",
+        "{}/f.csv: row 2, line 3, column `carrier`: null, and the column is NOT NULL",
+    )
+    .await;
+    check(
+        "f.csv",
+        rows("2013-01-02,1,UA,-500\n"),
+        "check_failed",
+        "{}/f.csv: row 2, line 3: check `delay_sane` failed: delay > -120 (delay = -500.0)",
+    )
+    .await;
+    check("f.csv", rows("2013-01-02,1,UA\n"), "bad_row", "{}/f.csv: row 2, line 3: 3 fields, and the header has 4")
+        .await;
+    check("f.csv", rows("2013-01-02,1,UA,1,2\n"), "bad_row", "{}/f.csv: row 2, line 3: 5 fields, and the header has 4")
+        .await;
     check("f.csv", rows("2013-01-02,1,\"UA,1\n"), "bad_row", "{}/f.csv: row 2, line 3: a quote is never closed").await;
     let latin = [rows("2013-01-02,1,U").as_bytes(), b"\xc4,1\n"].concat();
     check("f.csv", latin, "not_utf8", "{}/f.csv: row 2, line 3, column `carrier`: not valid UTF-8").await;
@@ -52,19 +85,57 @@ async fn bad_values_name_file_row_line_column_and_value() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_json_and_parquet() {
-    check("f.jsonl", "{\"ts\":\"2013-01-01\",\"carrier\":\"UA\"}\n\n{\"ts\":\"2013-01-01\",\"distance\":1.5,\"carrier\":\"UA\"}", "bad_value", "{}/f.jsonl: row 2, line 3, column `distance`: \"1.5\" is not a BIGINT").await;
-    check("f.jsonl", "{\"ts\":", "bad_row", "{}/f.jsonl: row 1, line 1: not a JSON object: EOF while parsing a value at column 6").await;
-    check("f.jsonl", "{\"ts\":1,\"ts\":2}", "bad_row", "{}/f.jsonl: row 1, line 1: not a JSON object: member `ts` comes twice at column 14").await;
-    check("f.json", "[{\"ts\":1}]", "unreadable_file", "{}/f.json: is a JSON array, not JSON lines; turn it into lines: jq -c '.[]'").await;
-    check("f.jsonl", "{\"ts\":\"2013-01-01\",\"carrier\":{\"a\":1}}", "bad_row", "{}/f.jsonl: row 1, line 1: column `carrier` is an object, and Asof keeps no nested objects").await;
-    check("f.parquet", parquet(&[("ts", "2013-01-01"), ("carrier", "UA")]), "wrong_type", "{}/f.parquet: column `ts` is VARCHAR, and the dataset keeps TIMESTAMP").await;
+    check(
+        "f.jsonl",
+        "{\"ts\":\"2013-01-01\",\"carrier\":\"UA\"}\n\n{\"ts\":\"2013-01-01\",\"distance\":1.5,\"carrier\":\"UA\"}",
+        "bad_value",
+        "{}/f.jsonl: row 2, line 3, column `distance`: \"1.5\" is not a BIGINT",
+    )
+    .await;
+    check(
+        "f.jsonl",
+        "{\"ts\":",
+        "bad_row",
+        "{}/f.jsonl: row 1, line 1: not a JSON object: EOF while parsing a value at column 6",
+    )
+    .await;
+    check(
+        "f.jsonl",
+        "{\"ts\":1,\"ts\":2}",
+        "bad_row",
+        "{}/f.jsonl: row 1, line 1: not a JSON object: member `ts` comes twice at column 15",
+    )
+    .await;
+    check(
+        "f.json",
+        "[{\"ts\":1}]",
+        "unreadable_file",
+        "{}/f.json: is a JSON array, not JSON lines; turn it into lines: jq -c '.[]'",
+    )
+    .await;
+    check(
+        "f.jsonl",
+        "{\"ts\":\"2013-01-01\",\"carrier\":{\"a\":1}}",
+        "bad_row",
+        "{}/f.jsonl: row 1, line 1: column `carrier` is an object, and Asof keeps no nested objects",
+    )
+    .await;
+    check(
+        "f.parquet",
+        parquet(&[("ts", "2013-01-01"), ("carrier", "UA")]),
+        "wrong_type",
+        "{}/f.parquet: column `ts` is VARCHAR, and the dataset keeps TIMESTAMP",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn columns_that_do_not_belong() {
     check("f.csv", "ts,distance,carier\n", "undeclared_column", "{}/f.csv: column `carier` is not declared").await;
-    check("f.csv", "ts,distance\n2013-01-01,1\n", "missing_column", "{}/f.csv: no column `carrier`, which is NOT NULL").await;
-    check("f.csv", "distance,carrier\n1,UA\n", "missing_column", "{}/f.csv: no column `ts`, which is the TIMESTAMP").await;
+    check("f.csv", "ts,distance\n2013-01-01,1\n", "missing_column", "{}/f.csv: no column `carrier`, which is NOT NULL")
+        .await;
+    check("f.csv", "distance,carrier\n1,UA\n", "missing_column", "{}/f.csv: no column `ts`, which is the TIMESTAMP")
+        .await;
     check("f.csv", "ts,carrier,ts\n", "bad_column_name", "{}/f.csv: column `ts` comes twice").await;
 }
 

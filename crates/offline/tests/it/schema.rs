@@ -23,12 +23,10 @@ async fn the_first_ingest_fixes_the_types_and_later_ones_add_columns() {
     committed(world.ingest_file("c.csv", "ts,n\n2013-01-04,4\n").await);
     let snapshot = world.snapshot().await.unwrap();
     assert_eq!(snapshot.columns, columns("ts TIMESTAMP; n BIGINT; x DOUBLE; code VARCHAR"));
-    assert_eq!(query(&snapshot, "SELECT n, x, code, _seq FROM d ORDER BY _seq").await, [
-        "1 2.0 - 1",
-        "2 2.5 - 2",
-        "3 1.0 007 3",
-        "4 - - 4"
-    ]);
+    assert_eq!(
+        query(&snapshot, "SELECT n, x, code, _seq FROM d ORDER BY _seq").await,
+        ["1 2.0 - 1", "2 2.5 - 2", "3 1.0 007 3", "4 - - 4"]
+    );
     // The snapshots before are as they were.
     let first = world.store.snapshot(&name("p"), &name("d"), Some(SnapshotNumber(0))).await.unwrap().unwrap();
     assert_eq!((first.columns.clone(), first.rows), (columns("ts TIMESTAMP; n BIGINT; x DOUBLE"), 2));
@@ -50,7 +48,8 @@ async fn the_provider_has_exactly_the_normal_types() {
     // And so have the batches.
     let context = datafusion::prelude::SessionContext::new();
     let batches = context.read_table(provider).unwrap().collect().await.unwrap();
-    let types = |schema: &arrow::datatypes::Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
+    let types =
+        |schema: &arrow::datatypes::Schema| schema.fields().iter().map(|f| f.data_type().clone()).collect::<Vec<_>>();
     assert_eq!(types(&batches[0].schema()), types(&arrow::datatypes::Schema::new(expected)));
     assert_eq!(world.rows().await, ["2013-01-01T00:00:00Z a [1, ] 1.25 2013-01-01 true 1 1"]);
 }

@@ -35,7 +35,8 @@ async fn two_at_once_both_land_or_one_is_told_to_come_back() {
     for number in 0..8 {
         let content: String = (0..50).map(|i| format!("2013-01-01,{}\n", number * 100 + i)).collect();
         let path = world.file(&format!("{number}.csv"), format!("ts,n\n{content}"));
-        let (store, request) = (if number % 2 == 0 { world.store.clone() } else { other.clone() }, world.request(&[&path]));
+        let (store, request) =
+            (if number % 2 == 0 { world.store.clone() } else { other.clone() }, world.request(&[&path]));
         tasks.push(tokio::spawn(async move { store.ingest(request, &asof_offline::Quiet).await }));
     }
     let mut landed = 0;

@@ -1,5 +1,9 @@
 //! Data files are sorted by (cluster columns, timestamp, number), also where the rows do not fit into memory.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::ipc::writer::StreamWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::Compression;
 
@@ -30,7 +34,8 @@ async fn files_are_sorted_with_little_memory() {
         use arrow::array::AsArray as _;
         use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
         let batch = batch.unwrap();
-        let (ts, seq) = (batch["ts"].as_primitive::<TimestampMicrosecondType>(), batch["_seq"].as_primitive::<Int64Type>());
+        let (ts, seq) =
+            (batch["ts"].as_primitive::<TimestampMicrosecondType>(), batch["_seq"].as_primitive::<Int64Type>());
         for row in 0..batch.num_rows() {
             let next = (batch["carrier"].as_string::<i32>().value(row).to_owned(), ts.value(row), seq.value(row));
             assert!(last < next, "{last:?} {next:?}");
@@ -41,4 +46,20 @@ async fn files_are_sorted_with_little_memory() {
     assert_eq!(sum, (rows * (rows + 1) / 2) as i64);
     let counted = query(&snapshot, "SELECT count(*), count(distinct filler) FROM d WHERE carrier >= 'C0'").await;
     assert_eq!(counted, [format!("{rows} {rows}")]);
+}
+
+/// A producer may put everything into one batch; what is sorted is counted in small pieces all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_large_batch_of_arrow_needs_no_more_memory() {
+    let mut world = World::new().await;
+    world.memory_limit = 1;
+    let rows: i64 = 60_000;
+    let ts = TimestampMicrosecondArray::from_iter_values((0..rows).rev());
+    let texts = StringArray::from_iter_values((0..rows).map(|i| format!("{:0>200}", i * 104_729)));
+    let batch = RecordBatch::try_from_iter([("ts", Arc::new(ts) as ArrayRef), ("s", Arc::new(texts))]).unwrap();
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    committed(world.ingest_file("a.arrows", writer.into_inner().unwrap()).await);
+    let rows = query(&world.snapshot().await.unwrap(), "SELECT count(*), min(_seq), max(_seq) FROM d").await;
+    assert_eq!(rows, ["60000 1 60000"]);
 }

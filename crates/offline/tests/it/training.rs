@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array as _, ArrayRef, DictionaryArray, Float64Array, Int64Array, LargeStringArray, ListArray, RecordBatch, StringArray,
-    StringViewArray,
+    Array as _, ArrayRef, DictionaryArray, Float64Array, Int64Array, LargeStringArray, ListArray, RecordBatch,
+    StringArray, StringViewArray,
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int32Type;
@@ -108,6 +108,20 @@ async fn a_number_is_given_once_and_a_killed_attempt_is_swept_away() {
     std::fs::write(&part, bytes).unwrap();
     let Err(error) = store.read_training_set(&manifest).await else { panic!("damaged files were read") };
     assert_eq!(error.code(), "corrupt_file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_training_set_without_rows_has_columns() {
+    let (_folder, store) = store().await;
+    let none = batch().slice(0, 0);
+    let task = tokio::spawn({
+        let store = store.clone();
+        async move { store.write_training_set(draft(1), 1, stream(vec![none]), &Quiet).await }
+    });
+    let manifest = task.await.unwrap().unwrap();
+    let rows = store.read_training_set(&manifest).await.unwrap();
+    assert_eq!(rows.schema().fields().len(), 3);
+    assert_eq!(content_digest(rows).await.unwrap(), (manifest.content, 0));
 }
 
 async fn digest(batches: Vec<RecordBatch>) -> Digest {

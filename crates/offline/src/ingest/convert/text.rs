@@ -116,7 +116,7 @@ fn list(texts: &StringArray, item: &Arc<Field>, floored: &mut Floored) -> Conver
 }
 
 fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
+    match text.trim_ascii().to_ascii_lowercase().as_str() {
         "true" | "t" | "1" => Some(true),
         "false" | "f" | "0" => Some(false),
         _ => None,
@@ -125,7 +125,7 @@ fn boolean(text: &str) -> Option<bool> {
 
 /// A whole number, also as `17.0`: programs that know only fractions write it so.
 fn integer(text: &str) -> Option<i64> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     let whole = match text.split_once('.') {
         Some((whole, zeros)) if !zeros.is_empty() && zeros.bytes().all(|b| b == b'0') => whole,
         _ => text,
@@ -135,7 +135,7 @@ fn integer(text: &str) -> Option<i64> {
 
 /// A number; also `NaN` and `inf`, but not what is merely too large.
 pub(crate) fn double(text: &str) -> Option<f64> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     let number: f64 = text.parse().ok()?;
     (number.is_finite() || !text.bytes().any(|b| b.is_ascii_digit())).then_some(number)
 }
@@ -148,7 +148,7 @@ pub(crate) fn looks_like_time(text: &str) -> bool {
 
 /// Days since the Unix epoch, of `2013-01-01`.
 pub(crate) fn date(text: &str) -> Option<i32> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     if text.len() != 10 || !looks_like_time(text) {
         return None;
     }
@@ -158,7 +158,7 @@ pub(crate) fn date(text: &str) -> Option<i32> {
 
 /// Microseconds since the Unix epoch, and whether the text is finer than that.
 pub(crate) fn moment(text: &str) -> Option<(i64, bool)> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     if !looks_like_time(text) {
         return None;
     }
@@ -169,7 +169,7 @@ pub(crate) fn moment(text: &str) -> Option<(i64, bool)> {
 }
 
 fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
-    let text = text.trim();
+    let text = text.trim_ascii();
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),

@@ -187,7 +187,11 @@ mod tests {
     #[test]
     fn encodings_are_laid_off() {
         check(StringViewArray::from(vec!["a"]), "VARCHAR", Ok(&["a"]));
-        check(DictionaryArray::<arrow::datatypes::Int8Type>::from_iter(["a", "b", "a"]), "VARCHAR", Ok(&["a", "b", "a"]));
+        check(
+            DictionaryArray::<arrow::datatypes::Int8Type>::from_iter(["a", "b", "a"]),
+            "VARCHAR",
+            Ok(&["a", "b", "a"]),
+        );
         check(NullArray::new(1), "BIGINT", Ok(&[""]));
         let list = LargeListArray::from_iter_primitive::<arrow::datatypes::Int32Type, _, _>([Some([Some(1), None])]);
         check(list, "BIGINT[]", Ok(&["[1, ]"]));
@@ -204,7 +208,11 @@ mod tests {
     #[test]
     fn times_become_utc_microseconds() {
         check(TimestampSecondArray::from(vec![1]), "TIMESTAMP", Ok(&["1970-01-01T00:00:01Z"]));
-        check(TimestampSecondArray::from(vec![0, i64::MAX]), "TIMESTAMP", Err(Unfit::Value(Bad { row: 1, value: bad_text() })));
+        check(
+            TimestampSecondArray::from(vec![0, i64::MAX]),
+            "TIMESTAMP",
+            Err(Unfit::Value(Bad { row: 1, value: bad_text() })),
+        );
         let zoned = TimestampMillisecondArray::from(vec![0]).with_timezone("America/New_York");
         check(zoned, "TIMESTAMP", Ok(&["1970-01-01T00:00:00Z"]));
         check(Date32Array::from(vec![1]), "TIMESTAMP", Ok(&["1970-01-02T00:00:00Z"]));

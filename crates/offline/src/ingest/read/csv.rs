@@ -4,7 +4,8 @@
 //! quoted text is never null), a quote that is never closed. A line ends with LF, CRLF or CR; empty lines are
 //! skipped, unless there is only one column.
 
-use std::io::{BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _};
 
 use asof_model::Result;
 
@@ -38,7 +39,12 @@ pub(super) fn survey(piece: &Piece, separator: u8, null: &[String], types: bool)
 }
 
 pub(super) fn open(piece: &Piece, separator: u8, null: &[String], batch: usize) -> Result<CsvReader> {
-    let mut records = Records::new(piece, separator)?;
+    buffered(piece, separator, null, batch, 1 << 16)
+}
+
+/// With so many bytes read at once, which must make no difference.
+fn buffered(piece: &Piece, separator: u8, null: &[String], batch: usize, bytes: usize) -> Result<CsvReader> {
+    let mut records = Records::new(piece, separator, bytes)?;
     let empty = || Refusal::Unreadable { file: piece.shown.clone(), why: "is empty, not even a header".to_owned() };
     if !records.next()? {
         return Err(empty().into());
@@ -90,9 +96,39 @@ enum State {
     Quote,
 }
 
+/// What to do with a byte.
+#[derive(Clone, Copy, PartialEq)]
+enum Step {
+    Keep,
+    Skip,
+    /// A quote opens a field.
+    Open,
+    /// A quote closes it, unless another one follows.
+    Close,
+    EndField,
+    EndRecord,
+    Wrong,
+}
+
+impl State {
+    fn step(self, byte: u8, newline: bool, separator: u8) -> Step {
+        match self {
+            State::Quoted if byte == b'"' => Step::Close,
+            State::Quoted => Step::Keep,
+            // The second of a doubled quote is the text's.
+            State::Quote if byte == b'"' => Step::Keep,
+            State::Start if byte == b'"' => Step::Open,
+            _ if newline => Step::EndRecord,
+            _ if byte == separator => Step::EndField,
+            State::Quote => Step::Wrong,
+            State::Start | State::Plain => Step::Keep,
+        }
+    }
+}
+
 /// The records of a file, one at a time.
 struct Records {
-    input: BufReader<Box<dyn Read + Send>>,
+    input: BufReader<File>,
     piece: Piece,
     separator: u8,
     /// The bytes of all fields of the record, one after the other.
@@ -110,12 +146,14 @@ struct Records {
 }
 
 impl Records {
-    fn new(piece: &Piece, separator: u8) -> Result<Self> {
-        let file: Box<dyn Read + Send> = Box::new(file(piece)?);
-        let mut input = BufReader::with_capacity(1 << 16, file);
-        if input.fill_buf().map_err(of_file(&piece.path))?.starts_with(b"\xef\xbb\xbf") {
-            input.consume(3);
+    fn new(piece: &Piece, separator: u8, bytes: usize) -> Result<Self> {
+        let mut file = file(piece)?;
+        let mut mark = [0; 3];
+        let marked = file.read_exact(&mut mark).is_ok() && mark == *b"\xef\xbb\xbf";
+        if !marked {
+            file.rewind().map_err(of_file(&piece.path))?;
         }
+        let input = BufReader::with_capacity(bytes, file);
         Ok(Records {
             input,
             piece: piece.clone(),
@@ -161,52 +199,55 @@ impl Records {
                     }
                 };
             }
-            let mut used = 0;
-            let mut ended = false;
-            let mut wrong = None;
-            for &byte in chunk {
-                used += 1;
+            // Bytes are kept in runs: `from` is where the run that is not copied yet begins.
+            let (mut used, mut from, mut ended, mut wrong) = (chunk.len(), 0, false, None);
+            for (at, &byte) in chunk.iter().enumerate() {
                 let newline = byte == b'\n' || byte == b'\r';
-                if std::mem::take(&mut self.after_cr) && byte == b'\n' {
-                    if state == State::Quoted {
-                        self.bytes.push(byte);
+                if state == State::Plain && byte != self.separator && !newline {
+                    continue;
+                }
+                let step = if std::mem::take(&mut self.after_cr) && byte == b'\n' {
+                    // The other half of a line's end, which only counts where it is part of a text.
+                    if state == State::Quoted { Step::Keep } else { Step::Skip }
+                } else {
+                    if newline {
+                        self.next_line += 1;
+                        self.after_cr = byte == b'\r';
+                    }
+                    state.step(byte, newline, self.separator)
+                };
+                any |= step != Step::Skip;
+                if step == Step::Keep {
+                    if state == State::Start {
+                        state = State::Plain;
+                    } else if state == State::Quote {
+                        state = State::Quoted;
                     }
                     continue;
                 }
-                any = true;
-                if newline {
-                    self.next_line += 1;
-                    self.after_cr = byte == b'\r';
-                }
-                match state {
-                    State::Quoted if byte == b'"' => state = State::Quote,
-                    State::Quoted => self.bytes.push(byte),
-                    State::Quote if byte == b'"' => {
-                        self.bytes.push(byte);
-                        state = State::Quoted;
-                    }
-                    State::Start if byte == b'"' => {
-                        quoted = true;
-                        state = State::Quoted;
-                    }
-                    _ if newline => {
-                        self.fields.push(Field { end: self.bytes.len(), quoted });
-                        ended = true;
-                        break;
-                    }
-                    _ if byte == self.separator => {
+                self.bytes.extend_from_slice(&chunk[from..at]);
+                from = at + 1;
+                match step {
+                    Step::Keep | Step::Skip => {}
+                    Step::Open => (state, quoted) = (State::Quoted, true),
+                    Step::Close => state = State::Quote,
+                    Step::EndField => {
                         self.fields.push(Field { end: self.bytes.len(), quoted });
                         (state, quoted) = (State::Start, false);
                     }
-                    State::Quote => {
-                        wrong = Some("text after a closing quote");
-                        break;
+                    Step::EndRecord => {
+                        self.fields.push(Field { end: self.bytes.len(), quoted });
+                        ended = true;
                     }
-                    State::Start | State::Plain => {
-                        state = State::Plain;
-                        self.bytes.push(byte);
-                    }
+                    Step::Wrong => wrong = Some("text after a closing quote"),
                 }
+                if ended || wrong.is_some() {
+                    used = at + 1;
+                    break;
+                }
+            }
+            if !ended && wrong.is_none() {
+                self.bytes.extend_from_slice(&chunk[from..]);
             }
             self.input.consume(used);
             if self.bytes.len() > MAX_RECORD {
@@ -258,13 +299,16 @@ mod tests {
     use crate::ingest::source::Encoding;
     use std::io::Write as _;
 
-    /// All records: the line, then the values; or the message of the error.
-    fn check(content: &[u8], expected: Result<&[(u64, &[Option<&str>])], &str>) {
+    /// The line of a record, and its values.
+    type Record<'a> = (u64, &'a [Option<&'a str>]);
+
+    /// All records, or the message of the error.
+    fn check(content: &[u8], expected: Result<&[Record<'_>], &str>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
         let piece = Piece { shown: "a.csv".into(), path: file.path().into(), encoding: Encoding::Csv(b','), source: 0 };
-        let read = || -> Result<Vec<(u64, Vec<Option<String>>)>> {
-            let mut csv = open(&piece, b',', &["NA".to_owned()], 2)?;
+        let read = |bytes| -> Result<Vec<(u64, Vec<Option<String>>)>> {
+            let mut csv = buffered(&piece, b',', &["NA".to_owned()], 2, bytes)?;
             let mut all = Vec::new();
             while csv.records.next()? {
                 csv.records.check_fields(csv.header.len())?;
@@ -275,11 +319,13 @@ mod tests {
             }
             Ok(all)
         };
-        let found = read().map_err(|e| e.message().to_owned());
         let expected = expected.map_err(str::to_owned).map(|rows| {
             rows.iter().map(|(line, values)| (*line, values.iter().map(|v| v.map(str::to_owned)).collect())).collect()
         });
-        assert_eq!(found, expected, "{}", String::from_utf8_lossy(content));
+        for bytes in [1, 2, 3, 5, 1 << 16] {
+            let found = read(bytes).map_err(|e| e.message().to_owned());
+            assert_eq!(found, expected, "{} in pieces of {bytes}", String::from_utf8_lossy(content));
+        }
     }
 
     #[test]
@@ -293,6 +339,7 @@ mod tests {
             b"a,b\n\"x\r\ny\",\"say \"\"hi\"\"\"\n5\" pipe,z\n",
             Ok(&[(2, &[Some("x\r\ny"), Some("say \"hi\"")]), (4, &[Some("5\" pipe"), Some("z")])]),
         );
+        check(b"a\r\n1\r\n", Ok(&[(2, &[Some("1")])]));
         check(b"a,b\n", Ok(&[]));
     }
 

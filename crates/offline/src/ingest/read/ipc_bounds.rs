@@ -42,7 +42,7 @@ pub(super) fn check(mut input: impl Read + Seek, is_file: bool) -> Result<Span, 
             (length, head) = (word(&mut input)?, 8);
         }
         if length == 0 {
-            return Ok(span);
+            return if at > span.start { Ok(span) } else { Err("it holds no schema".to_owned()) };
         }
         let length = u64::from(length);
         if length > left - head {
@@ -79,10 +79,17 @@ fn within_file(input: &mut (impl Read + Seek), size: u64) -> Result<Span, String
         return Err("it has no footer: was it cut off?".to_owned());
     }
     let footer = u64::from(u32::from_le_bytes([footer[0], footer[1], footer[2], footer[3]]));
-    match (size - 10).checked_sub(footer) {
-        Some(end) if end >= 8 => Ok(Span { start: 8, end }),
-        _ => Err("its footer claims more bytes than there are".to_owned()),
+    let end = match (size - 10).checked_sub(footer) {
+        Some(end) if end >= 8 => end,
+        _ => return Err("its footer claims more bytes than there are".to_owned()),
+    };
+    // Some writers fill up to eight bytes after the first magic, some to sixty-four.
+    let mut start = 8;
+    input.seek(SeekFrom::Start(start)).map_err(|e| e.to_string())?;
+    while start + 8 <= end && (word(input)?, word(input)?) == (0, 0) {
+        start += 8;
     }
+    Ok(Span { start, end })
 }
 
 fn word(input: &mut impl Read) -> Result<u32, String> {
@@ -169,7 +176,7 @@ mod tests {
     #[test]
     fn what_is_whole_passes() {
         assert_eq!(check(Cursor::new(stream()), false), Ok(Span { start: 0, end: stream().len() as u64 }));
-        assert_eq!(check(Cursor::new(file()), true).map(|s| s.start), Ok(8));
+        assert_eq!(check(Cursor::new(file()), true).map(|s| s.start % 8), Ok(0));
         let unfinished = &stream()[..stream().len() - 8];
         assert!(check(Cursor::new(unfinished), false).is_ok());
     }

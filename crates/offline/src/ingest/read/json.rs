@@ -1,5 +1,8 @@
 //! JSON lines: one object per line; its members are columns. A number, a truth value or a text is a value, an array a
 //! list of such. Values are handed on as texts (an array as its JSON).
+//!
+//! A number with a fraction, or beyond 64 bits, is a DOUBLE, as JSON has it: a DECIMAL of more than 15 digits that must
+//! be exact should be written as a text.
 
 use std::fmt;
 use std::io::{BufRead, BufReader, Read as _};
@@ -115,7 +118,8 @@ impl Lines {
                 let why = "the line is longer than 16 MiB".to_owned();
                 return Err(Refusal::Malformed { at: self.at(), why }.into());
             }
-            let text = std::str::from_utf8(&self.bytes).map_err(|_| Refusal::NotUtf8 { at: self.at(), column: None })?;
+            let text =
+                std::str::from_utf8(&self.bytes).map_err(|_| Refusal::NotUtf8 { at: self.at(), column: None })?;
             if self.row == 1 && text.trim_start().starts_with('[') {
                 let why = "is a JSON array, not JSON lines; turn it into lines: jq -c '.[]'".to_owned();
                 return Err(Refusal::Unreadable { file: self.piece.shown.clone(), why }.into());

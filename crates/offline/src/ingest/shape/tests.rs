@@ -29,9 +29,10 @@ struct Case<'a> {
     table: Option<&'a str>,
     files: Vec<FileColumns>,
     set: &'a [(&'a str, &'a str)],
+    known_at: Option<&'a str>,
 }
 
-const NEW: Case<'static> = Case { declared: None, table: None, files: Vec::new(), set: &[] };
+const NEW: Case<'static> = Case { declared: None, table: None, files: Vec::new(), set: &[], known_at: None };
 
 /// The columns that come out, `+` before those added to a table; or the message.
 fn check(case: Case<'_>, expected: Result<&str, &str>) {
@@ -39,7 +40,7 @@ fn check(case: Case<'_>, expected: Result<&str, &str>) {
         name: "d".parse().unwrap(),
         columns: case.declared.map(columns),
         timestamp: "ts".into(),
-        known_at: None,
+        known_at: case.known_at.map(str::to_owned),
         key: vec!["k".into()],
         cluster_by: vec![],
         checks: vec![],
@@ -75,6 +76,20 @@ fn the_first_ingest_fixes_the_types() {
 }
 
 #[test]
+fn times_are_moments_whatever_they_look_like() {
+    let known_at = Some("loaded");
+    let a = texts("a.csv", &[("ts", &["2013-01-01"]), ("k", &["1"]), ("loaded", &[])]);
+    check(Case { known_at, files: vec![a.clone()], ..NEW }, Ok("ts TIMESTAMP; k BIGINT; loaded TIMESTAMP"));
+    check(Case { files: vec![a], ..NEW }, Ok("ts TIMESTAMP; k BIGINT; loaded VARCHAR"));
+    let b = texts("b.csv", &[("ts", &[]), ("k", &[])]);
+    check(Case { known_at, files: vec![b], ..NEW }, Err("b.csv: no column `loaded`, which is KNOWN AT"));
+    let table = Some("ts TIMESTAMP; k BIGINT; loaded VARCHAR");
+    let c = texts("c.csv", &[("ts", &[])]);
+    let message = "column `loaded` is VARCHAR, and the known-at time is a TIMESTAMP";
+    check(Case { known_at, table, files: vec![c], ..NEW }, Err(message));
+}
+
+#[test]
 fn later_files_add_columns_and_change_none() {
     let table = Some("ts TIMESTAMP; k BIGINT; x DOUBLE");
     let a = texts("a.csv", &[("ts", &[]), ("k", &["abc"]), ("z", &["1"])]);
@@ -92,10 +107,7 @@ fn what_is_declared_is_all_there_is() {
     check(Case { declared, files: vec![a(), b], ..NEW }, Err("b.parquet: column `delai` is not declared"));
     check(Case { declared, files: vec![a()], set: &[("zz", "1")], ..NEW }, Err("--set: column `zz` is not declared"));
     let table = Some("ts TIMESTAMP; k BIGINT NOT NULL");
-    check(
-        Case { declared, table, files: vec![a()], ..NEW },
-        Ok("ts TIMESTAMP; k BIGINT NOT NULL; +delay DOUBLE"),
-    );
+    check(Case { declared, table, files: vec![a()], ..NEW }, Ok("ts TIMESTAMP; k BIGINT NOT NULL; +delay DOUBLE"));
     let table = Some("ts TIMESTAMP; k VARCHAR");
     check(
         Case { declared, table, files: vec![a()], ..NEW },
@@ -110,7 +122,10 @@ fn what_is_declared_is_all_there_is() {
 #[test]
 fn names_that_cannot_be_kept_are_refused() {
     let named = |name: &str| texts("a.csv", &[("ts", &[]), ("k", &[]), (name, &[])]);
-    check(Case { files: vec![named("_seq")], ..NEW }, Err("a.csv: column `_seq` begins with `_seq`, which is Asof's own"));
+    check(
+        Case { files: vec![named("_seq")], ..NEW },
+        Err("a.csv: column `_seq` begins with `_seq`, which is Asof's own"),
+    );
     check(Case { files: vec![named("k")], ..NEW }, Err("a.csv: column `k` comes twice"));
     check(
         Case { files: vec![named("K")], ..NEW },

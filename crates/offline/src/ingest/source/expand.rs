@@ -54,9 +54,15 @@ fn missing(text: &str, near: Option<String>) -> Error {
 fn local(text: &str, path: &Path) -> Result<Vec<Found>> {
     if let Ok(metadata) = std::fs::metadata(path) {
         if metadata.is_dir() {
-            return Err(bad_source(text, "is a folder").remedy(format!("name its files: {}/*", text.trim_end_matches('/'))));
+            return Err(
+                bad_source(text, "is a folder").remedy(format!("name its files: {}/*", text.trim_end_matches('/')))
+            );
         }
-        return Ok(vec![Found::Local { shown: path.display().to_string(), path: path.to_owned(), bytes: metadata.len() }]);
+        return Ok(vec![Found::Local {
+            shown: path.display().to_string(),
+            path: path.to_owned(),
+            bytes: metadata.len(),
+        }]);
     }
     let pattern = path.to_str().ok_or_else(|| bad_source(text, "is not valid UTF-8"))?;
     if !pattern.contains(GLOB) {

@@ -55,7 +55,12 @@ impl Unpacking<'_> {
                 let Some(encoding) = format::encoding(self.said, name, &head) else {
                     return Err(Refusal::UnknownFormat { file: shown.to_owned() }.into());
                 };
-                self.pieces.push(Piece { shown: shown.to_owned(), path: path.to_owned(), encoding, source: self.source });
+                self.pieces.push(Piece {
+                    shown: shown.to_owned(),
+                    path: path.to_owned(),
+                    encoding,
+                    source: self.source,
+                });
                 Ok(())
             }
         }
@@ -92,7 +97,10 @@ impl Unpacking<'_> {
         let target = tempfile::Builder::new().tempfile_in(self.scratch).map_err(of_file(self.scratch))?;
         let (mut file, path) = target.keep().map_err(|e| crate::failure::Failure::Io(e.error))?;
         io::copy(&mut from, &mut file).map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::UnexpectedEof | io::ErrorKind::Other => {
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::Other => {
                 Refusal::Unreadable { file: shown.to_owned(), why: format!("damaged {what} data: {error}") }.into()
             }
             _ => asof_model::Error::from(of_file(&path)(error)),
