@@ -20,7 +20,7 @@ async fn what_is_read_may_come_with_what_reads_it_in_any_order() {
     let flights = dataset("flights", 1, "ts");
     let delays = view("delays", 1, "SELECT 1", &[&flights]);
     let catalog = with(vec![delays.clone(), flights.clone()]).await;
-    assert_eq!(catalog.closure(&[delays.pinned.clone()]).await, Ok(vec![flights, delays]));
+    assert_eq!(catalog.closure(std::slice::from_ref(&delays.pinned)).await, Ok(vec![flights, delays]));
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ async fn read(catalog: &Catalog) {
         let history = catalog.pointer_history(&project(), &dev(), &registered.pinned.name).await.unwrap();
         assert_eq!((history.len(), history[0].who.as_deref()), (1, Some("ada")));
     }
-    assert_eq!(catalog.closure(&[definitions[4].pinned.clone()]).await.unwrap().len(), 5);
+    assert_eq!(catalog.closure(std::slice::from_ref(&definitions[4].pinned)).await.unwrap().len(), 5);
     let runs = runs(&definitions);
     for run in &runs {
         assert_eq!(catalog.run(run.id).await.as_ref(), Ok(&Some(run.clone())));

@@ -1,5 +1,7 @@
 //! The catalog through its public calls.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod applying;
 mod at_once;
 mod files;

@@ -49,9 +49,11 @@ fn runs_that_are_not_done_add_nothing() {
 #[test]
 fn a_rebuild_is_one_more_reason_and_no_second_edge() {
     let mut tour = Tour::new();
-    tour.runs.push(run(9, Verb::Rebuild, vec![snapshot("flights", 1)], vec![built(1)], 1));
+    // It also reads what it makes again, which does not come from itself.
+    tour.runs.push(run(9, Verb::Rebuild, vec![snapshot("flights", 1), built(1)], vec![built(1)], 1));
     let graph = tour.graph();
     let tree = graph.upstream(&found(&graph, "delays", Some(Selector::Number(1))), Some(1));
+    assert_eq!(tree.lines.iter().filter(|line| matches!(line.node, Node::TrainingSet { .. })).count(), 1);
     let lines: Vec<_> = tree.lines.iter().filter(|line| line.node.name() == "flights@1").collect();
     assert_eq!(lines.len(), 1);
     assert!(matches!(lines[0].via[..], [Via::Run { verb: "train", .. }, Via::Run { verb: "rebuild", .. }]));
