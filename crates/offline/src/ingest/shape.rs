@@ -77,6 +77,7 @@ pub(crate) fn decide(
         added = new_columns(definition, &columns, files, set)?;
         columns.0.append(&mut added.clone());
     }
+    check_together(&columns)?;
     check_roles(definition, &columns, files)?;
     if table.is_none() {
         added.clear();
@@ -109,6 +110,22 @@ fn check_names(file: &FileColumns) -> Result<(), Refusal> {
         }
         if before.iter().any(|(other, _)| other.to_lowercase() == name.to_lowercase()) {
             return refuse(name, "differs from another only in upper and lower case");
+        }
+    }
+    Ok(())
+}
+
+/// Names from different places (table, declaration, files, constants) must go together, too.
+fn check_together(columns: &Columns) -> Result<(), Refusal> {
+    let mut met = BTreeMap::new();
+    for name in columns.names() {
+        if name.to_ascii_lowercase().starts_with(SEQ) {
+            return Err(Refusal::Schema(format!("column `{name}` begins with `_seq`, which is Asof's own")));
+        }
+        if let Some(other) = met.insert(name.to_lowercase(), name) {
+            return Err(Refusal::Schema(format!(
+                "columns `{other}` and `{name}` differ only in upper and lower case, and other readers could not tell them apart"
+            )));
         }
     }
     Ok(())

@@ -133,4 +133,10 @@ fn names_that_cannot_be_kept_are_refused() {
     );
     check(Case { files: vec![named("")], ..NEW }, Err("a.csv: column `` has no name"));
     check(Case { files: vec![named("Flight No")], ..NEW }, Ok("ts TIMESTAMP; k VARCHAR; Flight No VARCHAR"));
+    let message =
+        "columns `k` and `K` differ only in upper and lower case, and other readers could not tell them apart";
+    let table = Some("ts TIMESTAMP; k VARCHAR");
+    check(Case { table, files: vec![texts("a.csv", &[("K", &[])])], ..NEW }, Err(message));
+    let message = "column `_seq_no` begins with `_seq`, which is Asof's own";
+    check(Case { files: vec![named("a")], set: &[("_seq_no", "1")], ..NEW }, Err(message));
 }
