@@ -22,9 +22,10 @@ impl Fault {
         self.error.at(text.place(self.span))
     }
 
-    /// The error without a place, and the span.
-    pub(crate) fn into_parts(self) -> (Error, Span) {
-        (*self.error, self.span)
+    /// The error without its place.
+    #[cfg(test)]
+    pub(crate) fn into_error(self) -> Error {
+        *self.error
     }
 }
 

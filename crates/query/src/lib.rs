@@ -9,7 +9,8 @@
 //!   which rows of a dataset count at a moment.
 //!
 //! It does no I/O: tables are handed in ([`Tables`]), and so is the moment. Binding and planning recurse
-//! over the text's structure; nesting is bounded before parsing, so that no text can exhaust a stack.
+//! over the text's structure; nesting is bounded before parsing, and the work is done on a deep stack, so that no
+//! text can exhaust one.
 
 pub mod asof;
 pub mod visibility;
@@ -21,6 +22,7 @@ mod plan;
 mod select;
 mod service;
 mod session;
+mod stack;
 mod syntax;
 mod text;
 

@@ -51,9 +51,10 @@ impl Text {
         format!("{}:{}:{}", self.source.file, span.start.line.max(1), span.start.column.max(1))
     }
 
-    /// How many bytes a span covers.
-    pub(crate) fn bytes(&self, span: Span) -> usize {
-        self.offset(span.end).saturating_sub(self.offset(span.start))
+    /// What a span covers.
+    pub(crate) fn slice(&self, span: Span) -> &str {
+        let start = self.offset(span.start);
+        &self.as_str()[start..self.offset(span.end).max(start)]
     }
 
     fn line(&self, line: u64) -> &str {
@@ -91,9 +92,10 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_counted_not_characters() {
+    fn a_span_covers_text_across_lines() {
         let text = Text::new(Source { file: "a.sql".into(), text: "a\nöö b".into() });
-        assert_eq!(text.bytes(Span::new((2, 1).into(), (2, 3).into())), 4);
-        assert_eq!(text.bytes(Span::new((1, 1).into(), (2, 5).into())), 8);
+        assert_eq!(text.slice(Span::new((2, 1).into(), (2, 3).into())), "öö");
+        assert_eq!(text.slice(Span::new((1, 1).into(), (2, 5).into())), "a\nöö b");
+        assert_eq!(text.slice(Span::new((2, 9).into(), (1, 1).into())), "");
     }
 }

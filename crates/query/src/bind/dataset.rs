@@ -70,7 +70,8 @@ impl Within<'_> {
         found.ok_or_else(|| {
             let near = nearest(name, self.columns.names()).map(str::to_owned);
             let known = self.columns.names().map(str::to_owned).collect();
-            Problem::NotAColumn { dataset: self.dataset.name.to_string(), column: name.to_owned(), near, known }.at(span)
+            Problem::NotAColumn { dataset: self.dataset.name.to_string(), column: name.to_owned(), near, known }
+                .at(span)
         })
     }
 

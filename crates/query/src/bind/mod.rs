@@ -13,6 +13,7 @@ mod problem;
 mod scope;
 mod service;
 mod training_set;
+mod trial;
 mod versions;
 mod view;
 
@@ -20,13 +21,14 @@ use std::sync::Arc;
 
 use asof_model::{Columns, Definition, Error, Kind, Micros, Name, Registered, Selector, Version};
 
+use crate::stack::deep;
 use crate::syntax::Statement;
 use crate::text::Text;
 pub(crate) use problem::Problem;
 use scope::{Scope, Stop};
 
 /// What binding must know of a project.
-pub trait Registry {
+pub trait Registry: Sync {
     /// The project.
     fn project(&self) -> &Name;
     /// The version that a name without a selector means.
@@ -90,11 +92,16 @@ pub struct ClauseChange {
 /// # Errors
 /// Every mistake found. A definition that reads a faulty one is not looked at.
 pub fn bind(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) -> Result<Vec<Change>, Vec<Error>> {
+    deep(|| bind_all(statements, registry, now)).map_err(|e| vec![e])?
+}
+
+fn bind_all(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) -> Result<Vec<Change>, Vec<Error>> {
     let (ordered, mut errors) = order::order(statements, registry);
     let mut scope = Scope::new(registry, &ordered);
     let mut changes = Vec::with_capacity(ordered.len());
     for statement in &ordered {
         let name = statement.definition.name().clone();
+        scope.begin(&name);
         match bind_one(statement, &scope) {
             Ok(bound) => {
                 let change = versions::register(&statement.definition, bound, registry, now);
@@ -119,13 +126,15 @@ struct Bound {
 fn bind_one(statement: &Statement, scope: &Scope<'_>) -> Result<Bound, Stop> {
     scope.check_name(&statement.definition, statement.written.name)?;
     let written = &statement.written;
-    match &statement.definition {
-        Definition::Dataset(dataset) => Ok(dataset::bind(dataset, written, scope)?),
-        Definition::Entity(entity) => Ok(entity::bind(entity, written)?),
-        Definition::FeatureView(view) => view::bind(view, written, scope),
-        Definition::FeatureService(service) => service::bind(service, written, scope),
-        Definition::TrainingSet(set) => training_set::bind(set, written, scope),
-    }
+    let bound = match &statement.definition {
+        Definition::Dataset(dataset) => dataset::bind(dataset, written, scope)?,
+        Definition::Entity(entity) => entity::bind(entity, written)?,
+        Definition::FeatureView(view) => view::bind(view, written, scope)?,
+        Definition::FeatureService(service) => service::bind(service, written, scope)?,
+        Definition::TrainingSet(set) => training_set::bind(set, written, scope)?,
+    };
+    trial::run(statement, &bound, scope)?;
+    Ok(bound)
 }
 
 impl Stop {

@@ -33,7 +33,8 @@ pub(super) fn order(statements: Vec<Statement>, registry: &dyn Registry) -> (Vec
         }
     }
     let edges: Vec<_> = kept.iter().map(|s| upstream(s, &by_name, registry)).collect();
-    let mut walk = Walk { statements: &kept, edges: &edges, marks: vec![Mark::New; kept.len()], order: Vec::new(), errors };
+    let mut walk =
+        Walk { statements: &kept, edges: &edges, marks: vec![Mark::New; kept.len()], order: Vec::new(), errors };
     (0..kept.len()).for_each(|i| walk.visit(i, &mut Vec::new()));
     let Walk { order, errors, .. } = walk;
     let mut kept: Vec<_> = kept.into_iter().map(Some).collect();
@@ -122,9 +123,8 @@ impl Walk<'_> {
     /// `a → b → a`, at the reference that closes the circle.
     fn report(&mut self, path: &[usize], back: usize, span: Span) {
         let start = path.iter().position(|i| *i == back).unwrap_or(0);
-        let circle: Vec<_> = (path[start..].iter().chain([&back]))
-            .map(|i| self.statements[*i].definition.name().as_str())
-            .collect();
+        let circle: Vec<_> =
+            (path[start..].iter().chain([&back])).map(|i| self.statements[*i].definition.name().as_str()).collect();
         let last = &self.statements[*path.last().expect("the path holds the statement being visited")];
         self.errors.push(Problem::Cycle(circle.join(" → ")).at(span).within(&last.written.text));
     }

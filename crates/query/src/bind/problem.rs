@@ -12,13 +12,13 @@ pub(crate) enum Problem {
     UnknownName { written: String, wanted: Vec<Kind>, near: Option<String>, known: Vec<String> },
     #[error("there is no version `{0}`")]
     UnknownVersion(String),
-    #[error("`{written}` is a {kind}, not a {}", either(.wanted))]
+    #[error("`{written}` is {} {kind}, not {} {}", article(*.kind), article(.wanted[0]), either(.wanted))]
     WrongKind { written: String, kind: Kind, wanted: Vec<Kind> },
     #[error("`{0}` means another version from day to day, and a definition must mean the same for ever")]
     Moving(String),
     #[error("`{written}` belongs to the project `{project}`")]
     OtherProject { written: String, project: String },
-    #[error("`{name}` is a {kind} already, so it cannot be a {new}")]
+    #[error("`{name}` is {} {kind} already, so it cannot be {} {new}", article(*.kind), article(*.new))]
     NameTaken { name: String, kind: Kind, new: Kind },
     #[error("`{name}` is defined twice: here and at {first}")]
     DefinedTwice { name: String, first: String },
@@ -29,7 +29,7 @@ pub(crate) enum Problem {
     // Datasets and entities.
     #[error("dataset `{dataset}` has no column `{column}`")]
     NotAColumn { dataset: String, column: String, near: Option<String>, known: Vec<String> },
-    #[error("`{column}` is {found}; {purpose} must be {wanted}")]
+    #[error("`{column}` is {found}, but {purpose} must be {wanted}")]
     ColumnType { column: String, found: String, purpose: &'static str, wanted: &'static str },
     #[error("the check `{check}` is {found}, not a condition")]
     CheckType { check: String, found: String },
@@ -67,8 +67,8 @@ pub(crate) enum Problem {
     OutputTwice { column: String, first: String, second: String },
     // Training sets.
     #[error("the spine has no column `{column}`, {purpose}")]
-    SpineLacks { column: String, purpose: String, near: Option<String> },
-    #[error("`{column}` of the spine is {found}, but {purpose} is {wanted}")]
+    SpineLacks { column: String, purpose: String, near: Option<String>, is_key: bool },
+    #[error("`{column}` of the spine is {found}, but {purpose} must be {wanted}")]
     SpineType { column: String, found: String, purpose: String, wanted: String },
     #[error("both the spine and the feature service `{service}` give a column `{column}`")]
     SpineClash { service: String, column: String },
@@ -79,6 +79,10 @@ impl At for Problem {}
 /// `dataset or feature view`
 fn either(kinds: &[Kind]) -> String {
     kinds.iter().map(|kind| kind.words()).collect::<Vec<_>>().join(" or ")
+}
+
+fn article(kind: Kind) -> &'static str {
+    if kind == Kind::Entity { "an" } else { "a" }
 }
 
 fn count(n: &usize) -> String {
@@ -138,10 +142,10 @@ impl From<Problem> for Error {
             AliasRequest => invalid("alias_reserved"),
             OutputTwice { column, second, .. } => invalid("duplicate_column")
                 .remedy(format!("rename one of them: {second}.{column} AS {second}_{column}")),
-            SpineLacks { near, .. } => invalid("spine_column").remedy(match near {
-                Some(near) => format!("did you mean `{near}`? Rename it with AS"),
-                None => "add it to the SELECT, or map another: view(column) AS alias in the service".to_owned(),
-            }),
+            SpineLacks { near: Some(near), .. } => invalid("spine_column").remedy(format!("did you mean `{near}`?")),
+            SpineLacks { is_key: true, .. } => invalid("spine_column")
+                .remedy("add it to the SELECT, or let the service take it from another: view(column) AS alias"),
+            SpineLacks { .. } => invalid("spine_column").remedy("add it to the SELECT"),
             SpineType { wanted, .. } => invalid("spine_type").remedy(format!("CAST it to {wanted}")),
             SpineClash { column, .. } => invalid("duplicate_column")
                 .remedy(format!("rename one of them, for example in the spine: {column} AS spine_{column}")),

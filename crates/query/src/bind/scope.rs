@@ -31,6 +31,8 @@ impl From<Fault> for Stop {
 pub(super) struct Scope<'a> {
     pub(super) registry: &'a dyn Registry,
     kinds: HashMap<Name, Kind>,
+    /// The definition that is being bound, which is no suggestion for what it reads.
+    current: Option<Name>,
     bound: HashMap<Name, Arc<Registered>>,
     failed: HashSet<Name>,
 }
@@ -38,7 +40,11 @@ pub(super) struct Scope<'a> {
 impl<'a> Scope<'a> {
     pub(super) fn new(registry: &'a dyn Registry, statements: &[Statement]) -> Self {
         let kinds = statements.iter().map(|s| (s.definition.name().clone(), s.definition.kind())).collect();
-        Scope { registry, kinds, bound: HashMap::new(), failed: HashSet::new() }
+        Scope { registry, kinds, current: None, bound: HashMap::new(), failed: HashSet::new() }
+    }
+
+    pub(super) fn begin(&mut self, name: &Name) {
+        self.current = Some(name.clone());
     }
 
     pub(super) fn bound(&mut self, registered: Registered) {
@@ -66,7 +72,9 @@ impl<'a> Scope<'a> {
         let reference: Reference = written.parse().map_err(|_| self.unknown(written, written, wanted).at(span))?;
         let name = &reference.name;
         if let Some(project) = reference.project.as_ref().filter(|p| *p != self.registry.project()) {
-            return Err(Problem::OtherProject { written: written.to_owned(), project: project.to_string() }.at(span).into());
+            return Err(Problem::OtherProject { written: written.to_owned(), project: project.to_string() }
+                .at(span)
+                .into());
         }
         if self.failed.contains(name) {
             return Err(Stop::Upstream);
@@ -88,7 +96,9 @@ impl<'a> Scope<'a> {
         if wanted.contains(&found.pinned.kind) {
             return Ok(found);
         }
-        Err(Problem::WrongKind { written: written.to_owned(), kind: found.pinned.kind, wanted: wanted.to_vec() }.at(span).into())
+        Err(Problem::WrongKind { written: written.to_owned(), kind: found.pinned.kind, wanted: wanted.to_vec() }
+            .at(span)
+            .into())
     }
 
     /// A definition by its pinned form.
@@ -99,17 +109,23 @@ impl<'a> Scope<'a> {
 
     /// The columns that a dataset or view shows to what reads it.
     pub(super) fn columns(&self, registered: &Registered, span: Span) -> Result<Columns, Fault> {
-        if !matches!(registered.definition, Definition::Dataset(_)) {
-            return Ok(registered.columns.clone());
-        }
-        let name = &registered.pinned.name;
-        let mut columns = self.registry.dataset_columns(name).unwrap_or_default();
+        let columns = self.shown(registered);
+        let unknown = columns.0.is_empty();
+        if unknown { Err(Problem::NoColumnsYet(registered.pinned.name.to_string()).at(span)) } else { Ok(columns) }
+    }
+
+    /// Those of a dataset are the stored ones, then those declared that no ingest has brought yet.
+    pub(super) fn shown(&self, registered: &Registered) -> Columns {
+        let mut columns = match &registered.definition {
+            Definition::Dataset(_) => self.registry.dataset_columns(&registered.pinned.name).unwrap_or_default(),
+            _ => Columns::default(),
+        };
         for declared in &registered.columns.0 {
             if columns.get(&declared.name).is_none() {
                 columns.0.push(declared.clone());
             }
         }
-        if columns.0.is_empty() { Err(Problem::NoColumnsYet(name.to_string()).at(span)) } else { Ok(columns) }
+        columns
     }
 
     fn kind_of(&self, name: &Name) -> Option<Kind> {
@@ -120,7 +136,7 @@ impl<'a> Scope<'a> {
     fn unknown(&self, written: &str, name: &str, wanted: &[Kind]) -> Problem {
         let mut known = self.registry.names();
         known.extend(self.kinds.iter().map(|(name, kind)| (name.clone(), *kind)));
-        known.retain(|(_, kind)| wanted.contains(kind));
+        known.retain(|(name, kind)| wanted.contains(kind) && self.current.as_ref() != Some(name));
         known.sort();
         known.dedup();
         let names: Vec<_> = known.iter().map(|(name, _)| name.as_str()).collect();

@@ -27,7 +27,8 @@ pub(super) fn rebind(registered: &Registered, span: Span, scope: &Scope<'_>) -> 
         let (written, kind) = (registered.pinned.reference(), registered.pinned.kind);
         return Err(Problem::WrongKind { written, kind, wanted }.at(span).into());
     };
-    let (query, _) = crate::syntax::reread(registered, &service.query).map_err(|e| crate::fault::Fault::new(e, span))?;
+    let (query, _) =
+        crate::syntax::reread(registered, &service.query).map_err(|e| crate::fault::Fault::new(e, span))?;
     service::bind(service, &query, Span::empty(), |view, _| {
         let pinned = registered.inputs.iter().find(|i| i.written == view).and_then(|i| scope.pinned(&i.pinned));
         let found = pinned.ok_or_else(|| Problem::UnknownVersion(view.to_owned()).at(span))?;

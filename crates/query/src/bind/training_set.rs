@@ -19,8 +19,8 @@ pub(super) fn bind(set: &TrainingSet, written: &Written, scope: &Scope<'_>) -> R
     let registered = scope.resolve(&set.features, at, &[Kind::FeatureService])?;
     let query = written.query();
     let sources = view::read(query, scope)?;
+    select::check_output(query)?;
     let plan = select::plan(query, &sources.relations)?;
-    select::check_output(query, &plan)?;
     let columns = select::output_columns(query, &plan)?;
     let service = service::rebind(&registered, at, scope)?;
     let spine = Spine { columns: &columns, written, service: &service };
@@ -31,6 +31,9 @@ pub(super) fn bind(set: &TrainingSet, written: &Written, scope: &Scope<'_>) -> R
     Ok(Bound { inputs: inputs(read), columns: Columns(columns) })
 }
 
+/// How the purpose of a key column is told.
+const KEY_OF: &str = "the key of";
+
 struct Spine<'a> {
     columns: &'a Columns,
     written: &'a Written,
@@ -40,10 +43,10 @@ struct Spine<'a> {
 impl Spine<'_> {
     fn check(&self, set: &TrainingSet) -> Result<(), Fault> {
         let moment = |t: &DataType| matches!(t, DataType::Timestamp(_, _) | DataType::Date32);
-        self.column(&set.timestamp, "TIMESTAMP", "its TIMESTAMP".to_owned(), "TIMESTAMP", moment)?;
+        self.column(&set.timestamp, "TIMESTAMP", "its TIMESTAMP".to_owned(), "TIMESTAMP or DATE", moment)?;
         for view in &self.service.views {
             for (from, key) in view.from.iter().zip(&view.key.0) {
-                let purpose = format!("the key of `{}`", view.alias);
+                let purpose = format!("{KEY_OF} `{}`", view.alias);
                 let fits = |t: &DataType| common_key_type(t, &key.data_type).is_some();
                 self.column(from, "FEATURES", purpose, &sql_type(&key.data_type), fits)?;
             }
@@ -80,7 +83,8 @@ impl Spine<'_> {
             }
             None => {
                 let near = nearest(name, self.columns.names()).map(str::to_owned);
-                let problem = Problem::SpineLacks { column: name.to_owned(), purpose, near };
+                let problem =
+                    Problem::SpineLacks { column: name.to_owned(), is_key: purpose.starts_with(KEY_OF), purpose, near };
                 Err(problem.at(self.written.item(clause, 0)))
             }
         }

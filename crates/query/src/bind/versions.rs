@@ -21,7 +21,13 @@ pub(super) fn register(definition: &Definition, bound: Bound, registry: &dyn Reg
         None => {
             let (kind, project) = (definition.kind(), registry.project().clone());
             let pinned = Pinned { kind, project, name: name.clone(), version: registry.next_version(name), digest };
-            Registered { pinned, definition: definition.clone(), inputs: bound.inputs, columns: bound.columns, created: now }
+            Registered {
+                pinned,
+                definition: definition.clone(),
+                inputs: bound.inputs,
+                columns: bound.columns,
+                created: now,
+            }
         }
     };
     let effect = match &current {

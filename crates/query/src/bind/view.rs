@@ -25,8 +25,8 @@ pub(super) fn bind(view: &View, written: &Written, scope: &Scope<'_>) -> Result<
     }
     let entity = scope.resolve(&view.entity, written.item("ENTITY", 0), &[Kind::Entity])?;
     let sources = read(query, scope)?;
+    select::check_output(query)?;
     let plan = select::plan(query, &sources.relations)?;
-    select::check_output(query, &plan)?;
     let given = select::output_columns(query, &plan)?;
     let columns = Output { view, written, given }.check(&entity)?;
     known_at_is_said(view, &sources)?;

@@ -21,6 +21,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use crate::asof::KnownMoment;
 use crate::fault::Fault;
 use crate::service::{self, BoundService, Found};
+use crate::stack::deep;
 use crate::syntax;
 use crate::text::Text;
 
@@ -91,6 +92,10 @@ impl<'a> Planner<'a> {
 
     /// The meaning of a registered service.
     fn service(&self, registered: &Registered) -> Result<BoundService> {
+        deep(|| self.bind_service(registered))?
+    }
+
+    fn bind_service(&self, registered: &Registered) -> Result<BoundService> {
         let service: &Service = match &registered.definition {
             Definition::FeatureService(service) => service,
             other => return Err(not_a(registered, Kind::FeatureService, other.kind())),
@@ -176,7 +181,9 @@ fn bad_value(reason: impl std::fmt::Display) -> Error {
 /// Errors that several readers of one stream share can only be looked at.
 fn shared_error(error: &DataFusionError) -> Error {
     match error {
-        DataFusionError::External(inner) => inner.downcast_ref::<Error>().cloned().unwrap_or_else(|| Error::internal(inner)),
+        DataFusionError::External(inner) => {
+            inner.downcast_ref::<Error>().cloned().unwrap_or_else(|| Error::internal(inner))
+        }
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => shared_error(inner),
         DataFusionError::Shared(inner) => shared_error(inner),
         other => Error::internal(other.strip_backtrace()),

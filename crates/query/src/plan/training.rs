@@ -10,6 +10,7 @@ use super::view::side;
 use super::{Planner, TrainingOptions, not_a, planning_error};
 use crate::asof::{STATUS, asof_join};
 use crate::service::{BoundService, REQUEST, status};
+use crate::stack::deep;
 use crate::visibility::Revisions;
 
 /// What qualifies the spine's columns inside the plan. No view's alias begins with an underscore.
@@ -64,7 +65,7 @@ impl Planner<'_> {
     }
 
     fn spine(&self, registered: &Registered, set: &TrainingSet) -> Result<LogicalPlan> {
-        let relation = self.rows(registered, &set.query, Revisions::Latest, 0)?;
+        let relation = deep(|| self.rows(registered, &set.query, Revisions::Latest, 0))??;
         let schema = relation.plan.schema();
         let hidden = [&relation.hidden.seq, &relation.hidden.superseded];
         let visible = schema.columns().into_iter().filter(|c| !hidden.iter().any(|h| h.as_ref() == Some(c)));

@@ -8,6 +8,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
 use crate::select::{self, Relations};
+use crate::stack::deep;
 use crate::syntax;
 use crate::visibility::{self, Hidden, Relation, Revisions};
 
@@ -34,7 +35,7 @@ impl Planner<'_> {
             KnownMoment::Now => Revisions::Latest,
             KnownMoment::EventTime | KnownMoment::At(_) => Revisions::Timed,
         };
-        let Relation { plan, hidden } = self.view_at(registered, revisions, 0)?;
+        let Relation { plan, hidden } = deep(|| self.view_at(registered, revisions, 0))??;
         Ok(ViewRows { plan, hidden })
     }
 
@@ -44,7 +45,8 @@ impl Planner<'_> {
             other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
         };
         if depth > MAX_DEPTH {
-            let message = format!("{}: more than {MAX_DEPTH} views read one another in a row", registered.pinned.reference());
+            let message =
+                format!("{}: more than {MAX_DEPTH} views read one another in a row", registered.pinned.reference());
             return Err(Error::new(ErrorKind::Invalid, "chain_too_long", message));
         }
         // KNOWN AT NONE: the latest revision counts, as if it had been known when it happened.
@@ -92,7 +94,8 @@ impl Planner<'_> {
 
 /// The visible columns of a dataset's scan.
 fn visible(source: &Relation) -> Columns {
-    let hidden = |name: &str| [&source.hidden.seq, &source.hidden.superseded].into_iter().flatten().any(|c| c.name == name);
+    let hidden =
+        |name: &str| [&source.hidden.seq, &source.hidden.superseded].into_iter().flatten().any(|c| c.name == name);
     let fields = source.plan.schema().fields().iter().filter(|f| !hidden(f.name()));
     let columns = fields.map(|f| asof_model::Column {
         name: f.name().clone(),

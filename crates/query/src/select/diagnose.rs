@@ -22,25 +22,71 @@ pub(super) fn fault(error: DataFusionError, whole: Span, narrow: impl FnOnce(&st
 }
 
 fn problem(error: &DataFusionError) -> Problem {
-    let root = root(error);
-    match root {
+    match root(error) {
         DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
             SchemaError::FieldNotFound { field, valid_fields } => unknown_column(field, valid_fields),
             SchemaError::AmbiguousReference { field } => ambiguous(error, field),
-            other => Problem::Invalid(other.to_string()),
+            other => Problem::Invalid(other.to_string(), None),
         },
         DataFusionError::NotImplemented(reason) => Problem::Unsupported(reason.clone()),
-        _ => {
-            let message = message(error);
-            match message.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
-                Some((name, _)) => {
-                    let near = nearest(name, sorted(function_names())).map(str::to_owned);
-                    Problem::UnknownFunction { name: name.to_owned(), near }
-                }
-                None => Problem::Invalid(message),
-            }
-        }
+        _ => planned(error),
     }
+}
+
+/// A reason that the engine gives in words only.
+fn planned(error: &DataFusionError) -> Problem {
+    let reason = message(error);
+    if let Some((name, _)) = reason.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
+        let near = nearest(name, sorted(function_names())).map(str::to_owned);
+        return Problem::UnknownFunction { name: name.to_owned(), near };
+    }
+    if TYPE_REASONS.iter().any(|words| reason.contains(words)) {
+        return Problem::Types(in_sql_words(&reason));
+    }
+    // Where the engine has looked closer, it says it shorter.
+    match error.diagnostic() {
+        Some(noted) => Problem::Invalid(noted.message.clone(), noted.helps.first().map(|h| h.message.clone())),
+        None => Problem::Invalid(in_sql_words(&reason), None),
+    }
+}
+
+/// What the engine says when types do not fit.
+const TYPE_REASONS: [&str; 5] = [
+    "Cannot coerce",
+    "Cannot infer common argument type",
+    "No function matches",
+    "non-boolean predicate",
+    "type_coercion",
+];
+
+/// The names that Arrow has for SQL's types.
+const TYPES: [(&str, &str); 12] = [
+    ("Float64", "DOUBLE"),
+    ("Float32", "REAL"),
+    ("Int64", "BIGINT"),
+    ("Int32", "INT"),
+    ("Int16", "SMALLINT"),
+    ("Int8", "TINYINT"),
+    ("Utf8View", "VARCHAR"),
+    ("Utf8", "VARCHAR"),
+    ("Boolean", "BOOLEAN"),
+    ("Date32", "DATE"),
+    ("Binary", "BINARY"),
+    ("Null", "NULL"),
+];
+
+/// A reason in one sentence, with types as users write them.
+fn in_sql_words(reason: &str) -> String {
+    let sentence = reason.lines().next().unwrap_or_default();
+    let sentence = sentence.split(". ").next().unwrap_or_default();
+    let mut words = String::with_capacity(sentence.len());
+    for word in sentence.split_inclusive(|c: char| !c.is_alphanumeric()) {
+        let bare = word.trim_end_matches(|c: char| !c.is_alphanumeric());
+        let name = TYPES.iter().find(|(arrow, _)| *arrow == bare).map_or(bare, |(_, sql)| sql);
+        words.push_str(name);
+        words.push_str(&word[bare.len()..]);
+    }
+    words.replace("Timestamp(µs, \"UTC\")", "TIMESTAMP").replace("Timestamp(ns)", "TIMESTAMP")
 }
 
 fn sorted(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
@@ -66,7 +112,13 @@ fn unknown_column(field: &Column, valid: &[Column]) -> Problem {
 fn ambiguous(error: &DataFusionError, field: &Column) -> Problem {
     let notes = error.diagnostic().into_iter().flat_map(|d| &d.notes);
     let candidates = notes.filter_map(|note| note.message.strip_prefix("possible column ").map(str::to_owned));
-    Problem::AmbiguousColumn { column: field.name.clone(), candidates: candidates.collect() }
+    let (column, candidates) = (field.name.clone(), candidates.collect::<Vec<_>>());
+    // Without candidates it is not about a reference, but about two columns that come out.
+    if candidates.is_empty() {
+        Problem::DuplicateColumn(column)
+    } else {
+        Problem::AmbiguousColumn { column, candidates }
+    }
 }
 
 /// The error inside diagnostics and contexts. Of several the first.
@@ -83,9 +135,9 @@ fn root(error: &DataFusionError) -> &DataFusionError {
 pub(super) fn message(error: &DataFusionError) -> String {
     let root = root(error);
     let text = match root {
-        DataFusionError::Plan(reason) | DataFusionError::NotImplemented(reason) | DataFusionError::Execution(reason) => {
-            reason.clone()
-        }
+        DataFusionError::Plan(reason)
+        | DataFusionError::NotImplemented(reason)
+        | DataFusionError::Execution(reason) => reason.clone(),
         DataFusionError::SchemaError(inner, _) => inner.to_string(),
         other => other.strip_backtrace(),
     };

@@ -21,7 +21,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::Analyzer;
 use datafusion::sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, Ident, Query, SelectItem, SetExpr, Spanned, Statement, TableAlias, TableFactor, VisitMut, VisitorMut,
+    Expr as SqlExpr, Ident, Query, SelectItem, SetExpr, Spanned, Statement, TableAlias, TableFactor, VisitMut,
+    VisitorMut,
 };
 
 use crate::fault::{At, Fault};
@@ -86,7 +87,10 @@ pub(crate) fn expression(expression: &SqlExpr, schema: &DFSchema) -> Result<Expr
 }
 
 /// What the engine says about an expression or plan at a known place, as a fault.
-pub(crate) fn refused(error: datafusion::error::DataFusionError, span: datafusion::sql::sqlparser::tokenizer::Span) -> Fault {
+pub(crate) fn refused(
+    error: datafusion::error::DataFusionError,
+    span: datafusion::sql::sqlparser::tokenizer::Span,
+) -> Fault {
     diagnose::fault(error, span, |_| None)
 }
 
@@ -112,28 +116,28 @@ impl VisitorMut for PlainAliases {
     }
 }
 
-/// Refuses output columns that have no name of their own, and two of one name.
+/// Refuses output columns that have no name of their own, and two of one name. It looks at the text, before
+/// the engine does, which would tell neither as clearly.
 ///
 /// # Errors
 /// `unnamed_column`, `duplicate_column`, `reserved_column`.
-pub(crate) fn check_output(query: &Query, plan: &LogicalPlan) -> Result<(), Fault> {
-    let items = first_select(&query.body);
-    for item in items {
-        if let SelectItem::UnnamedExpr(expression) = item
-            && !matches!(expression, SqlExpr::Identifier(_) | SqlExpr::CompoundIdentifier(_))
-        {
-            return Err(Problem::UnnamedColumn(expression.to_string()).at(expression.span()));
-        }
-    }
+pub(crate) fn check_output(query: &Query) -> Result<(), Fault> {
     let mut seen = std::collections::HashSet::new();
-    for field in plan.schema().fields() {
-        let name = field.name();
-        let span = || items.iter().rev().find(|item| gives(item, name)).map_or(query.span(), Spanned::span);
-        if !seen.insert(name) {
-            return Err(Problem::DuplicateColumn(name.clone()).at(span()));
-        }
+    for item in first_select(&query.body) {
+        let name = match item {
+            SelectItem::UnnamedExpr(SqlExpr::Identifier(ident)) => &ident.value,
+            SelectItem::UnnamedExpr(SqlExpr::CompoundIdentifier(parts)) if !parts.is_empty() => {
+                &parts[parts.len() - 1].value
+            }
+            SelectItem::ExprWithAlias { alias, .. } => &alias.value,
+            SelectItem::UnnamedExpr(other) => return Err(Problem::UnnamedColumn(other.to_string()).at(other.span())),
+            _ => continue,
+        };
         if is_reserved(name) {
-            return Err(Problem::ReservedColumn(name.clone()).at(span()));
+            return Err(Problem::ReservedColumn(name.clone()).at(item.span()));
+        }
+        if !seen.insert(name) {
+            return Err(Problem::DuplicateColumn(name.clone()).at(item.span()));
         }
     }
     Ok(())
@@ -169,15 +173,24 @@ pub(crate) fn span_of_output(query: &Query, name: &str) -> datafusion::sql::sqlp
     item.map_or(query.span(), Spanned::span)
 }
 
-/// The output columns of a plan in their normal types.
+/// The output columns of a plan in their normal types, each name once.
 ///
 /// # Errors
-/// `unsupported_type`, naming the column.
+/// `duplicate_column`, `reserved_column` and `unsupported_type`, naming the column.
 pub(crate) fn output_columns(query: &Query, plan: &LogicalPlan) -> Result<Columns, Fault> {
+    let mut seen = std::collections::HashSet::new();
     let fields = plan.schema().fields().iter().map(|field| {
+        // Only `*` can give what `check_output` has not seen.
+        if !seen.insert(field.name()) {
+            return Err(Problem::DuplicateColumn(field.name().clone()).at(query.span()));
+        }
+        if is_reserved(field.name()) {
+            return Err(Problem::ReservedColumn(field.name().clone()).at(query.span()));
+        }
         let data_type = asof_model::schema::normal(field.data_type());
         let data_type = data_type.ok_or_else(|| {
-            Problem::UnsupportedType(field.name().clone(), type_name(field.data_type())).at(span_of_output(query, field.name()))
+            Problem::UnsupportedType(field.name().clone(), type_name(field.data_type()))
+                .at(span_of_output(query, field.name()))
         })?;
         Ok(asof_model::Column { name: field.name().clone(), data_type, nullable: field.is_nullable() })
     });

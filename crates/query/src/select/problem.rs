@@ -16,7 +16,9 @@ pub(crate) enum Problem {
     #[error("`{0}` gives another value each time it is computed, so the result would depend on when that is")]
     Unstable(String),
     #[error("{0}")]
-    Invalid(String),
+    Types(String),
+    #[error("{0}")]
+    Invalid(String, Option<String>),
     #[error("{0}")]
     Unsupported(String),
     #[error("the column `{0}` has no name of its own")]
@@ -59,7 +61,9 @@ impl From<Problem> for Error {
             },
             Unstable(_) => invalid("unstable_function")
                 .remedy("compute it from a column, or bring it as a request parameter"),
-            Invalid(_) => invalid("invalid_query"),
+            Types(_) => invalid("type_mismatch").remedy("CAST one of them"),
+            Invalid(_, Some(remedy)) => invalid("invalid_query").remedy(remedy),
+            Invalid(_, None) => invalid("invalid_query"),
             Unsupported(_) => error(ErrorKind::Unsupported, "unsupported_sql"),
             UnnamedColumn(_) => invalid("unnamed_column").remedy("give it a name with AS"),
             DuplicateColumn(_) => invalid("duplicate_column").remedy("rename one of them with AS"),

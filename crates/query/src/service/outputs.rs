@@ -114,9 +114,8 @@ impl Binder<'_> {
         let reads = (0..self.views.len()).filter(|i| read.iter().any(|c| is_of(c, &self.views[*i].alias))).collect();
         let typed = self.typed(bound).map_err(|e| select::refused(e, span))?;
         let data_type = typed.get_type(self.schema).map_err(|e| select::refused(e, span))?;
-        let kept = normal(&data_type).ok_or_else(|| {
-            select::Problem::UnsupportedType(name.to_owned(), select::type_name(&data_type)).at(span)
-        })?;
+        let kept = normal(&data_type)
+            .ok_or_else(|| select::Problem::UnsupportedType(name.to_owned(), select::type_name(&data_type)).at(span))?;
         let typed = if kept == data_type { typed } else { cast(typed, kept.clone()) };
         let expression = self.simplified(typed).map_err(|e| select::refused(e, span))?;
         Ok(Output { name: name.to_owned(), expression, data_type: kept, reads })
@@ -145,7 +144,8 @@ impl Binder<'_> {
     }
 
     fn simplified(&self, typed: Expr) -> EngineResult<Expr> {
-        let context = SimplifyContext::builder().with_schema(self.schema.clone()).with_config_options(OPTIONS.clone()).build();
+        let context =
+            SimplifyContext::builder().with_schema(self.schema.clone()).with_config_options(OPTIONS.clone()).build();
         ExprSimplifier::new(context).simplify(typed)
     }
 

@@ -33,7 +33,8 @@ pub(crate) fn statuses(values: &dyn Array, views: &[&UInt8Array]) -> UInt8Array 
 
 /// [`statuses`] as an expression that gives their names.
 pub(crate) fn expression(value: Expr, views: impl IntoIterator<Item = Expr>) -> Expr {
-    let function = ScalarUDF::new_from_impl(FeatureStatus { signature: Signature::variadic_any(Volatility::Immutable) });
+    let function =
+        ScalarUDF::new_from_impl(FeatureStatus { signature: Signature::variadic_any(Volatility::Immutable) });
     Arc::new(function).call(std::iter::once(value).chain(views).collect())
 }
 

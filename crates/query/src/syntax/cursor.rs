@@ -1,5 +1,7 @@
 //! A position in the tokens of one definition, and the small pieces of grammar that clauses are made of.
 
+use std::sync::Arc;
+
 use asof_model::name::nearest;
 use asof_model::schema::parse_sql_type;
 use asof_model::{Column, Columns, Name};
@@ -10,6 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan
 use super::problem::Problem;
 use super::tokens::{DIALECT, extent, lower_first};
 use crate::fault::{At, Fault};
+use crate::text::Text;
 
 /// How deep the parser may go; [`super::limits`] has bounded the text so that only oddities get there.
 const RECURSION: usize = 2_000;
@@ -21,6 +24,7 @@ pub(crate) type Result<T, E = Fault> = std::result::Result<T, E>;
 
 /// Where the reader is in a definition.
 pub(crate) struct Cursor {
+    text: Arc<Text>,
     parser: Parser<'static>,
     spans: Vec<Span>,
     /// Just behind the last token, for what is missing there.
@@ -28,11 +32,11 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(tokens: Vec<TokenWithSpan>) -> Self {
+    pub(crate) fn new(tokens: Vec<TokenWithSpan>, text: &Arc<Text>) -> Self {
         let spans: Vec<_> = tokens.iter().map(|t| t.span).collect();
         let last = extent(&tokens).end;
         let parser = Parser::new(&DIALECT).with_recursion_limit(RECURSION).with_tokens_with_locations(tokens);
-        Cursor { parser, spans, end: Span::new(last, last) }
+        Cursor { text: text.clone(), parser, spans, end: Span::new(last, last) }
     }
 
     /// The place of the next token.
@@ -49,12 +53,18 @@ impl Cursor {
         self.parser.peek_token_ref().token == Token::EOF
     }
 
-    /// The next token, for messages.
+    /// The next token as it is written, for messages.
     pub(crate) fn found(&self) -> String {
-        match &self.parser.peek_token_ref().token {
-            Token::EOF => "the end of the definition".to_owned(),
-            token => format!("`{token}`"),
-        }
+        if self.at_end() { "the end of the definition".to_owned() } else { self.written(self.here()) }
+    }
+
+    fn written(&self, span: Span) -> String {
+        format!("`{}`", self.text.slice(span))
+    }
+
+    /// Whether a parenthesis opens here.
+    pub(crate) fn opens(&self) -> bool {
+        self.parser.peek_token_ref().token == Token::LParen
     }
 
     /// The next token if it is an unquoted word, in lower case.
@@ -195,8 +205,7 @@ impl Cursor {
     /// A query, up to the end of the definition.
     pub(crate) fn query(&mut self) -> Result<Box<Query>> {
         let starts = ["select", "with", "values", "from"];
-        let opens = self.parser.peek_token_ref().token == Token::LParen;
-        if !opens && !self.word().is_some_and(|w| starts.contains(&w)) {
+        if !self.opens() && !self.word().is_some_and(|w| starts.contains(&w)) {
             return Err(self.unexpected("SELECT", ["SELECT", "WITH"]));
         }
         let query = self.parser.parse_query().map_err(|e| self.syntax(e))?;
@@ -217,12 +226,13 @@ impl Cursor {
             Some((message, place)) => (message, location(place).map_or(self.here(), |l| self.token_at(l))),
             None => (message.as_str(), self.here()),
         };
-        let message = message.replace(", found: EOF", ", found the end of the definition");
-        let message = match message.split_once(", found: ") {
-            Some((expected, found)) => format!("{expected}, found `{found}`"),
-            None => message,
+        let Some((expected, found)) = message.strip_prefix("Expected: ").and_then(|m| m.split_once(", found: ")) else {
+            return Problem::Syntax(lower_first(message)).at(span);
         };
-        Problem::Syntax(lower_first(&message.replace("Expected: ", "expected "))).at(span)
+        let found = if found == "EOF" { "the end of the definition".to_owned() } else { self.written(span) };
+        let is_sign = !expected.chars().any(char::is_alphanumeric);
+        let expected = if is_sign { format!("`{expected}`") } else { expected.to_owned() };
+        Problem::Unexpected { expected, found, near: None }.at(span)
     }
 
     fn token_at(&self, location: Location) -> Span {

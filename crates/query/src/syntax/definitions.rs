@@ -21,7 +21,7 @@ const KINDS: [&str; 5] = ["DATASET", "ENTITY", "FEATURE VIEW", "FEATURE SERVICE"
 
 /// Reads one definition.
 pub(super) fn read(tokens: Vec<TokenWithSpan>, text: &Arc<Text>) -> Result<Statement> {
-    let mut cursor = Cursor::new(tokens);
+    let mut cursor = Cursor::new(tokens, text);
     cursor.expect("CREATE")?;
     let start = cursor.here();
     let Some(kind) = KINDS.into_iter().find(|kind| cursor.take(kind)) else {
@@ -79,7 +79,7 @@ impl Reader {
     fn dataset(&mut self) -> Result<Definition> {
         const CLAUSES: &[&str] = &["TIMESTAMP", "KNOWN AT", "KEY", "CLUSTER BY", "CHECK", "WITH"];
         let mut columns = None;
-        if self.cursor.found() == "`(`" {
+        if self.cursor.opens() {
             let (read, spans) = self.cursor.columns()?;
             columns = Some(read);
             self.spans.insert("columns", spans);
@@ -142,7 +142,7 @@ impl Reader {
             match clause {
                 "REQUEST" => request = self.typed_columns(clause)?,
                 "WITH" => annotations = self.with()?,
-                _ => self.select()?,
+                _ => self.select_with(true)?,
             }
         }
         let query = self.canonical("feature service")?;
@@ -256,8 +256,13 @@ impl Reader {
     }
 
     fn select(&mut self) -> Result<()> {
+        self.select_with(false)
+    }
+
+    /// `calls`: whether a name in FROM may have arguments.
+    fn select_with(&mut self, calls: bool) -> Result<()> {
         let query = self.cursor.query()?;
-        reach::check(&query)?;
+        reach::check(&query, calls)?;
         self.query = Some(query);
         Ok(())
     }

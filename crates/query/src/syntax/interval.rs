@@ -1,8 +1,8 @@
 //! Lengths of time as users write them: `INTERVAL '1 day 12 hours'`. Only fixed lengths, since a TTL must mean
 //! the same at every moment.
 
-use asof_model::time::{DAY, SECOND};
 use asof_model::Micros;
+use asof_model::time::{DAY, SECOND};
 
 use super::cursor::{Cursor, Result};
 use super::problem::Problem;

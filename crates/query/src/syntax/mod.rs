@@ -26,6 +26,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 pub(crate) use interval::show as show_interval;
 pub(crate) use reach::{Named, names};
 
+use crate::stack::deep;
 use crate::text::{Source, Text};
 
 /// One definition as read from a text: what it says, and where each part stands.
@@ -70,6 +71,10 @@ impl Written {
 /// `duplicate_column`, `reserved_column`, `unsupported_type`, `invalid_interval`, `text_too_long`,
 /// `nested_too_deep` and `not_allowed`.
 pub fn parse(sources: &[Source]) -> Result<Vec<Statement>, Vec<Error>> {
+    deep(|| read(sources)).map_err(|e| vec![e])?
+}
+
+fn read(sources: &[Source]) -> Result<Vec<Statement>, Vec<Error>> {
     let (mut read, mut errors) = (Vec::new(), Vec::new());
     for source in sources {
         let text = Arc::new(Text::new(source.clone()));
@@ -91,7 +96,7 @@ pub(crate) fn reread(registered: &Registered, query: &str) -> Result<(Box<Query>
     let text = Arc::new(Text::new(source));
     let (mut statements, stopped) = tokens::statements(&text);
     let read = match (statements.pop(), stopped) {
-        (Some(tokens), None) => limits::check(&tokens, &text).and_then(|()| cursor::Cursor::new(tokens).query()),
+        (Some(tokens), None) => limits::check(&tokens, &text).and_then(|()| cursor::Cursor::new(tokens, &text).query()),
         (_, Some(fault)) => Err(fault),
         (None, None) => return Err(Error::internal(format!("{} has an empty text", registered.pinned))),
     };

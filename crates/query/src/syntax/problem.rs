@@ -76,7 +76,9 @@ impl From<Problem> for Error {
                 "types are BOOLEAN, TINYINT, SMALLINT, INT, BIGINT, REAL, DOUBLE, DECIMAL(p,s), VARCHAR, BINARY, DATE, \
                  TIMESTAMP, and arrays of these (BIGINT[])",
             ),
-            InvalidInterval(_) => error("invalid_interval").remedy("write it as INTERVAL '3 hours' or '1 day 12 hours'"),
+            InvalidInterval(_) => {
+                error("invalid_interval").remedy("write it as INTERVAL '3 hours' or '1 day 12 hours'")
+            }
             TooLong(_) => error("text_too_long")
                 .remedy(format!("at most {} KiB; split it into several views", limits::MAX_BYTES / 1024)),
             TooDeep => error("nested_too_deep").remedy(format!(

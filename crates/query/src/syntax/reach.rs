@@ -14,10 +14,10 @@ use super::cursor::Result;
 use super::problem::Problem;
 use crate::fault::{At, Fault};
 
-/// Refuses what is not a SELECT over names. Arguments of a name in FROM (`view(column)`) pass here: whether
-/// they mean something is a matter of binding.
-pub(super) fn check(query: &Query) -> Result<()> {
-    match query.visit(&mut Guard { around: query.span() }) {
+/// Refuses what is not a SELECT over names. Only where `calls` says so may a name in FROM have arguments:
+/// a service's `view(column)`.
+pub(super) fn check(query: &Query, calls: bool) -> Result<()> {
+    match query.visit(&mut Guard { around: query.span(), calls }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(fault) => Err(fault),
     }
@@ -26,6 +26,7 @@ pub(super) fn check(query: &Query) -> Result<()> {
 /// Remembers the innermost query, for parts whose own place the parser does not keep.
 struct Guard {
     around: Span,
+    calls: bool,
 }
 
 impl Guard {
@@ -68,7 +69,10 @@ impl Visitor for Guard {
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Fault> {
         let span = factor.span();
         match factor {
-            TableFactor::Table { name, version, partitions, json_path, sample, index_hints, with_hints, .. } => {
+            TableFactor::Table {
+                name, args, version, partitions, json_path, sample, index_hints, with_hints, ..
+            } => {
+                self.refuse_if(args.is_some() && !self.calls, "a table function", span)?;
                 let plain = version.is_none()
                     && sample.is_none()
                     && json_path.is_none()
@@ -173,8 +177,8 @@ mod tests {
     use crate::text::{Source, Text};
 
     fn query(sql: &str) -> Box<Query> {
-        let text = Text::new(Source { file: "a.sql".into(), text: sql.into() });
-        Cursor::new(statements(&text).0.remove(0)).query().unwrap()
+        let text = std::sync::Arc::new(Text::new(Source { file: "a.sql".into(), text: sql.into() }));
+        Cursor::new(statements(&text).0.remove(0), &text).query().unwrap()
     }
 
     #[test]
@@ -192,11 +196,13 @@ mod tests {
     #[test]
     fn what_reaches_further_is_refused() {
         let check = |sql: &str, what: &'static str| {
-            let fault = super::check(&query(sql)).unwrap_err();
-            assert_eq!(fault.into_parts().0, Problem::NotAllowed(what).into(), "{sql}");
+            let fault = super::check(&query(sql), false).unwrap_err();
+            assert_eq!(fault.into_error(), Problem::NotAllowed(what).into(), "{sql}");
         };
         check("SELECT * FROM unnest(a)", "a table function");
         check("SELECT * FROM TABLE(f(1))", "a table function");
+        check("SELECT * FROM generate_series(1, 10)", "a table function");
+        assert!(super::check(&query("SELECT * FROM view(origin) AS v"), true).is_ok());
         check("SELECT * FROM s.t", "a name with a schema or catalog");
         check("SELECT * INTO t FROM a", "SELECT INTO");
         check("SELECT * FROM a WHERE x = $1", "a placeholder");

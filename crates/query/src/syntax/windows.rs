@@ -73,8 +73,8 @@ mod tests {
     use crate::text::{Source, Text};
 
     fn check(select: &str, expected: usize) {
-        let text = Text::new(Source { file: "a.sql".into(), text: select.into() });
-        let query = Cursor::new(statements(&text).0.remove(0)).query().unwrap();
+        let text = std::sync::Arc::new(Text::new(Source { file: "a.sql".into(), text: select.into() }));
+        let query = Cursor::new(statements(&text).0.remove(0), &text).query().unwrap();
         assert_eq!(as_of_windows(&query).len(), expected, "{select}");
     }
 

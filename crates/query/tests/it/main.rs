@@ -1,4 +1,7 @@
 //! Integration tests of the query layer.
 
 mod asof;
+mod language;
+mod planning;
+mod project;
 mod visibility;
