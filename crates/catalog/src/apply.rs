@@ -44,14 +44,18 @@ pub struct PointerMove {
     pub why: String,
 }
 
-/// Inserts versions that are not there yet.
-pub(crate) async fn register(db: &mut Connection, new: &[Registered]) -> Result<()> {
+/// Inserts versions that are not there yet; whether anything was written.
+pub(crate) async fn register(db: &mut Connection, new: &[Registered]) -> Result<bool> {
+    let mut written = false;
     for registered in new {
         take_name(db, registered).await?;
         let pinned = &registered.pinned;
         match definitions::version(db, &pinned.project, &pinned.name, pinned.version).await? {
-            None => insert(db, registered).await?,
-            Some(stored) => replace_remarks(db, stored, registered).await?,
+            None => {
+                insert(db, registered).await?;
+                written = true;
+            }
+            Some(stored) => written |= replace_remarks(db, stored, registered).await?,
         }
     }
     // Once all are in: what one reads may come with it, in any order.
@@ -64,19 +68,20 @@ pub(crate) async fn register(db: &mut Connection, new: &[Registered]) -> Result<
             }
         }
     }
-    Ok(())
+    Ok(written)
 }
 
-/// Replaces the remarks of versions that are there.
-pub(crate) async fn annotate(db: &mut Connection, annotated: &[Registered]) -> Result<()> {
+/// Replaces the remarks of versions that are there; whether any differed.
+pub(crate) async fn annotate(db: &mut Connection, annotated: &[Registered]) -> Result<bool> {
+    let mut written = false;
     for registered in annotated {
         let pinned = &registered.pinned;
         match definitions::version(db, &pinned.project, &pinned.name, pinned.version).await? {
             None => return Err(Error::NotThere(pinned.clone().into())),
-            Some(stored) => replace_remarks(db, stored, registered).await?,
+            Some(stored) => written |= replace_remarks(db, stored, registered).await?,
         }
     }
-    Ok(())
+    Ok(written)
 }
 
 async fn take_name(db: &mut Connection, registered: &Registered) -> Result<()> {
@@ -132,13 +137,14 @@ async fn insert(db: &mut Connection, registered: &Registered) -> Result<()> {
 }
 
 /// Of two contents of one number there can be one; of two remarks on one content the later stands.
-async fn replace_remarks(db: &mut Connection, stored: Registered, registered: &Registered) -> Result<()> {
+/// Whether they differed.
+async fn replace_remarks(db: &mut Connection, stored: Registered, registered: &Registered) -> Result<bool> {
     let pinned = stored.pinned.clone();
     if pinned.digest != registered.pinned.digest {
         return Err(Error::Concurrent(format!("{} has another content now", pinned.reference())));
     }
     if stored.definition == registered.definition {
-        return Ok(());
+        return Ok(false);
     }
     let replaced = Registered { definition: registered.definition.clone(), ..stored };
     query("UPDATE definition SET body = $4 WHERE project = $1 AND name = $2 AND version = $3")
@@ -148,21 +154,23 @@ async fn replace_remarks(db: &mut Connection, stored: Registered, registered: &R
         .bind(body(&replaced))
         .execute(db)
         .await?;
-    Ok(())
+    Ok(true)
 }
 
 fn body(registered: &Registered) -> String {
     serde_json::to_string(registered).expect("a definition is plain data with text for keys")
 }
 
-/// Moves pointers, each from where it was planned to be; one that is where it shall be is left there.
+/// Moves pointers, each from where it was planned to be; one that is where it shall be is left there. Whether any
+/// moved.
 pub(crate) async fn move_pointers(
     db: &mut Connection,
     project: &Name,
     environment: &Name,
     moves: &[Move],
     run: &Run,
-) -> Result<()> {
+) -> Result<bool> {
+    let mut moved = false;
     for Move { name, from, to } in moves {
         let now: Option<u32> =
             query_scalar("SELECT version FROM pointer WHERE project = $1 AND environment = $2 AND name = $3")
@@ -212,8 +220,9 @@ pub(crate) async fn move_pointers(
         .bind(run.notes.get(WHY).map_or(run.verb.as_str(), String::as_str))
         .execute(&mut *db)
         .await?;
+        moved = true;
     }
-    Ok(())
+    Ok(moved)
 }
 
 pub(crate) async fn history(

@@ -142,7 +142,8 @@ impl Catalog {
     }
 
     /// Registers what an apply decided, in one transaction: versions inserted, remarks replaced, the
-    /// environment's pointers moved, the finished run recorded.
+    /// environment's pointers moved, the finished run recorded. False if all that was there already: then nothing is
+    /// written, the run neither.
     ///
     /// What is there already with the same content is no conflict, so two equal applies at once both succeed.
     /// A [`Move`] whose `from` and `to` are equal moves nothing and holds the apply to what it was planned
@@ -160,14 +161,19 @@ impl Catalog {
         annotated: Vec<Registered>,
         moves: Vec<Move>,
         run: &Run,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let mut transaction = self.store.write().await?;
         // First, because the history of pointers refers to it.
         runs::record(&mut transaction, run).await?;
-        apply::register(&mut transaction, &new).await?;
-        apply::annotate(&mut transaction, &annotated).await?;
-        apply::move_pointers(&mut transaction, project, environment, &moves, run).await?;
-        Ok(transaction.commit().await?)
+        let mut written = apply::register(&mut transaction, &new).await?;
+        written |= apply::annotate(&mut transaction, &annotated).await?;
+        written |= apply::move_pointers(&mut transaction, project, environment, &moves, run).await?;
+        if written {
+            transaction.commit().await?;
+        } else {
+            transaction.rollback().await?;
+        }
+        Ok(written)
     }
 
     /// How an environment's pointer for a name moved, newest first.

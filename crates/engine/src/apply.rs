@@ -69,10 +69,10 @@ impl Engine {
         run.finished = Some(self.clock().now());
         run.outcome = Outcome::Done;
         run.notes.insert("environment".to_owned(), scope.environment.to_string());
-        let id = run.id;
         let applied = self.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
-        applied.map_err(|e| vec![e])?;
-        Ok(Applied { run: Some(id), changes })
+        // Somebody else may have applied the same meanwhile: then there was nothing left to do.
+        let written = applied.map_err(|e| vec![e])?;
+        Ok(Applied { run: written.then_some(run.id), changes })
     }
 
     /// Parses and binds on the workshop's deep stacks.

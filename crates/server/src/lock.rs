@@ -29,9 +29,15 @@ struct Holder {
 /// A store held by this process. Dropping it lets the next one in.
 #[derive(Debug)]
 pub struct StoreLock {
+    file: LockFile,
+    holder: Holder,
+}
+
+/// The lock file, held by this process or not.
+#[derive(Debug)]
+struct LockFile {
     file: File,
     path: PathBuf,
-    holder: Holder,
 }
 
 impl StoreLock {
@@ -46,12 +52,12 @@ impl StoreLock {
         let file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(broken)?;
         let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), listen: listen.map(str::to_owned) };
-        let mut lock = StoreLock { file, path, holder };
+        let mut file = LockFile { file, path };
         let wait = async {
             let mut again = interval(PACE);
             loop {
                 again.tick().await;
-                match lock.attempt()? {
+                match file.attempt()? {
                     None => return Ok(()),
                     Some(holder) if holder.verb == SERVE => return Err(held(folder, &holder)),
                     Some(holder) => tracing::debug!(pid = holder.pid, verb = holder.verb, "waiting for the store"),
@@ -62,13 +68,14 @@ impl StoreLock {
             Ok(taken) => taken?,
             // The last look, which also tells who it was.
             Err(_) => {
-                if let Some(holder) = lock.attempt()? {
+                if let Some(holder) = file.attempt()? {
                     return Err(held(folder, &holder));
                 }
             }
         }
-        lock.write()?;
-        Ok(lock)
+        // Only now: what a process that was refused leaves behind is nothing.
+        file.write(&holder)?;
+        Ok(StoreLock { file, holder })
     }
 
     /// Says where this process can be reached, when it is known better than at the start (port 0).
@@ -77,9 +84,11 @@ impl StoreLock {
     /// `store_unreachable` when the file cannot be written.
     pub fn announce(&mut self, listen: impl Into<String>) -> Result<()> {
         self.holder.listen = Some(listen.into());
-        self.write()
+        self.file.write(&self.holder)
     }
+}
 
+impl LockFile {
     /// Tries once; who holds it, if somebody else does.
     fn attempt(&mut self) -> Result<Option<Holder>> {
         match self.file.try_lock() {
@@ -96,8 +105,8 @@ impl StoreLock {
         read.ok().and_then(|_| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
-    fn write(&mut self) -> Result<()> {
-        let text = serde_json::to_string(&self.holder).map_err(Error::internal)?;
+    fn write(&mut self, holder: &Holder) -> Result<()> {
+        let text = serde_json::to_string(holder).map_err(Error::internal)?;
         let written = self.file.set_len(0).and_then(|()| self.file.seek(SeekFrom::Start(0)));
         let written = written.and_then(|_| self.file.write_all(text.as_bytes()));
         written.map_err(|e| unreachable(&self.path, &e))
@@ -107,7 +116,7 @@ impl StoreLock {
 impl Drop for StoreLock {
     fn drop(&mut self) {
         // Should the next holder be asked about before it wrote its name, ours must not be read.
-        if let Err(error) = self.file.set_len(0) {
+        if let Err(error) = self.file.file.set_len(0) {
             tracing::debug!(%error, "the lock file keeps its last holder's name");
         }
     }
