@@ -162,6 +162,11 @@ impl Candidates {
 
     /// Carries the best rows forward along each key's slots and applies the TTL to the winners.
     pub(super) fn settle(mut self, ttl: Option<Micros>) -> Result<Chosen, Error> {
+        debug_assert_eq!(
+            self.kept.references(),
+            self.lasting.iter().chain(&self.passing).filter(|c| c.row != RowRef::NONE).count(),
+            "every reference is counted, or rows are kept that nobody wants"
+        );
         let mut winners = Vec::with_capacity(self.index.slots());
         self.reservation.try_grow(self.index.slots() * size_of::<Winner>())?;
         for key in 0..self.index.keys() {

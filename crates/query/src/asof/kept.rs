@@ -140,6 +140,11 @@ impl Kept {
         self.rows > 2 * self.references + self.batch_size
     }
 
+    /// How many references there are.
+    pub(super) fn references(&self) -> usize {
+        self.references
+    }
+
     /// Memory held, in bytes.
     pub(super) fn size(&self) -> usize {
         self.bytes + self.batches.capacity() * size_of::<Option<Batch>>()
