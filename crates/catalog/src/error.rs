@@ -129,7 +129,7 @@ impl From<Error> for asof_model::Error {
         let corrupt = || with(ErrorKind::Corrupt, "catalog_corrupt").remedy("restore the catalog from a backup");
         match error {
             Error::InvalidUrl { .. } => {
-                with(ErrorKind::Invalid, "invalid_catalog_url").remedy("write it as sqlite:<path>")
+                with(ErrorKind::Invalid, "invalid_url").remedy("write it as sqlite:<path>")
             }
             Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path>"),
             Error::Unreachable { .. } => with(ErrorKind::Precondition, "catalog_unreachable")
@@ -183,7 +183,7 @@ impl From<Error> for asof_model::Error {
                     .remedy("check that the path is a file which this user may read and write"),
                 Some(SqliteCode::Corrupt) => corrupt(),
                 Some(SqliteCode::NotADatabase) => not_a_catalog(),
-                Some(SqliteCode::Full) => with(ErrorKind::Unavailable, "catalog_full")
+                Some(SqliteCode::Full) => with(ErrorKind::Unavailable, "storage_full")
                     .remedy("make space on the disk, then try again; nothing was changed"),
                 Some(SqliteCode::Io) | None => Shown::internal(&message),
             },

@@ -46,9 +46,9 @@ impl Catalog {
     /// the present layout; one that may only be read answers questions.
     ///
     /// # Errors
-    /// `invalid_catalog_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_locked`,
+    /// `invalid_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_locked`,
     /// `not_a_catalog`, `catalog_corrupt`, `catalog_newer` for what is wrong with the file. These, and
-    /// `catalog_read_only` and `catalog_full` for a call that writes, are **those of the store**, which any call may give.
+    /// `catalog_read_only` and `storage_full` for a call that writes, are **those of the store**, which any call may give.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Catalog { store: store::Store::open(url).await? })
     }

@@ -1,5 +1,6 @@
 //! `ingest`: files become one snapshot of a dataset, or nothing changes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use asof_model::run::{Item, RunId, Verb};
@@ -16,6 +17,8 @@ pub struct IngestRequest {
     pub dataset: Reference,
     /// Paths, URLs and globs.
     pub sources: Vec<String>,
+    /// Of sources that are copies, by their text among the sources: what the files are called where they came from.
+    pub called: BTreeMap<String, String>,
     /// How to read them.
     pub options: ReadOptions,
 }
@@ -64,6 +67,7 @@ impl Engine {
             project: project.clone(),
             definition: dataset,
             sources: request.sources,
+            called: request.called,
             options: request.options,
             run: record.id(),
             now: self.clock().now(),

@@ -34,7 +34,7 @@ impl Engine {
     ///
     /// # Errors
     /// `unknown_training_set`; `corrupt_file` for a damaged source; a definition whose digest is not the
-    /// manifest's is `corrupt_definition`.
+    /// manifest's is `other_digest`.
     pub async fn rebuild(&self, scope: &Scope, reference: &Reference) -> Result<Rebuilt> {
         let manifest = self.training_set(scope, reference).await?;
         let content = manifest.content;

@@ -114,7 +114,7 @@ impl Engine {
     /// newest.
     ///
     /// # Errors
-    /// `unknown_training_set` when none was built under that name or number.
+    /// `nothing_built` when none was built under that name, `unknown_training_set` when none with that number.
     pub async fn training_set(&self, scope: &Scope, reference: &Reference) -> Result<Manifest> {
         let project = reference.project.as_ref().unwrap_or(&scope.project);
         let name = &reference.name;
@@ -129,15 +129,15 @@ impl Engine {
                         let plain = Reference { selector: None, ..reference.clone() };
                         self.catalog().resolve(project, &scope.environment, &plain, Some(Kind::TrainingSet)).await?;
                         let message = format!("training set `{name}` has not been built yet");
-                        return Err(Error::new(ErrorKind::Precondition, "unknown_training_set", message)
+                        return Err(Error::new(ErrorKind::Precondition, "nothing_built", message)
                             .remedy(format!("build it: asof train {name}")));
                     }
                 }
             }
             Some(other) => {
                 let message = format!("`{name}@{other}`: a built training set is asked for by its number");
-                return Err(Error::new(ErrorKind::Invalid, "unknown_training_set", message)
-                    .remedy(format!("asof log {name} lists those that were built")));
+                return Err(Error::new(ErrorKind::Invalid, "invalid_reference", message)
+                    .remedy(format!("asof log {name} --verb train lists those that were built")));
             }
         };
         self.offline().manifest(project, name, number).await

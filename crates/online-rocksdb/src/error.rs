@@ -44,7 +44,7 @@ const REBUILD: &str =
 impl From<Error> for asof_model::Error {
     fn from(error: Error) -> Self {
         let told = |kind, code| asof_model::Error::new(kind, code, error.to_string());
-        let full = || told(Kind::Unavailable, "no_space").remedy("free some disk space, then start again");
+        let full = || told(Kind::Unavailable, "storage_full").remedy("free some disk space, then start again");
         match error {
             Error::Online(error) => error.into(),
             Error::Held { .. } => told(Kind::Unavailable, "store_held")

@@ -63,7 +63,7 @@ impl RocksStore {
     ///
     /// # Errors
     /// `store_held` naming the process that has it open; `online_damaged` where files are not what was written;
-    /// `other_format`; `online_failed` and `no_space` for the machine's own troubles.
+    /// `other_format`; `online_failed` and `storage_full` for the machine's own troubles.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self> {
         Ok(RocksStore(Arc::new(Inner::open(path, &options)?)))
     }

@@ -55,7 +55,7 @@ async fn a_catalog_in_memory_is_its_own() {
 
 #[tokio::test]
 async fn urls_are_checked() {
-    let invalid = "invalid_catalog_url";
+    let invalid = "invalid_url";
     check(Catalog::open("catalog.db").await, ErrorKind::Invalid, invalid, "it has no scheme");
     check(Catalog::open("sqlite:").await, ErrorKind::Invalid, invalid, "it names no file");
     check(Catalog::open("sqlite:a.db?mode=x").await, ErrorKind::Invalid, invalid, "mode");

@@ -115,6 +115,7 @@ async fn a_run_that_died_after_its_commit_is_recorded_as_done() {
         project: world.scope.project.clone(),
         definition: dataset.clone(),
         sources: vec![world.file("trips.csv", &trips(&[(1, "ann", 0, 10, Some(5.0))]))],
+        called: Default::default(),
         options: ReadOptions::default(),
         run: committed,
         now: world.clock.now(),

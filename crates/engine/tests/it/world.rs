@@ -1,5 +1,6 @@
 //! A small project over temporary stores, and a moment that tests set.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -78,6 +79,7 @@ impl World {
         let request = IngestRequest {
             dataset: dataset.parse().unwrap(),
             sources: vec![path.to_owned()],
+            called: BTreeMap::new(),
             options: ReadOptions::default(),
         };
         self.engine.ingest(&self.scope, request, Arc::new(Quiet)).await

@@ -33,6 +33,9 @@ pub struct Ingest {
     pub definition: Dataset,
     /// Paths, URLs and globs, read in this order; the files of a glob in the order of their names.
     pub sources: Vec<String>,
+    /// Of sources that are copies, by their text among the sources: what the files are called where they came from. So
+    /// they are called in messages and in the record.
+    pub called: BTreeMap<String, String>,
     /// How to read them.
     pub options: ReadOptions,
     /// The run that does it; unique to this call.
@@ -132,7 +135,7 @@ impl Store {
         let meter = Meter::default();
         let work = async {
             let scratch = tempfile::Builder::new().prefix("asof-ingest-").tempdir().map_err(Failure::Io)?;
-            let sources = source::gather(&request.sources, scratch.path(), &meter).await?;
+            let sources = source::gather(&request.sources, &request.called, scratch.path(), &meter).await?;
             let _turn = self.turn(&request.project, &request.definition.name).await;
             for number in 1..=ATTEMPTS {
                 let attempt = Attempt {

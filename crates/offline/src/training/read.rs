@@ -42,7 +42,8 @@ impl Store {
                 numbers => format!("there are {}", numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
             };
             let message = format!("there is no training set `{name}@{number}`: {there}");
-            return Err(Error::new(ErrorKind::NotFound, "unknown_training_set", message));
+            return Err(Error::new(ErrorKind::NotFound, "unknown_training_set", message)
+                .remedy(format!("asof log {name} --verb train lists those that were built")));
         };
         let corrupt = |why: String| {
             Error::new(

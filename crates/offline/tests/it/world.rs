@@ -80,6 +80,7 @@ impl World {
             project: name("p"),
             definition: self.dataset.clone(),
             sources: sources.iter().map(|s| (*s).to_owned()).collect(),
+            called: Default::default(),
             options: self.options.clone(),
             run: RunId::new(Micros(1_000_000)),
             now: Micros(1_700_000_000_123_456),

@@ -50,13 +50,13 @@ impl JobService for Jobs {
                 let request = Ingest {
                     dataset: reference(&upload.header.dataset)?,
                     sources: upload.sources(),
+                    called: upload.called(),
                     options: to_read_options(&upload.header)?,
                 };
-                let report = desk.engine.ingest(&scope, request, Arc::new(reporter)).await;
-                match report {
-                    Ok(report) => Ok(upload.named(from_ingest(report))),
-                    Err(error) => Err(upload.named_in(error)),
-                }
+                let report = desk.engine.ingest(&scope, request, Arc::new(reporter)).await?;
+                // The files are there until here.
+                drop(upload);
+                Ok(from_ingest(report))
             },
             |progress: Progress| IngestEvent { event: Some(ingest_event::Event::Progress(progress)) },
             |result| IngestEvent { event: Some(ingest_event::Event::Result(result)) },

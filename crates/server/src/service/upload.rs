@@ -3,13 +3,14 @@
 //! Each is written to a folder of its own, under its own name as far as that is harmless, since the name tells
 //! the format. They are gone when the [`Upload`] is.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use asof_engine::Progress as _;
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::jobs::v1::ingest_request::Message;
-use asof_proto::jobs::v1::{FileChunk, IngestHeader, IngestRequest, IngestResult};
+use asof_proto::jobs::v1::{FileChunk, IngestHeader, IngestRequest};
 use futures::{Stream, StreamExt};
 use tempfile::TempDir;
 use tokio::fs::File;
@@ -83,34 +84,9 @@ impl Upload {
         self.header.sources.iter().cloned().chain(uploaded).collect()
     }
 
-    /// A result that calls files as their sender does.
-    pub(super) fn named(&self, mut result: IngestResult) -> IngestResult {
-        result.skipped.iter_mut().for_each(|file| file.url = self.sent_as(&file.url));
-        result
-    }
-
-    /// An error that calls files as their sender does.
-    pub(super) fn named_in(&self, error: Error) -> Error {
-        let mut named = Error::new(error.kind(), error.code(), self.sent_as(error.message()));
-        if let Some(remedy) = error.remedy_text() {
-            named = named.remedy(self.sent_as(remedy));
-        }
-        match error.place() {
-            Some(place) => {
-                let mut place = place.clone();
-                place.file = self.sent_as(&place.file);
-                named.at(place)
-            }
-            None => named,
-        }
-    }
-
-    /// The text with each path of this server replaced by the sender's name for the file.
-    fn sent_as(&self, text: &str) -> String {
-        self.files.iter().fold(text.to_owned(), |text, file| {
-            let path = file.path.display().to_string();
-            text.replace(&format!("file://{path}"), &file.name).replace(&path, &file.name)
-        })
+    /// What the sender calls the uploaded files, by their source.
+    pub(super) fn called(&self) -> BTreeMap<String, String> {
+        self.files.iter().map(|file| (file.path.display().to_string(), file.name.clone())).collect()
     }
 
     async fn create(&mut self, name: String, spool: &Spool) -> Result<File> {
@@ -223,9 +199,8 @@ mod tests {
         let tmp = store.path().join("tmp");
         assert!(sources[1..].iter().all(|path| Path::new(path).starts_with(&tmp)), "{sources:?}");
         assert!(sources[2].ends_with("/1/b__1_.csv.gz"), "{sources:?}");
-        let error = Error::new(ErrorKind::Invalid, "wrong_value", format!("{}: row 1", sources[1])).remedy(&sources[2]);
-        let error = upload.named_in(error);
-        assert_eq!((error.message(), error.remedy_text()), ("data/a.csv: row 1", Some("../../b [1].csv.gz")));
+        let called = upload.called();
+        assert_eq!((called[&sources[1]].as_str(), called[&sources[2]].as_str()), ("data/a.csv", "../../b [1].csv.gz"));
         drop(upload);
         assert_eq!(std::fs::read_dir(tmp).unwrap().count(), 0);
     }

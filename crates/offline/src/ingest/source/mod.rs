@@ -6,6 +6,7 @@ mod fetch;
 mod format;
 mod unpack;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -43,17 +44,27 @@ pub(crate) struct Piece {
     pub(crate) source: usize,
 }
 
-/// Finds, fetches and hashes everything that was named. What is fetched goes to `scratch`.
-pub(crate) async fn gather(named: &[String], scratch: &Path, meter: &Meter) -> Result<Vec<Source>> {
+/// Finds, fetches and hashes everything that was named. What is fetched goes to `scratch`; what is a copy goes by the
+/// name it is `called`.
+pub(crate) async fn gather(
+    named: &[String],
+    called: &BTreeMap<String, String>,
+    scratch: &Path,
+    meter: &Meter,
+) -> Result<Vec<Source>> {
     let mut found = Vec::new();
     for text in named {
-        found.extend(expand::expand(text).await?);
+        found.extend(expand::expand(text).await?.into_iter().map(|one| (called.get(text), one)));
     }
-    let total = found.iter().map(expand::Found::bytes).sum::<Option<u64>>();
+    let total = found.iter().map(|(_, one)| one.bytes()).sum::<Option<u64>>();
     meter.start("hashing", total);
     let mut sources = Vec::new();
-    for one in found {
-        sources.push(fetch::fetch(one, scratch, meter).await?);
+    for (called, one) in found {
+        let source = fetch::fetch(one, scratch, meter).await?;
+        sources.push(match called {
+            Some(name) => Source { url: name.clone(), shown: name.clone(), ..source },
+            None => source,
+        });
     }
     Ok(sources)
 }
