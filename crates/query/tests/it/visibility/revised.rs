@@ -24,9 +24,8 @@ fn oracle(ask: &Ask, all: &[Revision], kind: Kind, rule: KnownMoment) -> Answer 
         KnownMoment::Now => true,
     };
     let rank = |r: &Revision| (if kind.known { known(r) } else { 0 }, r.seq);
-    let last = |r: &&Revision| {
-        !(kind.key && r.fact.is_some()) || !all.iter().any(|o| o.fact == r.fact && told(o) && rank(o) > rank(r))
-    };
+    let replaced = |r: &Revision| all.iter().any(|o| o.fact == r.fact && told(o) && rank(o) > rank(r));
+    let last = |r: &&Revision| !kind.key || r.fact.is_none() || !replaced(r);
     let counts = |r: &&Revision| ask.key.0.is_some() && r.name == ask.key.0 && r.ts <= ask.t && r.value != Some(2);
     let winner = all.iter().filter(|r| told(r)).filter(last).filter(counts).max_by_key(|r| (r.ts, known(r), r.seq));
     winner.map_or((2, None, None), |r| (0, Some(r.ts), r.value.map(|v| v + 1)))
