@@ -2,8 +2,8 @@
 
 use asof_model::definition::{KnownAt, View};
 use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Registered, Result};
-use datafusion::common::{Column, TableReference};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
@@ -78,7 +78,7 @@ impl Planner<'_> {
                         Error::new(ErrorKind::Precondition, "nothing_ingested", message)
                             .remedy(format!("ingest something first: asof ingest {} FILE…", input.pinned.name))
                     })?;
-                    let source = visibility::scan(dataset, table, revisions)?;
+                    let source = with_declared(visibility::scan(dataset, table, revisions)?, &input.columns)?;
                     let visible = visible(&source);
                     (source, visible)
                 }
@@ -90,6 +90,20 @@ impl Planner<'_> {
         let plan = select::plan(&query, &relations).map_err(|fault| fault.within(&text))?;
         visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))
     }
+}
+
+/// A dataset's rows with the declared columns that no ingest has brought yet: they are null.
+fn with_declared(source: Relation, declared: &Columns) -> Result<Relation> {
+    let schema = source.plan.schema();
+    let missing: Vec<_> =
+        declared.0.iter().filter(|c| schema.fields_with_unqualified_name(&c.name).is_empty()).collect();
+    if missing.is_empty() {
+        return Ok(source);
+    }
+    let nulls = missing.iter().map(|c| cast(lit(ScalarValue::Null), c.data_type.clone()).alias(&c.name));
+    let columns: Vec<_> = schema.columns().into_iter().map(Expr::Column).chain(nulls).collect();
+    let plan = LogicalPlanBuilder::from(source.plan).project(columns).and_then(LogicalPlanBuilder::build);
+    Ok(Relation { plan: plan.map_err(planning_error)?, hidden: source.hidden })
 }
 
 /// The visible columns of a dataset's scan.

@@ -40,7 +40,8 @@ fn planned(error: &DataFusionError) -> Problem {
         let near = nearest(name, sorted(function_names())).map(str::to_owned);
         return Problem::UnknownFunction { name: name.to_owned(), near };
     }
-    if TYPE_REASONS.iter().any(|words| reason.contains(words)) {
+    let is_about_types = TYPE_REASONS.iter().any(|words| reason.contains(words));
+    if is_about_types && !reason.contains("but received") {
         return Problem::Types(in_sql_words(&reason));
     }
     // Where the engine has looked closer, it says it shorter.

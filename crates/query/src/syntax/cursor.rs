@@ -212,8 +212,16 @@ impl Cursor {
         if self.at_end() {
             return Ok(query);
         }
-        let words = ["FROM", "WHERE", "GROUP BY", "HAVING", "WINDOW", "ORDER BY", "LIMIT", "JOIN", "UNION"];
-        Err(self.unexpected("the end of the definition", words))
+        let words = ["FROM", "WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "JOIN", "UNION"];
+        // A misspelt word may have been taken for an alias just before: `FROM t WHER a > 1`.
+        let behind = self.text.slice(self.behind()).to_ascii_uppercase();
+        match nearest(&behind, words).filter(|near| *near != behind) {
+            Some(near) => {
+                let (expected, found) = (near.to_owned(), self.written(self.behind()));
+                Err(Problem::Unexpected { expected, found, near: Some(near.to_owned()) }.at(self.behind()))
+            }
+            None => Err(self.unexpected("the end of the definition", words)),
+        }
     }
 
     /// The parser says where it stopped only at the end of its message.

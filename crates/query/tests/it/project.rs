@@ -40,10 +40,7 @@ impl Project {
 
     /// Applies a text that has no mistakes; what it changed.
     pub(crate) fn apply(&mut self, sql: &str) -> Vec<Change> {
-        let changes = match self.plan(sql) {
-            Ok(changes) => changes,
-            Err(errors) => panic!("{}", shown(&errors)),
-        };
+        let changes = self.plan(sql).map_err(|errors| shown(&errors)).expect("no mistake");
         for change in &changes {
             let registered = Arc::new(change.registered.clone());
             self.current.insert(registered.pinned.name.clone(), registered.pinned.version);

@@ -12,7 +12,7 @@ fn read(sql: &str) -> Result<Vec<Statement>, String> {
 }
 
 fn check(sql: &str) -> Definition {
-    let mut statements = read(sql).unwrap_or_else(|errors| panic!("{errors}"));
+    let mut statements = read(sql).expect("no mistake");
     assert_eq!(statements.len(), 1);
     statements.remove(0).definition
 }

@@ -57,3 +57,49 @@ fn a_value_that_cannot_be_computed_is_told() {
     let error = run(plan).expect_err("a division by zero");
     assert_eq!(error.code(), "cannot_compute", "{error}");
 }
+
+#[test]
+fn a_declared_column_that_no_ingest_has_brought_is_null() {
+    let mut project = project();
+    project.apply(
+        "CREATE DATASET weather (station VARCHAR, at TIMESTAMP, temp DOUBLE, wind DOUBLE, rain DOUBLE) TIMESTAMP at;
+         CREATE FEATURE VIEW station_weather ENTITY station TIMESTAMP at AS SELECT station, at, rain FROM weather;
+         CREATE FEATURE SERVICE inputs AS SELECT rain FROM station_weather(origin);
+         CREATE TRAINING SET rides FEATURES inputs TIMESTAMP sched AS SELECT id, origin, sched FROM departures WHERE id = 1;",
+    );
+    insta::assert_snapshot!(check(&project, KnownMoment::EventTime, true));
+}
+
+#[test]
+fn a_null_moment_in_the_spine_names_the_row() {
+    let mut project = project();
+    project.apply(
+        "CREATE FEATURE SERVICE inputs AS SELECT temp FROM station_weather(origin);
+         CREATE TRAINING SET rides FEATURES inputs TIMESTAMP t
+           AS SELECT id, origin, CASE WHEN id <> 2 THEN sched END AS t FROM departures ORDER BY id;",
+    );
+    let definitions = project.definitions();
+    let options = TrainingOptions { known_at: KnownMoment::EventTime, statuses: false };
+    let plan = Planner::new(&definitions, &project).training(&project.get("rides"), &options).expect("a plan");
+    let error = run(plan).expect_err("a row without a time");
+    assert_eq!((error.code(), error.message()), ("null_timestamp", "row 3 of the spine has no `t`"));
+}
+
+/// Everything else a view may be: an integer key narrower than the spine's, a date for a time, a union, a CTE.
+#[test]
+fn types_are_made_one() {
+    let mut project = project();
+    project.apply(
+        "CREATE ENTITY ride KEY (ride INT);
+         CREATE FEATURE VIEW marks ENTITY ride TIMESTAMP day AS
+           WITH both AS (SELECT id, sched FROM departures WHERE id < 2 UNION ALL SELECT id, sched FROM departures WHERE id = 2)
+           SELECT id AS ride, CAST(sched AS DATE) AS day, CAST(id AS SMALLINT) AS mark, arrow_cast(id, 'UInt8') AS small FROM both;
+         CREATE FEATURE SERVICE inputs AS SELECT * FROM marks(id) AS m;
+         CREATE TRAINING SET rides FEATURES inputs TIMESTAMP sched AS SELECT id, sched FROM departures ORDER BY id LIMIT 4;",
+    );
+    let view = project.get("marks");
+    let columns: Vec<_> =
+        view.columns.0.iter().map(|c| format!("{} {}", c.name, asof_model::schema::sql_type(&c.data_type))).collect();
+    assert_eq!(columns, ["ride INT", "day TIMESTAMP", "mark SMALLINT", "small SMALLINT"]);
+    insta::assert_snapshot!(check(&project, KnownMoment::EventTime, false));
+}
