@@ -25,28 +25,21 @@ AT = datetime(2013, 3, 20, 18, tzinfo=timezone.utc)
 NEW_YEAR = datetime(2013, 1, 1, tzinfo=timezone.utc)
 
 ORIGINS, CARRIERS, TAILNUMS = ["EWR", "JFK", "LGA"], ["9E", "AA", "B6", "DL", "UA"], [f"N{n:03}" for n in range(90)]
-# Hours from UTC, whether there is summer time, miles and usual minutes from New York.
-LISTED = {"BOS": (-5, "A", 187, 65), "IAH": (-6, "A", 1400, 240), "MIA": (-5, "A", 1000, 190), "PHX": (-7, "N", 2153, 330)}
-PLACES = LISTED | {"BQN": (-4, "N", 1576, 225), "SJU": (-4, "N", 1598, 230)}
-NEW_YORK = (-5, "A")
+# Hours from UTC, whether there is summer time, miles and usual minutes from New York; two are in no file.
+LISTED = {"IAH": (-6, "A", 1400, 240), "MIA": (-5, "A", 1000, 190), "PHX": (-7, "N", 2153, 330)}
+NEW_YORK, PLACES = (-5, "A"), LISTED | {"BQN": (-4, "N", 1576, 225), "SJU": (-4, "N", 1598, 230)}
 # As in the real files. What a row below does not say is NA.
-HEADERS = {
-    "flights": "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,"
-    "tailnum,origin,dest,air_time,distance,hour,minute,time_hour",
-    "weather": "origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,"
-    "time_hour",
-    "planes": "tailnum,year,type,manufacturer,model,engines,seats,speed,engine",
-    "airports": "faa,name,lat,lon,alt,tz,dst,tzone",
-}
-# The features of a view, and how long its rows count.
-VIEWS = {
-    "weather": (["temp", "wind_speed", "precip", "visib"], 3 * HOUR),
-    "carrier": (["mean_delay_7d", "flights_7d"], timedelta.max),
-    "route": (["route_delay_7d", "route_flights_7d"], timedelta.max),
-    "plane": (["last_arr_delay"], 2 * DAY),
-    "facts": (["age", "seats"], timedelta.max),
-}
-ENTITY = ["origin", "dest", "carrier", "tailnum", "distance"]
+HEADERS = dict(
+    flights="year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,"
+    "origin,dest,air_time,distance,hour,minute,time_hour",
+    weather="origin,year,month,day,hour,temp,dewp,humid,wind_dir,wind_speed,wind_gust,precip,pressure,visib,time_hour",
+    planes="tailnum,year,type,manufacturer,model,engines,seats,speed,engine",
+    airports="faa,name,lat,lon,alt,tz,dst,tzone",
+)
+# The features of each view, and how long its rows count if not for ever.
+VIEWS = {"weather": ["temp", "wind_speed", "precip", "visib"], "plane": ["last_arr_delay"], "facts": ["age", "seats"]}
+VIEWS |= {"carrier": ["mean_delay_7d", "flights_7d"], "route": ["route_delay_7d", "route_flights_7d"]}
+TTL, ENTITY = {"weather": 3 * HOUR, "plane": 2 * DAY}, ["origin", "dest", "carrier", "tailnum", "distance"]
 
 
 def clock(moment, place):
@@ -68,14 +61,13 @@ def text(value, null):
 
 def flight(number, sched, tailnum, chance):
     """A row of the file, and by other names the moments that it tells of."""
-    dest, shown, fate = chance.choice(list(PLACES)), clock(sched, NEW_YORK), chance.random()
+    dest, fate = chance.choice(list(PLACES)), chance.random()
     left = sched + chance.choice([-5, -3, 0, 1, 1, 4, 20, 75, 400]) * MINUTE
     landed = left + (PLACES[dest][3] + chance.randrange(-25, 30)) * MINUTE
-    row = {"year": shown.year, "month": shown.month, "day": shown.day, "hour": shown.hour, "minute": shown.minute}
+    row = dict(zip(["year", "month", "day", "hour", "minute"], clock(sched, NEW_YORK).timetuple()))
     row |= {"origin": chance.choice(ORIGINS), "dest": dest, "carrier": chance.choice(CARRIERS), "flight": number}
     row |= {"tailnum": None if fate < 0.01 else tailnum, "distance": PLACES[dest][2], "sched_dep": sched}
-    row |= {"time_hour": sched.replace(minute=0), "sched_dep_time": face(sched, NEW_YORK)}
-    row |= dict.fromkeys(["landed_at", "arr_delay"])
+    row |= {"time_hour": sched.replace(minute=0), "sched_dep_time": face(sched, NEW_YORK), "landed_at": None}
     if fate > 0.02:  # not cancelled
         row |= {"dep_time": face(left, NEW_YORK), "dep_delay": (left - sched) // MINUTE}
     if fate > 0.05:  # nor diverted
@@ -101,8 +93,7 @@ def flights(chance):
                 landed[row["landed_at"]].append(tailnum)
     for f in chance.sample([f for f in told if f["landed_at"] and f["landed_at"] > CLOCKS_CHANGE], 20):
         later = f["landed_at"] + 17 * MINUTE
-        shown = face(later, PLACES[f["dest"]])
-        told.append(f | {"landed_at": later, "arr_time": shown, "arr_delay": f["arr_delay"] + 17})
+        told.append(dict(f, landed_at=later, arr_time=face(later, PLACES[f["dest"]]), arr_delay=f["arr_delay"] + 17))
     return told
 
 
@@ -111,9 +102,9 @@ def weather(chance):
     for origin in ORIGINS:
         moment = START + (origin == "LGA") * DAY
         while moment < START + 22 * DAY:
-            row = {"origin": origin, "time_hour": moment, "visib": chance.choice([10.0, 0.25])}
+            row = {"origin": origin, "time_hour": moment, "visib": moment.hour / 4}
             row |= {"temp": chance.choice([None, 39.02, 41.0, 60.08]), "precip": chance.choice([None, 0.0, 0.02])}
-            row |= {"wind_speed": chance.choice([None, 3.45234, 11.5078, 1048.36058])}
+            row["wind_speed"] = chance.choice([None, 3.45234, 11.5078, 1048.36058])
             if origin != "LGA" or not AT - 4 * HOUR <= moment <= AT:
                 yield row
             moment += (chance.choice([2, 3, 4, 9]) if chance.random() < 0.1 else 1) * HOUR
@@ -124,12 +115,11 @@ class World:
 
     def __init__(self):
         chance, last = random.Random(2013), {}
-        years = {tailnum: 1984 + n % 29 if n % 7 else None for n, tailnum in enumerate(TAILNUMS)}
-        planes = [{"tailnum": t, "year": year, "seats": 99} for t, year in years.items() if not t.endswith("3")]
+        years = [1984 + n % 29 if n % 7 else None for n in range(90)]
+        planes = [{"tailnum": t, "year": y, "seats": 99} for t, y in zip(TAILNUMS, years) if not t.endswith("3")]
         airports = [{"faa": faa, "tz": tz, "dst": dst} for faa, (tz, dst, *_) in LISTED.items()]
-        told, observed = flights(chance), list(weather(chance))
-        self.told = {"flights": told, "weather": observed, "planes": planes, "airports": airports}
-        for f in reversed(told):  # a key told again is a correction: the last one counts
+        self.told = {"flights": flights(chance), "weather": [*weather(chance)], "planes": planes, "airports": airports}
+        for f in reversed(self.told["flights"]):  # a key told again is a correction: the last one counts
             last.setdefault((f["year"], f["month"], f["day"], f["carrier"], f["flight"], f["origin"]), f)
         self.flights = list(last.values())[::-1]
 
@@ -155,7 +145,7 @@ class Oracle:
             values = [row["temp"], wind, row["precip"], row["visib"]]
             self.rows["weather", row["origin"]].append((row["time_hour"], values))
         for plane in world.told["planes"]:
-            age = 2013 - plane["year"] if plane["year"] else None
+            age = plane["year"] and 2013 - plane["year"]
             self.rows["facts", plane["tailnum"]].append((NEW_YEAR, [age, plane["seats"]]))
         for f in (f for f in world.flights if f["landed_at"]):
             self.rows["plane", f["tailnum"]].append((f[landing], [f["arr_delay"]]))
@@ -168,21 +158,19 @@ class Oracle:
 
     def newest(self, key, t):
         """Of the rows of a key with `ts <= t` the newest, of equals the last accepted: status, `ts`, values."""
-        features, ttl = VIEWS[key[0]]
         past = [(ts, seq) for seq, (ts, _) in enumerate(self.rows[key]) if ts <= t]
         ts, seq = max(past, default=(None, None))
-        if not past or t - ts > ttl:
-            return "expired" if past else "missing", ts, [None] * len(features)
+        if not past or t - ts > TTL.get(key[0], timedelta.max):
+            return "expired" if past else "missing", ts, [None] * len(VIEWS[key[0]])
         return "present", ts, self.rows[key][seq][1]
 
     def features(self, entity, t):
         """Status and value by name, in the order of arrival_risk."""
         origin, dest, carrier, tailnum, distance = (entity[name] for name in ENTITY)
-        found = {}
-        keys = [("weather", origin), ("carrier", carrier), ("route", origin, dest)]
+        found, keys = {}, [("weather", origin), ("carrier", carrier), ("route", origin, dest)]
         for key in [*keys, ("plane", tailnum), ("facts", tailnum)]:
             status, _, values = self.newest(key, t)
-            for name, value in zip(VIEWS[key[0]][0], values):
+            for name, value in zip(VIEWS[key[0]], values):
                 found[name] = "null" if status == "present" and value is None else status, value
         # AND knows the answer without the delay where the flight is short.
         status, delay = found["last_arr_delay"]
@@ -200,8 +188,8 @@ class Tour(unittest.TestCase):
         cls.world.write(cls.root / "data")
         cls.oracle = Oracle(cls.world)
         for file in [*TOUR.glob("*.sql"), TOUR / "asof.toml"]:
-            ordered = file.read_text().replace("FROM flights;", "FROM flights ORDER BY sched_dep DESC, flight;")
-            (cls.root / file.name).write_text(ordered)
+            in_order = "FROM flights ORDER BY sched_dep DESC, flight;"
+            (cls.root / file.name).write_text(file.read_text().replace("FROM flights;", in_order))
         cls.asof("apply")
         cls.ingest()
         cls.sets = {name: cls.train(name) for name in ["delays", "leaky_delays"]}
@@ -229,20 +217,19 @@ class Tour(unittest.TestCase):
     def train(cls, name):
         """What was said of a training set, and its rows as texts."""
         said = cls.asof("train", name, "--out", f"{name}.csv")
-        with (cls.root / f"{name}.csv").open(newline="") as file:
-            return said["built"], said["training_set"], list(csv.DictReader(file))
+        rows = csv.DictReader((cls.root / f"{name}.csv").read_text().splitlines())
+        return said["built"], said["training_set"], list(rows)
 
     def check(self, name, oracle):
         """That a training set has one row for each flight, in order, as the oracle has it."""
-        _, _, built = self.sets[name]
-        self.assertEqual(len(built), len(self.world.flights), f"rows of {name}")
         spine = sorted(self.world.flights, key=lambda f: (AT - f["sched_dep"], f["flight"]))
-        for place, (row, f) in enumerate(zip(built, spine)):
+        self.assertEqual(len(self.sets[name][2]), len(spine), f"rows of {name}")
+        for place, (row, f) in enumerate(zip(self.sets[name][2], spine)):
             expected = {column: f[column] for column in [*ENTITY, "sched_dep"]}
             expected["late"] = f["arr_delay"] > 15 if f["landed_at"] else None
             expected |= {feature: value for feature, (_, value) in oracle.features(f, f["sched_dep"]).items()}
-            self.assertEqual(row, {c: text(value, "") for c, value in expected.items()}, f"row {place} of {name}")
-            self.assertEqual(list(row), list(expected), f"columns of {name}")
+            expected = [(column, text(value, "")) for column, value in expected.items()]
+            self.assertEqual(list(row.items()), expected, f"row {place} of {name}")
 
     def test_each_flight_is_told_what_was_known_at_its_departure(self):
         self.check("delays", self.oracle)
@@ -261,23 +248,18 @@ class Tour(unittest.TestCase):
         wanted = {("weather", age) for age in [None, 0 * HOUR, 3 * HOUR, 3 * HOUR + 15 * MINUTE]}
         wanted |= {("plane", age) for age in [None, 0 * HOUR, 2 * DAY, 2 * DAY + MINUTE]}
         self.assertEqual(wanted - ages, set(), "no flight leaves so long after the newest row")
-        odd = {"arr_time": 2400, "dep_time": 3, "arr_delay": 15, "tailnum": None, "sched_dep": AT}
-        for column, value in odd.items():
-            self.assertIn(value, [f.get(column) for f in self.world.flights], column)
+        for column, odd in {"arr_time": 2400, "dep_time": 3, "arr_delay": 15, "tailnum": None, "sched_dep": AT}.items():
+            self.assertIn(odd, [f.get(column) for f in self.world.flights], column)
 
     def test_what_is_served_is_what_training_says_of_that_moment(self):
-        day = [f for f in self.world.flights if abs(f["sched_dep"] - AT) <= DAY and f["tailnum"]]
-        asked = [{name: f[name] for name in ENTITY} for f in day]
+        asked = [{name: f[name] for name in ENTITY} for f in self.world.flights if abs(f["sched_dep"] - AT) <= DAY]
         asked.append({"origin": "SWF", "dest": "SAN", "carrier": "ZZ", "tailnum": "N999", "distance": 2446})
         (self.root / "asked.jsonl").write_text("\n".join(map(json.dumps, asked)))
         got = self.asof("get", "arrival_risk@1", "--file", "asked.jsonl", "--at", AT.isoformat())["entities"]
-        self.assertEqual(len(got), len(asked))
-        statuses = set()
-        for entity, answer in zip(asked, got):
+        for entity, answer in zip(asked, got, strict=True):
             features = {f["name"]: (f["status"], f["value"]) for f in answer["features"]}
             self.assertEqual(features, self.oracle.features(entity, AT), f"arrival_risk of {entity} at {AT}")
-            statuses |= {status for status, _ in features.values()}
-        self.assertEqual(statuses, {"present", "null", "missing", "expired"})
+        self.assertEqual({f["status"] for a in got for f in a["features"]}, {"present", "null", "missing", "expired"})
 
     def test_explain_names_the_files_that_each_view_comes_from(self):
         gate = ["origin=JFK", "carrier=UA", "tailnum=N080", "distance=1400"]
