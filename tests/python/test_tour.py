@@ -179,6 +179,8 @@ class Oracle:
 
 
 class Tour(unittest.TestCase):
+    maxDiff = None  # a row is shown whole
+
     @classmethod
     def setUpClass(cls):
         """The steps of demo.sh. The definitions are the tour's, but that a training set has an order to keep."""
@@ -217,16 +219,15 @@ class Tour(unittest.TestCase):
     def train(cls, name):
         """What was said of a training set, and its rows as texts."""
         said = cls.asof("train", name, "--out", f"{name}.csv")
-        rows = csv.DictReader((cls.root / f"{name}.csv").read_text().splitlines())
-        return said["built"], said["training_set"], list(rows)
+        lines = (cls.root / f"{name}.csv").read_text().splitlines()
+        return said["built"], said["training_set"], list(csv.DictReader(lines))
 
     def check(self, name, oracle):
         """That a training set has one row for each flight, in order, as the oracle has it."""
         spine = sorted(self.world.flights, key=lambda f: (AT - f["sched_dep"], f["flight"]))
         self.assertEqual(len(self.sets[name][2]), len(spine), f"rows of {name}")
         for place, (row, f) in enumerate(zip(self.sets[name][2], spine)):
-            expected = {column: f[column] for column in [*ENTITY, "sched_dep"]}
-            expected["late"] = f["arr_delay"] > 15 if f["landed_at"] else None
+            expected = {c: f[c] for c in [*ENTITY, "sched_dep"]} | {"late": f["landed_at"] and f["arr_delay"] > 15}
             expected |= {feature: value for feature, (_, value) in oracle.features(f, f["sched_dep"]).items()}
             expected = [(column, text(value, "")) for column, value in expected.items()]
             self.assertEqual(list(row.items()), expected, f"row {place} of {name}")
@@ -262,12 +263,11 @@ class Tour(unittest.TestCase):
         self.assertEqual({f["status"] for a in got for f in a["features"]}, {"present", "null", "missing", "expired"})
 
     def test_explain_names_the_files_that_each_view_comes_from(self):
-        gate = ["origin=JFK", "carrier=UA", "tailnum=N080", "distance=1400"]
-        origins = self.asof("explain", "departure_delay@1", *gate, "--at", AT.isoformat())["origins"]
+        asked = "departure_delay@1 origin=JFK carrier=UA tailnum=N080 distance=1400 --at 2013-03-20T18:00:00Z".split()
         names = lambda origin: {f["url"].split("/")[-1] for s in origin["snapshots"] for f in s["files"]}
         expected = dict.fromkeys(["carrier_delays", "plane_history"], {"flights.csv.zip", "airports.csv"})
         expected |= {"origin_weather": {"weather.csv"}, "plane_facts": {"planes.csv"}}
-        self.assertEqual({origin["alias"]: names(origin) for origin in origins}, expected)
+        self.assertEqual({origin["alias"]: names(origin) for origin in self.asof("explain", *asked)["origins"]}, expected)
 
     def test_lineage_names_what_a_service_is_made_of_and_who_uses_it(self):
         names = defaultdict(set)
