@@ -267,7 +267,7 @@ class Tour(unittest.TestCase):
         names = lambda origin: {f["url"].split("/")[-1] for s in origin["snapshots"] for f in s["files"]}
         expected = dict.fromkeys(["carrier_delays", "plane_history"], {"flights.csv.zip", "airports.csv"})
         expected |= {"origin_weather": {"weather.csv"}, "plane_facts": {"planes.csv"}}
-        self.assertEqual({origin["alias"]: names(origin) for origin in self.asof("explain", *asked)["origins"]}, expected)
+        self.assertEqual({o["alias"]: names(o) for o in self.asof("explain", *asked)["origins"]}, expected)
 
     def test_lineage_names_what_a_service_is_made_of_and_who_uses_it(self):
         names = defaultdict(set)
