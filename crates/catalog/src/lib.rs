@@ -170,9 +170,8 @@ impl Catalog {
         written |= apply::move_pointers(&mut transaction, project, environment, &moves, run).await?;
         if written {
             transaction.commit().await?;
-        } else {
-            transaction.rollback().await?;
         }
+        // Else it is dropped, and the run with it.
         Ok(written)
     }
 

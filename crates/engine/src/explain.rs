@@ -1,7 +1,8 @@
 //! `explain`: a served value, back to the files it came from.
 
 use asof_model::run::{Item, Receipt, Run};
-use asof_model::{Digest, Error, Name, Pinned, Result, SnapshotNumber, Status};
+use asof_model::{Definition, Error, ErrorKind, Name, Result, SnapshotNumber, Status};
+use asof_offline::IngestedFile;
 
 use crate::{Engine, GetReply, GetRequest, Scope};
 
@@ -10,6 +11,8 @@ use crate::{Engine, GetReply, GetRequest, Scope};
 pub struct Origin {
     /// The view's alias in the service.
     pub alias: String,
+    /// The view's SQL, canonical.
+    pub query: String,
     /// Version, event time and run.
     pub receipt: Receipt,
     /// The run, as recorded; none if its record is gone.
@@ -25,8 +28,8 @@ pub struct SnapshotOrigin {
     pub dataset: Name,
     /// Which snapshot.
     pub number: SnapshotNumber,
-    /// Files ingested up to it: where from, content.
-    pub files: Vec<(String, Digest)>,
+    /// The files ingested up to it.
+    pub files: Vec<IngestedFile>,
 }
 
 /// The origin of every value of one reply.
@@ -36,8 +39,6 @@ pub struct Explanation {
     pub reply: GetReply,
     /// Per view of the service.
     pub origins: Vec<Origin>,
-    /// The services' view definitions, for their SQL: version and canonical query.
-    pub queries: Vec<(Pinned, String)>,
 }
 
 impl Explanation {
@@ -55,21 +56,21 @@ impl Engine {
     pub async fn explain(&self, scope: &Scope, request: GetRequest) -> Result<Explanation> {
         if request.rows.num_rows() != 1 {
             let message = format!("explain takes one entity, not {}", request.rows.num_rows());
-            return Err(Error::new(asof_model::ErrorKind::Invalid, "one_entity", message));
+            return Err(Error::new(ErrorKind::Invalid, "one_entity", message));
         }
         let reply = self.get(scope, request).await?;
-        let (mut origins, mut queries) = (Vec::new(), Vec::new());
+        let mut origins = Vec::new();
         for view in &reply.views {
             let receipt = view.receipt(0);
             let run = self.catalog().run(receipt.run).await?;
             let snapshots = self.snapshot_origins(run.as_ref()).await?;
-            let registered = self.catalog().pinned(&view.view).await?;
-            if let asof_model::Definition::FeatureView(definition) = &registered.definition {
-                queries.push((view.view.clone(), definition.query.clone()));
-            }
-            origins.push(Origin { alias: view.alias.clone(), receipt, run, snapshots });
+            let query = match self.catalog().pinned(&view.view).await?.definition {
+                Definition::FeatureView(definition) => definition.query,
+                _ => String::new(),
+            };
+            origins.push(Origin { alias: view.alias.clone(), query, receipt, run, snapshots });
         }
-        Ok(Explanation { reply, origins, queries })
+        Ok(Explanation { reply, origins })
     }
 
     async fn snapshot_origins(&self, run: Option<&Run>) -> Result<Vec<SnapshotOrigin>> {
@@ -78,7 +79,7 @@ impl Engine {
             let (Item::Snapshot { dataset, number }, Some(run)) = (item, run) else { continue };
             let commits = self.offline().commits(&run.project, dataset).await?;
             let reached = commits.into_iter().filter(|c| c.number <= *number);
-            let files = reached.flat_map(|c| c.files).map(|f| (f.url, f.digest)).collect();
+            let files = reached.flat_map(|c| c.files).collect();
             origins.push(SnapshotOrigin { dataset: dataset.clone(), number: *number, files });
         }
         Ok(origins)

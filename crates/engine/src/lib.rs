@@ -25,7 +25,7 @@ mod train;
 mod workshop;
 
 pub use apply::{Applied, Planned};
-pub use asof_offline::{ExportFormat, Manifest, Progress, ReadOptions};
+pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use explain::{Explanation, Origin};
 pub use ingest::{IngestRequest, IngestReport};

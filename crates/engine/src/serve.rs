@@ -111,8 +111,10 @@ impl Engine {
         for view in &serving.views {
             self.check_online(&view.view.pinned).await?;
         }
-        let columns = serving.keys.0.iter().chain(&serving.request.0).cloned().collect();
-        Ok(ServingPlan { serving, request: Columns(columns) })
+        let mut request = serving.keys.clone();
+        // A parameter may be a key as well; it comes once.
+        request.0.extend(serving.request.0.iter().filter(|p| serving.keys.get(&p.name).is_none()).cloned());
+        Ok(ServingPlan { serving, request })
     }
 
     /// What a request to a service must bring (keys, then parameters) and what it gives.

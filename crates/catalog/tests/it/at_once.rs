@@ -55,7 +55,7 @@ async fn of_many_applies_to_one_name_one_wins_each_round() {
                 let next = from.unwrap_or(0) + 1;
                 let new = dataset("flights", next, &format!("t{writer}"));
                 match apply(&catalog, vec![new], vec![to("flights", from, next)]).await {
-                    Ok(()) => return lost,
+                    Ok(_) => return lost,
                     Err(error) => assert_eq!(error.code(), "concurrent_apply", "{error}"),
                 }
                 lost += 1;
@@ -83,7 +83,7 @@ async fn many_equal_applies_are_one() {
         )
     });
     for applied in join_all(writers).await {
-        assert_eq!(applied.unwrap(), Ok(()));
+        assert!(applied.unwrap().is_ok());
     }
     assert_eq!(catalogs[0].pointer_history(&project(), &dev(), &name("flights")).await.unwrap().len(), 1);
 }
@@ -98,7 +98,7 @@ async fn no_object_of_applies_at_once_is_lost() {
         tokio::spawn(async move { apply(&catalog, vec![dataset(&of, 1, "ts")], vec![to(&of, None, 1)]).await })
     });
     for applied in join_all(writers).await {
-        assert_eq!(applied.unwrap(), Ok(()));
+        assert!(applied.unwrap().is_ok());
     }
     assert_eq!(catalogs[0].names(&project()).await.unwrap().len(), WRITERS as usize);
     assert!(catalogs[1].list(&project(), &dev(), None).await.unwrap().iter().all(|listed| listed.current));

@@ -104,7 +104,7 @@ async fn a_file_that_may_only_be_read_is_read_and_not_written() {
     catalog.close().await;
     let catalog = Catalog::open(&format!("sqlite:{}?mode=ro", file.display())).await.unwrap();
     assert_eq!(catalog.names(&project()).await.unwrap().len(), 1);
-    let refused = apply(&catalog, vec![dataset("weather", 1, "ts")], vec![]).await.map(|()| catalog);
+    let refused = apply(&catalog, vec![dataset("weather", 1, "ts")], vec![]).await.map(|_| catalog);
     check(refused, ErrorKind::Precondition, "catalog_read_only", "readonly");
 }
 

@@ -89,7 +89,7 @@ pub(crate) async fn memory() -> Catalog {
 }
 
 /// Applies to dev.
-pub(crate) async fn apply(catalog: &Catalog, new: Vec<Registered>, moves: Vec<Move>) -> Result<()> {
+pub(crate) async fn apply(catalog: &Catalog, new: Vec<Registered>, moves: Vec<Move>) -> Result<bool> {
     catalog.apply(&project(), &dev(), new, vec![], moves, &run(Verb::Apply, 1, vec![], vec![])).await
 }
 

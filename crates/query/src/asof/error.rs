@@ -49,7 +49,7 @@ impl From<Error> for asof_model::Error {
         let invalid = |code, remedy: &str| asof_model::Error::new(Kind::Invalid, code, message.clone()).remedy(remedy);
         match error {
             Error::KeyTypes { .. } => {
-                invalid("key_type_mismatch", "cast one side to the type of the other; floats are never keys")
+                invalid("key_type", "cast one side to the type of the other; floats are never keys")
             }
             Error::NotAMoment { .. } => invalid("timestamp_type", "cast it to TIMESTAMP"),
             Error::Ambiguous(_) => invalid("ambiguous_column", "rename one of them with AS"),

@@ -115,7 +115,7 @@ impl From<Problem> for Error {
                 error(ErrorKind::NotFound, "unknown_column").remedy(suggestion(near, known, "declare it"))
             }
             ColumnType { .. } => invalid("column_type"),
-            CheckType { .. } => invalid("check_type").remedy("compare it with something: CHECK name (column > 0)"),
+            CheckType { .. } => invalid("bad_check").remedy("compare it with something: CHECK name (column > 0)"),
             CheckReach(_) => invalid("not_allowed"),
             HasData { .. } => error(ErrorKind::Conflict, "dataset_has_data")
                 .remedy("declare a dataset of another name and ingest the files into it"),

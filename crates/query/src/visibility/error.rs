@@ -31,7 +31,7 @@ impl From<Error> for asof_model::Error {
         match error {
             Error::RevisionsMixed { .. } => asof_model::Error::new(Kind::Unsupported, "revisions_mixed", message)
                 .remedy("say KNOWN AT NONE to use each fact's latest revision, or let the view give one row per row of the dataset"),
-            Error::Reserved(_) => asof_model::Error::new(Kind::Invalid, "reserved_name", message).remedy("give the column another name with AS"),
+            Error::Reserved(_) => asof_model::Error::new(Kind::Invalid, "reserved_column", message).remedy("give the column another name with AS"),
             Error::NoColumn { .. } => asof_model::Error::new(Kind::NotFound, "unknown_column", message)
                 .remedy("ingest data that has it, or declare the dataset without it"),
             Error::Relation(error) => error,

@@ -61,7 +61,7 @@ pub struct Relation {
 ///
 /// # Errors
 /// `revisions_mixed` (not supported) where rows that are superseded at different moments would be mixed,
-/// `reserved_name` where a column is called [`SEQ`] or [`SUPERSEDED`], and whatever `relations` fails with.
+/// `reserved_column` where a column is called [`SEQ`] or [`SUPERSEDED`], and whatever `relations` fails with.
 pub fn expose(
     plan: LogicalPlan,
     relations: &mut dyn FnMut(&TableReference) -> asof_model::Result<Option<Relation>>,

@@ -8,8 +8,9 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::functions::expr_fn::coalesce;
+use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::functions_window::expr_fn::lead;
-use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 
 use super::error::Error;
 use super::{Hidden, Relation, SEQ, SUPERSEDED};
@@ -24,8 +25,10 @@ pub enum Revisions {
     Latest,
 }
 
-/// The name of the next revision's rank while it is computed.
+/// The name of the moment of the next revision while it is computed.
 const NEXT: &str = "_next";
+/// The name of a fact's greatest sequence number while it is computed.
+const LATEST: &str = "_latest";
 
 /// Scans a dataset: its visible columns, then [`SEQ`] and, for timed revisions, [`SUPERSEDED`].
 ///
@@ -62,30 +65,37 @@ fn resolve(dataset: &Dataset, table: Arc<dyn TableProvider>, revisions: Revision
         return Ok(Relation { plan: rows.project(kept())?.build()?, hidden: Hidden { seq, superseded: None } });
     }
 
-    // The order of revisions: by when they became known, then by acceptance.
-    let known = dataset.known_at.as_ref().map(|known| {
-        let moment = |name: &str| cast(column(name), timestamp());
-        coalesce(vec![moment(known), moment(&dataset.timestamp)])
-    });
-    let order: Vec<_> = known.iter().cloned().chain([column(SEQ)]).map(|rank| rank.sort(true, true)).collect();
-    let next = lead(known.clone().unwrap_or_else(|| column(SEQ)), Some(1), None)
-        .partition_by(dataset.key.iter().map(|key| column(key)).collect())
-        .order_by(order)
-        .build()?
-        .alias(NEXT);
-    let rows = rows.window([next])?;
-    let next = || Expr::Column(Column::new_unqualified(NEXT));
     // A row with a null in its key is nobody's revision.
     let nobodys = dataset.key.iter().map(|key| column(key).is_null()).reduce(Expr::or).unwrap_or_else(|| lit(true));
+    let key: Vec<_> = dataset.key.iter().map(|key| column(key)).collect();
+    let Some(known) = &dataset.known_at else {
+        // The latest is the one accepted last. An aggregate and a join: a window would cost far more, since most
+        // facts have one revision and each would be a partition of its own.
+        let latest = rows.clone().aggregate(key, [max(column(SEQ)).alias(LATEST)])?.project([unqualified(LATEST)])?;
+        let on = (vec![Column::new(Some(name.clone()), SEQ)], vec![Column::new_unqualified(LATEST)]);
+        let rows = rows.join(latest.build()?, JoinType::Left, on, None)?;
+        let plan = aliased(rows.filter(unqualified(LATEST).is_not_null().or(nobodys))?.project(kept())?, &name)?;
+        return Ok(Relation { plan, hidden: Hidden { seq, superseded: None } });
+    };
 
-    if known.is_some() && revisions == Revisions::Timed {
+    // The order of revisions: by when they became known, then by acceptance.
+    let moment = |name: &str| cast(column(name), timestamp());
+    let known = coalesce(vec![moment(known), moment(&dataset.timestamp)]);
+    let order = [known.clone(), column(SEQ)].map(|rank| rank.sort(true, true)).to_vec();
+    let next = lead(known, Some(1), None).partition_by(key).order_by(order).build()?.alias(NEXT);
+    let rows = rows.window([next])?;
+    if revisions == Revisions::Timed {
         let never = ScalarValue::try_new_null(&timestamp())?;
-        let superseded = when(nobodys, lit(never)).otherwise(next())?.alias(SUPERSEDED);
+        let superseded = when(nobodys, lit(never)).otherwise(unqualified(NEXT))?.alias(SUPERSEDED);
         let plan = aliased(rows.project(kept().chain([superseded]))?, &name)?;
         return Ok(Relation { plan, hidden: Hidden { seq, superseded: hidden(SUPERSEDED) } });
     }
-    let plan = aliased(rows.filter(next().is_null().or(nobodys))?.project(kept())?, &name)?;
+    let plan = aliased(rows.filter(unqualified(NEXT).is_null().or(nobodys))?.project(kept())?, &name)?;
     Ok(Relation { plan, hidden: Hidden { seq, superseded: None } })
+}
+
+fn unqualified(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
 }
 
 fn aliased(rows: LogicalPlanBuilder, name: &TableReference) -> Result<LogicalPlan, Error> {

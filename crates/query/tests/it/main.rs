@@ -4,4 +4,5 @@ mod asof;
 mod language;
 mod planning;
 mod project;
+mod slt;
 mod visibility;

@@ -1,8 +1,8 @@
 //! Questions over runs and over the graph, and their answers.
 
-use asof_engine::{Direction, Explanation, LineageRequest, LogRequest, Origin, Rendering};
+use asof_engine::{Direction, Explanation, IngestedFile, LineageRequest, LogRequest, Rendering};
 use asof_model::run::Verb;
-use asof_model::{Digest, Error, ErrorKind, Result, name};
+use asof_model::{Error, ErrorKind, Result, name};
 use asof_proto::lineage::v1 as wire;
 use asof_proto::run::v1::File;
 
@@ -48,27 +48,22 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
 /// `unsupported_type` for a feature that cannot be sent.
 pub(crate) fn from_explanation(explanation: &Explanation) -> Result<wire::ExplainResponse> {
     let reply = from_reply(&explanation.reply, Details { event_times: true, receipts: true })?;
-    let query = |origin: &Origin| {
-        let found = explanation.queries.iter().find(|(view, _)| *view == origin.receipt.view);
-        found.map(|(_, query)| query.clone()).unwrap_or_default()
-    };
     let origins = explanation.origins.iter().map(|origin| wire::Origin {
-        query: query(origin),
+        query: origin.query.clone(),
         run: origin.run.as_ref().map(from_run),
         snapshots: (origin.snapshots.iter())
             .map(|s| wire::SnapshotOrigin {
                 dataset: s.dataset.to_string(),
                 number: s.number.0,
-                files: s.files.iter().map(|(url, digest)| from_file(url, digest)).collect(),
+                files: s.files.iter().map(from_file).collect(),
             })
             .collect(),
     });
     Ok(wire::ExplainResponse { reply: Some(reply), origins: origins.collect() })
 }
 
-/// A file of which only place and content matter here.
-fn from_file(url: &str, digest: &Digest) -> File {
-    File { url: url.to_owned(), digest: digest.to_string(), bytes: 0 }
+fn from_file(file: &IngestedFile) -> File {
+    File { url: file.url.clone(), digest: file.digest.to_string(), bytes: file.bytes }
 }
 
 #[cfg(test)]

@@ -62,13 +62,13 @@ fn keys_of_different_types_are_refused() {
     check_refused(
         spine(strings, nanos(&[0])),
         one_key("v", keyed(ints(&[1]), nanos(&[0]), vec![1])),
-        "key_type_mismatch",
+        "key_type",
         "`v.key` is BIGINT and `k` is VARCHAR: they cannot be compared as keys",
     );
     check_refused(
         spine(floats.clone(), nanos(&[0])),
         one_key("v", keyed(floats, nanos(&[0]), vec![1])),
-        "key_type_mismatch",
+        "key_type",
         "`v.key` is DOUBLE and `k` is DOUBLE: they cannot be compared as keys",
     );
 }

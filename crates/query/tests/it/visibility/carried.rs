@@ -110,7 +110,7 @@ fn hidden_names_are_reserved() {
     for name in [SEQ, SUPERSEDED] {
         check_refused(
             &format!("SELECT value AS {name} FROM plain"),
-            "reserved_name",
+            "reserved_column",
             &format!("`{name}` is a reserved column name"),
         );
     }
