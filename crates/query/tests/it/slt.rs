@@ -18,13 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use asof_model::schema::sql_type;
-use asof_model::{Error, Micros};
+use asof_model::{Columns, Error, Micros};
 use asof_query::{KnownMoment, Planner, TrainingOptions};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, new_empty_array};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, cast, ident};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, parse_file};
 
 use crate::asof::RUNTIME;
@@ -119,13 +119,7 @@ impl Database {
         let (into, values) = rest.split_once("VALUES").expect("VALUES");
         let dataset = into.trim().strip_prefix("INTO ").expect("INTO a dataset").trim();
         let columns = self.project.get(dataset).columns.clone();
-        let literals = literals(values);
-        assert_eq!(literals.schema().fields().len(), columns.0.len(), "one value for each column of {dataset}");
-        let typed =
-            columns.0.iter().enumerate().map(|(at, column)| {
-                cast(ident(format!("column{}", at + 1)), column.data_type.clone()).alias(&column.name)
-            });
-        let rows = run(project(literals, typed.collect()))?;
+        let rows = run(typed(values, &columns))?;
         let empty = || columns.0.iter().map(|column| new_empty_array(&column.data_type)).collect();
         let all: &mut Vec<ArrayRef> = self.accepted.entry(dataset.to_owned()).or_insert_with(empty);
         for (column, new) in all.iter_mut().zip(rows.columns()) {
@@ -163,14 +157,16 @@ fn moment(literal: &str) -> Micros {
     literal.trim().trim_matches('\'').parse().expect(literal)
 }
 
-/// Rows of literals, in the types that the engine gives them.
-fn literals(values: &str) -> LogicalPlan {
+/// Rows of literals in the types of these columns.
+fn typed(values: &str, columns: &Columns) -> LogicalPlan {
     let state = asof_query::session_state(Arc::new(RuntimeEnv::default()), 1);
-    RUNTIME.block_on(state.create_logical_plan(&format!("VALUES {values}"))).expect(values)
-}
-
-fn project(rows: LogicalPlan, columns: Vec<Expr>) -> LogicalPlan {
-    LogicalPlanBuilder::from(rows).project(columns).and_then(LogicalPlanBuilder::build).expect("typed literals")
+    let literals = RUNTIME.block_on(state.create_logical_plan(&format!("VALUES {values}"))).expect(values);
+    assert_eq!(literals.schema().fields().len(), columns.0.len(), "one value for each column: {values}");
+    let typed = columns.0.iter().zip(1..).map(|(column, n)| {
+        let literal = ident(format!("column{n}"));
+        cast(literal, column.data_type.clone()).alias(&column.name)
+    });
+    LogicalPlanBuilder::from(literals).project(typed).and_then(LogicalPlanBuilder::build).expect(values)
 }
 
 /// Column names, then values, as text.
