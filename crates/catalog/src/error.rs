@@ -128,9 +128,7 @@ impl From<Error> for asof_model::Error {
         };
         let corrupt = || with(ErrorKind::Corrupt, "catalog_corrupt").remedy("restore the catalog from a backup");
         match error {
-            Error::InvalidUrl { .. } => {
-                with(ErrorKind::Invalid, "invalid_url").remedy("write it as sqlite:<path>")
-            }
+            Error::InvalidUrl { .. } => with(ErrorKind::Invalid, "invalid_url").remedy("write it as sqlite:<path>"),
             Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path>"),
             Error::Unreachable { .. } => with(ErrorKind::Precondition, "catalog_unreachable")
                 .remedy("make the folder and let this user write there"),

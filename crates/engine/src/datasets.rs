@@ -56,10 +56,11 @@ impl Engine {
                 continue;
             }
             let number = numbers.and_then(|n| n.get(name)).copied();
-            let snapshot = self.offline().snapshot(&registered.pinned.project, name, number).await?.ok_or_else(|| {
-                Error::new(ErrorKind::Precondition, "nothing_ingested", format!("dataset `{name}` has no data yet"))
-                    .remedy(format!("ingest something first: asof ingest {name} FILE…"))
-            })?;
+            let snapshot =
+                self.offline().snapshot(&registered.pinned.project, name, number).await?.ok_or_else(|| {
+                    Error::new(ErrorKind::Precondition, "nothing_ingested", format!("dataset `{name}` has no data yet"))
+                        .remedy(format!("ingest something first: asof ingest {name} FILE…"))
+                })?;
             pins.tables.insert(name.clone(), snapshot.provider()?);
             pins.snapshots.insert(name.clone(), snapshot);
         }

@@ -59,8 +59,7 @@ impl Engine {
                 .remedy(format!("ingest into the dataset: asof ingest {} FILE…", request.dataset.name)));
         }
         let (project, environment) = (&scope.project, &scope.environment);
-        let registered =
-            self.catalog().resolve(project, environment, &request.dataset, Some(Kind::Dataset)).await?;
+        let registered = self.catalog().resolve(project, environment, &request.dataset, Some(Kind::Dataset)).await?;
         let dataset = as_dataset(&registered).ok_or_else(|| Error::internal("a dataset was asked for"))?.clone();
         let mut record = self.start(project, Verb::Ingest, vec![Item::Definition(registered.pinned.clone())]).await?;
         let ingest = Ingest {

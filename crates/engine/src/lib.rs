@@ -28,7 +28,7 @@ pub use apply::{Applied, Planned};
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use explain::{Explanation, Origin};
-pub use ingest::{IngestRequest, IngestReport};
+pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{MaterializeRequest, Materialized};

@@ -72,7 +72,8 @@ impl Engine {
         let mut seen = std::collections::HashSet::new();
         views.retain(|v| seen.insert(v.pinned.clone()));
         if views.is_empty() {
-            let message = format!("no feature service in `{environment}` reads a view, so there is nothing to bring online");
+            let message =
+                format!("no feature service in `{environment}` reads a view, so there is nothing to bring online");
             return Err(Error::new(asof_model::ErrorKind::Precondition, "nothing_to_materialize", message)
                 .remedy("name a view (asof materialize VIEW) or apply a CREATE FEATURE SERVICE first"));
         }

@@ -7,8 +7,8 @@
 use asof_model::run::{Item, Outcome, Run, Verb};
 use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Result};
 
-use crate::materialize::online_item;
 use crate::Engine;
+use crate::materialize::online_item;
 
 impl Engine {
     pub(crate) async fn recover(&self) -> Result<()> {
@@ -65,9 +65,7 @@ impl Engine {
                 run.finished = Some(manifest.created);
                 run.inputs = manifest.closure.iter().cloned().map(Item::Definition).collect();
                 let snapshots = manifest.inputs.iter();
-                run.inputs.extend(
-                    snapshots.map(|s| Item::Snapshot { dataset: s.dataset.clone(), number: s.number }),
-                );
+                run.inputs.extend(snapshots.map(|s| Item::Snapshot { dataset: s.dataset.clone(), number: s.number }));
                 run.notes.insert("rows".to_owned(), manifest.rows.to_string());
                 return Ok(vec![Item::TrainingSet { name: name.clone(), number, content: manifest.content }]);
             }

@@ -7,9 +7,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, new_null_array};
-use arrow::compute::{cast_with_options, CastOptions};
+use arrow::array::{
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, new_null_array,
+};
 use arrow::compute::kernels::nullif::nullif;
+use arrow::compute::{CastOptions, cast_with_options};
 use asof_model::run::Receipt;
 use asof_model::schema::{common_key_type, sql_type};
 use asof_model::time::Micros;
@@ -208,7 +210,8 @@ impl ServingPlan {
         }
         let columns = self.request.0.iter().map(|column| {
             let given = rows.column_by_name(&column.name).ok_or_else(|| {
-                let message = format!("`{}` is missing: {} needs it{}", column.name, service.reference(), self.used_by(column));
+                let message =
+                    format!("`{}` is missing: {} needs it{}", column.name, service.reference(), self.used_by(column));
                 Error::new(ErrorKind::Invalid, "missing_column", message)
                     .remedy(format!("give all of: {}", self.wanted()))
             })?;
@@ -279,8 +282,10 @@ fn moment_not_held(view: &ServedView, found: &Found, at: Micros) -> Error {
         "{name} is online as of {}, and holds only the newest row of each key: what it was at {at} is not there",
         found.at
     );
-    Error::new(ErrorKind::Precondition, "moment_not_held", message)
-        .remedy(format!("ask for a later moment, train on a spine with that time, or: asof materialize {} --at {at}", view.view.pinned.name))
+    Error::new(ErrorKind::Precondition, "moment_not_held", message).remedy(format!(
+        "ask for a later moment, train on a spine with that time, or: asof materialize {} --at {at}",
+        view.view.pinned.name
+    ))
 }
 
 /// Serving reads no dataset.
@@ -291,4 +296,3 @@ impl asof_query::Tables for NoTables {
         None
     }
 }
-

@@ -112,7 +112,8 @@ impl Engine {
                 }
             }
             Kind::FeatureService => {
-                let exact = Reference { selector: Some(Selector::Number(pinned.version.0.into())), ..reference.clone() };
+                let exact =
+                    Reference { selector: Some(Selector::Number(pinned.version.0.into())), ..reference.clone() };
                 shown.request = Some(self.service_signature(scope, &exact).await?.1);
             }
             Kind::FeatureView => shown.online = self.online().published(pinned)?.map(|p| (p.at, p.rows)),

@@ -55,8 +55,7 @@ impl Engine {
     /// spine names its row).
     pub async fn train(&self, scope: &Scope, request: TrainRequest, progress: Arc<dyn Progress>) -> Result<Trained> {
         let (project, environment) = (&scope.project, &scope.environment);
-        let definition =
-            self.catalog().resolve(project, environment, &request.name, Some(Kind::TrainingSet)).await?;
+        let definition = self.catalog().resolve(project, environment, &request.name, Some(Kind::TrainingSet)).await?;
         let mut record = self.start(project, Verb::Train, vec![Item::Definition(definition.pinned.clone())]).await?;
         let work = async {
             let options = TrainingOptions { known_at: request.known_at, statuses: request.statuses };
@@ -155,13 +154,7 @@ impl Engine {
         Ok(Recipe { definition, closure, pins, options })
     }
 
-    async fn build(
-        &self,
-        recipe: Recipe,
-        number: u32,
-        run: RunId,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Manifest> {
+    async fn build(&self, recipe: Recipe, number: u32, run: RunId, progress: Arc<dyn Progress>) -> Result<Manifest> {
         let engine = self.clone();
         let created = self.clock().now();
         self.workshop()

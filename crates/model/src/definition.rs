@@ -195,22 +195,30 @@ impl Definition {
                 counts("KEY", d.key.join(", ")),
                 // Neither order inside files nor what is let in changes a value that is there.
                 remark("CLUSTER BY", d.cluster_by.join(", ")),
-                remark("CHECK", (d.checks.iter().map(|c| format!("{} ({})", c.name, c.condition))).collect::<Vec<_>>().join(", ")),
+                remark(
+                    "CHECK",
+                    (d.checks.iter().map(|c| format!("{} ({})", c.name, c.condition))).collect::<Vec<_>>().join(", "),
+                ),
             ],
             Definition::Entity(d) => vec![counts("KEY", columns_text(&d.key))],
             Definition::FeatureView(d) => vec![
                 counts("ENTITY", d.entity.clone()),
                 counts("TIMESTAMP", d.timestamp.clone()),
-                counts("KNOWN AT", match &d.known_at {
-                    KnownAt::Silent => String::new(),
-                    KnownAt::Never => "NONE".to_owned(),
-                    KnownAt::Column(column) => format!("column {column}"),
-                }),
+                counts(
+                    "KNOWN AT",
+                    match &d.known_at {
+                        KnownAt::Silent => String::new(),
+                        KnownAt::Never => "NONE".to_owned(),
+                        KnownAt::Column(column) => format!("column {column}"),
+                    },
+                ),
                 counts("TTL", micros(&d.ttl)),
                 counts("SLIDE", micros(&d.slide)),
                 counts("AS", d.query.clone()),
             ],
-            Definition::FeatureService(d) => vec![counts("REQUEST", columns_text(&d.request)), counts("AS", d.query.clone())],
+            Definition::FeatureService(d) => {
+                vec![counts("REQUEST", columns_text(&d.request)), counts("AS", d.query.clone())]
+            }
             Definition::TrainingSet(d) => vec![
                 counts("FEATURES", d.features.clone()),
                 counts("TIMESTAMP", d.timestamp.clone()),
@@ -338,11 +346,18 @@ mod tests {
         d(&|d| d.cluster_by = vec!["a".into()], false, "cluster by");
         d(&|d| d.checks = vec![Check { name: "c".parse().unwrap(), condition: "a > 0".into() }], false, "check");
         d(&|d| d.annotations = with("ops"), false, "annotations");
-        let e = |key: Columns, owner: &str| Definition::Entity(Entity { name: "e".parse().unwrap(), key, annotations: with(owner) });
+        let e = |key: Columns, owner: &str| {
+            Definition::Entity(Entity { name: "e".parse().unwrap(), key, annotations: with(owner) })
+        };
         check(e(columns(), "a"), e(Columns(vec![Column::new("a", DataType::Utf8)]), "a"), true, "entity key type");
         check(e(columns(), "a"), e(columns(), "b"), false, "entity annotations");
         let s = |request: Columns, query: &str, owner: &str| {
-            Definition::FeatureService(Service { name: "s".parse().unwrap(), request, query: query.into(), annotations: with(owner) })
+            Definition::FeatureService(Service {
+                name: "s".parse().unwrap(),
+                request,
+                query: query.into(),
+                annotations: with(owner),
+            })
         };
         check(s(columns(), "q", "a"), s(Columns::default(), "q", "a"), true, "request");
         check(s(columns(), "q", "a"), s(columns(), "r", "a"), true, "service query");

@@ -62,7 +62,13 @@ impl FromStr for Digest {
     /// # Errors
     /// `invalid_digest` unless the text is `sha256:` and 64 hex digits.
     fn from_str(text: &str) -> Result<Self, Error> {
-        let bad = || Error::new(Kind::Invalid, "invalid_digest", format!("`{text}` is not a digest (`sha256:` and 64 hex digits)"));
+        let bad = || {
+            Error::new(
+                Kind::Invalid,
+                "invalid_digest",
+                format!("`{text}` is not a digest (`sha256:` and 64 hex digits)"),
+            )
+        };
         let hex = text.strip_prefix("sha256:").filter(|h| h.len() == 64 && h.is_ascii()).ok_or_else(bad)?;
         let mut bytes = [0; 32];
         for (i, byte) in bytes.iter_mut().enumerate() {

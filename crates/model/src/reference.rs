@@ -27,7 +27,8 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, upstream first.
-    pub const ALL: [Kind; 5] = [Kind::Dataset, Kind::Entity, Kind::FeatureView, Kind::FeatureService, Kind::TrainingSet];
+    pub const ALL: [Kind; 5] =
+        [Kind::Dataset, Kind::Entity, Kind::FeatureView, Kind::FeatureService, Kind::TrainingSet];
 
     /// As people say it: `feature view`.
     pub fn words(self) -> &'static str {
@@ -246,7 +247,12 @@ mod tests {
 
     #[test]
     fn kinds_are_read_as_people_write_them() {
-        for (text, kind) in [("views", Kind::FeatureView), ("feature view", Kind::FeatureView), ("entities", Kind::Entity), ("Training-Sets", Kind::TrainingSet)] {
+        for (text, kind) in [
+            ("views", Kind::FeatureView),
+            ("feature view", Kind::FeatureView),
+            ("entities", Kind::Entity),
+            ("Training-Sets", Kind::TrainingSet),
+        ] {
             assert_eq!(text.parse::<Kind>(), Ok(kind));
         }
         assert!("tables".parse::<Kind>().is_err());

@@ -101,7 +101,9 @@ pub fn normal(data_type: &DataType) -> Option<DataType> {
         Date64 => Date32,
         Timestamp(_, _) => timestamp(),
         Dictionary(_, values) => normal(values)?,
-        List(item) | LargeList(item) | ListView(item) | LargeListView(item) | FixedSizeList(item, _) => list(normal(item.data_type())?),
+        List(item) | LargeList(item) | ListView(item) | LargeListView(item) | FixedSizeList(item, _) => {
+            list(normal(item.data_type())?)
+        }
         _ => return None,
     })
 }
@@ -155,7 +157,9 @@ pub fn parse_sql_type(text: &str) -> Option<DataType> {
         "VARCHAR" | "TEXT" | "STRING" | "CHAR" | "CHARACTER VARYING" => Utf8,
         "BINARY" | "VARBINARY" | "BYTEA" | "BLOB" => Binary,
         "DATE" => Date32,
-        "TIMESTAMP" | "TIMESTAMPTZ" | "DATETIME" | "TIMESTAMP WITH TIME ZONE" | "TIMESTAMP WITHOUT TIME ZONE" => timestamp(),
+        "TIMESTAMP" | "TIMESTAMPTZ" | "DATETIME" | "TIMESTAMP WITH TIME ZONE" | "TIMESTAMP WITHOUT TIME ZONE" => {
+            timestamp()
+        }
         "DECIMAL" | "NUMERIC" => match numbers().as_deref() {
             Some([p]) if (1..=38).contains(p) => Decimal128(*p as u8, 0),
             Some([p, s]) if (1..=38).contains(p) && (0..=*p).contains(s) => Decimal128(*p as u8, *s as i8),
@@ -205,7 +209,21 @@ mod tests {
     #[test]
     fn every_normal_type_round_trips_through_sql() {
         use DataType::*;
-        for t in [Boolean, Int8, Int16, Int32, Int64, Float32, Float64, Utf8, Binary, Date32, timestamp(), Decimal128(10, 2), list(Float64)] {
+        for t in [
+            Boolean,
+            Int8,
+            Int16,
+            Int32,
+            Int64,
+            Float32,
+            Float64,
+            Utf8,
+            Binary,
+            Date32,
+            timestamp(),
+            Decimal128(10, 2),
+            list(Float64),
+        ] {
             assert_eq!(normal(&t), Some(t.clone()));
             assert_eq!(parse_sql_type(&sql_type(&t)), Some(t));
         }
@@ -213,7 +231,10 @@ mod tests {
 
     #[test]
     fn other_types_become_normal_or_are_refused() {
-        assert_eq!(normal(&DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::LargeUtf8))), Some(DataType::Utf8));
+        assert_eq!(
+            normal(&DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::LargeUtf8))),
+            Some(DataType::Utf8)
+        );
         assert_eq!(normal(&DataType::Timestamp(TimeUnit::Nanosecond, None)), Some(timestamp()));
         assert_eq!(normal(&DataType::Null), None);
         assert_eq!(parse_sql_type("decimal(99)"), None);

@@ -1,6 +1,5 @@
 //! Runs: every change is one, with exact inputs and outputs; a dead one is repaired at the next start.
 
-
 use asof_engine::{LogRequest, ReadOptions};
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
 use asof_model::{Clock, SnapshotNumber};
@@ -30,11 +29,14 @@ async fn every_verb_leaves_its_run_with_exact_inputs_and_outputs() {
     world.train("prices").await.unwrap();
     world.materialize(&["last_trip"], None).await.unwrap();
     let verbs: Vec<_> = runs(&world).await.into_iter().rev().collect();
-    assert_eq!(verbs.iter().map(|r| r.verb).collect::<Vec<_>>(), [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Materialize]);
+    assert_eq!(
+        verbs.iter().map(|r| r.verb).collect::<Vec<_>>(),
+        [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Materialize]
+    );
     assert!(verbs.iter().all(|r| r.outcome == Outcome::Done && r.finished.is_some()));
     let snapshot = Item::Snapshot { dataset: "trips".parse().unwrap(), number: report.snapshot.unwrap() };
     assert!(matches!(&verbs[1].inputs[..], [Item::Definition(_), Item::File { .. }]));
-    assert_eq!(verbs[1].outputs, [snapshot.clone()]);
+    assert_eq!(verbs[1].outputs, std::slice::from_ref(&snapshot));
     for run in &verbs[2..] {
         assert!(run.inputs.contains(&snapshot), "{run:?}");
     }

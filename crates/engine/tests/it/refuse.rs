@@ -24,7 +24,11 @@ async fn bad_requests_name_what_to_change() {
     let world = served().await;
     world.materialize(&[], None).await.unwrap();
     for (rows, code, says) in [
-        (texts(&[("driver", "ann")]), "missing_column", "`city` is missing: pricing@1 needs it as the key of last_there"),
+        (
+            texts(&[("driver", "ann")]),
+            "missing_column",
+            "`city` is missing: pricing@1 needs it as the key of last_there",
+        ),
         (texts(&[("drivr", "ann")]), "unknown_column", "did you mean `driver`?"),
         (texts(&[("driver", "ann"), ("city", "0")]), "wrong_type", "`city` must be INT, not VARCHAR"),
     ] {

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use asof_catalog::Catalog;
 use asof_engine::{
-    Engine, GetReply, GetRequest, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts, ReadOptions,
-    Scope, Source, TrainRequest, Trained, Workshop,
+    Engine, GetReply, GetRequest, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts,
+    ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
 };
 use asof_model::{Clock, Error, Micros, Result};
 use asof_offline::Quiet;

@@ -37,13 +37,15 @@ impl Store {
     pub async fn manifest(&self, project: &Name, name: &Name, number: u32) -> Result<Manifest> {
         let Some(bytes) = self.training(project, name).join(number.to_string()).read(MANIFEST).await? else {
             let there = self.training_sets(project, name).await?;
-            let there = match there.as_slice() {
-                [] => "none was built yet".to_owned(),
-                numbers => format!("there are {}", numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+            let (there, remedy) = match there.as_slice() {
+                [] => ("none was built yet".to_owned(), format!("build it: asof train {name}")),
+                numbers => (
+                    format!("there are {}", numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")),
+                    format!("asof log {name} --verb train tells when each was built"),
+                ),
             };
             let message = format!("there is no training set `{name}@{number}`: {there}");
-            return Err(Error::new(ErrorKind::NotFound, "unknown_training_set", message)
-                .remedy(format!("asof log {name} --verb train lists those that were built")));
+            return Err(Error::new(ErrorKind::NotFound, "unknown_training_set", message).remedy(remedy));
         };
         let corrupt = |why: String| {
             Error::new(

@@ -28,8 +28,8 @@ fn sources(root: &Path) -> Vec<PathBuf> {
 
 /// Everything under `src/generated`, made anew: file name and content.
 fn generate() -> BTreeMap<String, Vec<u8>> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let mut descriptors = protox::compile(sources(&root), [&root]).unwrap_or_else(|e| panic!("{e:?}"));
+    let root = Path::new("../../proto");
+    let mut descriptors = protox::compile(sources(root), [root]).unwrap_or_else(|e| panic!("{e:?}"));
     let out = tempfile::tempdir().unwrap();
     tonic_prost_build::configure()
         .emit_rerun_if_changed(false)
@@ -52,16 +52,16 @@ fn read(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 #[test]
 fn the_committed_code_is_what_proto_says() {
-    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated");
+    let committed = Path::new("src/generated");
     let fresh = generate();
     if std::env::var_os("ASOF_REGENERATE").is_some() {
-        fs::remove_dir_all(&committed).unwrap();
-        fs::create_dir(&committed).unwrap();
+        fs::remove_dir_all(committed).unwrap();
+        fs::create_dir(committed).unwrap();
         for (name, content) in &fresh {
             fs::write(committed.join(name), content).unwrap();
         }
     }
-    let (fresh, committed) = (fresh, read(&committed));
+    let (fresh, committed) = (fresh, read(committed));
     assert!(fresh.keys().eq(committed.keys()), "proto/ gives {:?}, committed are {:?}", fresh.keys(), committed.keys());
     for (name, content) in &fresh {
         assert!(committed[name] == *content, "{name} is stale: ASOF_REGENERATE=1 cargo t asof-proto");

@@ -40,6 +40,8 @@ pub(crate) enum Problem {
     TooWide,
     #[error("a definition cannot contain {0}")]
     NotAllowed(&'static str),
+    #[error("a window that starts from `{0}` is not understood")]
+    InheritedWindow(String),
 }
 
 impl At for Problem {}
@@ -89,6 +91,8 @@ impl From<Problem> for Error {
                 "at most {} words and signs without a comma or parenthesis; a list (x IN (…)) has no such bound",
                 limits::MAX_RUN
             )),
+            InheritedWindow(name) => Error::new(ErrorKind::Unsupported, "unsupported_sql", message.clone())
+                .remedy(format!("repeat the PARTITION BY and ORDER BY of `{name}`, or say OVER {name} as it is")),
             NotAllowed(_) => error("not_allowed").remedy("a definition is one SELECT over the names it gives"),
         }
     }

@@ -6,7 +6,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ObjectName, Query, Select, SelectFlavor, SetExpr, Spanned, TableFactor, Value, ValueWithSpan, Visit, Visitor,
+    Expr, Function, NamedWindowDefinition, NamedWindowExpr, ObjectName, Query, Select, SelectFlavor, SetExpr, Spanned,
+    TableFactor, Value, ValueWithSpan, Visit, Visitor, WindowSpec, WindowType,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
@@ -63,7 +64,11 @@ impl Visitor for Guard {
         self.refuse_if(!select.connect_by.is_empty(), "CONNECT BY", span)?;
         self.refuse_if(select.top.is_some(), "TOP", span)?;
         let sorted = [&select.cluster_by, &select.distribute_by].iter().any(|by| !by.is_empty());
-        self.refuse_if(sorted || !select.sort_by.is_empty(), "CLUSTER, DISTRIBUTE or SORT BY", span)
+        self.refuse_if(sorted || !select.sort_by.is_empty(), "CLUSTER, DISTRIBUTE or SORT BY", span)?;
+        select.named_window.iter().try_for_each(|NamedWindowDefinition(_, window)| match window {
+            NamedWindowExpr::WindowSpec(spec) => inherits(spec),
+            NamedWindowExpr::NamedWindow(_) => ControlFlow::Continue(()),
+        })
     }
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Fault> {
@@ -89,6 +94,13 @@ impl Visitor for Guard {
         }
     }
 
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Fault> {
+        match expr {
+            Expr::Function(Function { over: Some(WindowType::WindowSpec(spec)), .. }) => inherits(spec),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<Fault> {
         self.refuse_if(matches!(value.value, Value::Placeholder(_)), "a placeholder", value.span)
     }
@@ -107,6 +119,15 @@ impl Guard {
                 self.refuse_if(true, "a statement that changes data", self.around)
             }
         }
+    }
+}
+
+/// DataFusion 55 reads a window that starts from a named one (`OVER (w ROWS 2 PRECEDING)`) without the name's PARTITION
+/// BY and ORDER BY: a wrong answer in silence, so it is refused.
+fn inherits(spec: &WindowSpec) -> ControlFlow<Fault> {
+    match &spec.window_name {
+        Some(name) => ControlFlow::Break(Problem::InheritedWindow(name.value.clone()).at(name.span)),
+        None => ControlFlow::Continue(()),
     }
 }
 
@@ -191,6 +212,17 @@ mod tests {
         check("WITH a AS (SELECT * FROM a), b AS (SELECT * FROM a) SELECT * FROM b, c", &["a", "c"]);
         check("SELECT * FROM (WITH x AS (SELECT * FROM y) SELECT * FROM x) AS q, x", &["y", "x"]);
         check("SELECT * FROM a WHERE i IN (SELECT i FROM b) UNION ALL SELECT * FROM c", &["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_window_that_starts_from_another_is_refused() {
+        let check = |sql: &str| {
+            let fault = super::check(&query(sql), false).unwrap_err();
+            assert_eq!(fault.into_error(), Problem::InheritedWindow("w".into()).into(), "{sql}");
+        };
+        check("SELECT sum(x) OVER (w ROWS 2 PRECEDING) FROM t WINDOW w AS (PARTITION BY k ORDER BY ts)");
+        check("SELECT sum(x) OVER v FROM t WINDOW w AS (PARTITION BY k), v AS (w ORDER BY ts)");
+        check("SELECT * FROM (SELECT sum(x) OVER (w) FROM t WINDOW w AS (ORDER BY ts)) AS q");
     }
 
     #[test]

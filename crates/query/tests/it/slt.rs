@@ -46,7 +46,7 @@ fn every_file_gives_its_answers() {
 }
 
 fn files() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+    let folder = Path::new(FOLDER);
     let entries = folder.read_dir().expect(FOLDER).map(|entry| entry.expect("readable").path());
     let mut files: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "slt")).collect();
     files.sort();

@@ -6,7 +6,7 @@ use crate::project::Project;
 
 #[test]
 fn the_tour_applies() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../sql/flights");
+    let folder = std::path::Path::new("../../sql/flights");
     let mut files: Vec<_> = std::fs::read_dir(folder).expect("the tour").map(|f| f.expect("a file").path()).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "sql"));
     files.sort();
