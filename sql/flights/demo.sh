@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The tour: real flights from raw files to a training set that does not leak, to the same features served
 # over gRPC, to the file each value came from; and what point-in-time correctness is for, as two numbers.
-# `make demo` builds the binary and runs this. Run again, it finds everything there and changes nothing.
+# `make demo` builds the binary and runs this. Run again, it finds definitions, data and training sets there, builds
+# nothing twice, and publishes the same values anew.
 #   ASOF  the binary (default: asof on the PATH)   VENV  where the Python environment goes
 set -euo pipefail
 cd "$(dirname "$0")"

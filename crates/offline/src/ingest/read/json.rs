@@ -231,6 +231,8 @@ mod tests {
             assert_eq!(members[3].1.as_f64().unwrap().to_bits(), exact.to_bits(), "{literal}");
             assert_eq!(members[2].1, Value::from(-1));
         };
-        ["2.4000000000000004", "1.4000000000000001", "-0.0", "1e-310", "123456789012345678901", "0.1e+1"].map(check);
+        ["2.4000000000000004", "1.4000000000000001", "-0.0", "1e-310", "123456789012345678901", "0.1e+1"]
+            .iter()
+            .for_each(|literal| check(literal));
     }
 }
