@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use asof_catalog::Move;
 use asof_model::run::{Item, Outcome, RunId, Verb};
-use asof_model::{Columns, Definition, Error, Kind, Name, Registered, Result, Selector, Version};
+use asof_model::{Columns, Error, Kind, Name, Registered, Result, Selector, Version};
 use asof_query::{Change, Effect, Registry, Source};
 
 use crate::{Engine, Scope};
@@ -166,13 +166,5 @@ impl Registry for Known {
 
     fn dataset_columns(&self, name: &Name) -> Option<Columns> {
         self.columns.get(name).cloned()
-    }
-}
-
-/// Whether a definition is of a dataset, for verbs that act on datasets alone.
-pub(crate) fn as_dataset(registered: &Registered) -> Option<&asof_model::definition::Dataset> {
-    match &registered.definition {
-        Definition::Dataset(dataset) => Some(dataset),
-        _ => None,
     }
 }

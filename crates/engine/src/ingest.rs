@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use asof_model::run::{Item, RunId, Verb};
-use asof_model::{Column, Error, ErrorKind, Kind, Reference, Result, SnapshotNumber};
+use asof_model::{Column, Definition, Error, ErrorKind, Kind, Reference, Result, SnapshotNumber};
 use asof_offline::{Ingest, Ingested, Progress, ReadOptions, SkippedFile};
 
-use crate::apply::as_dataset;
 use crate::{Engine, Scope};
 
 /// What to ingest, and how to read it.
@@ -60,7 +59,9 @@ impl Engine {
         }
         let (project, environment) = (&scope.project, &scope.environment);
         let registered = self.catalog().resolve(project, environment, &request.dataset, Some(Kind::Dataset)).await?;
-        let dataset = as_dataset(&registered).ok_or_else(|| Error::internal("a dataset was asked for"))?.clone();
+        let Definition::Dataset(dataset) = registered.definition else {
+            return Err(Error::internal("a dataset was asked for"));
+        };
         let mut record = self.start(project, Verb::Ingest, vec![Item::Definition(registered.pinned.clone())]).await?;
         let ingest = Ingest {
             project: project.clone(),
