@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read as _};
 
 use asof_model::Result;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::{Number, Value};
+use serde_json::Value;
 
 use super::{MAX_RECORD, Raw, Reader, Texts, file, row};
 use crate::failure::of_file;
@@ -125,11 +125,7 @@ impl Lines {
                 return Err(Refusal::Unreadable { file: self.piece.shown.clone(), why }.into());
             }
             return match serde_json::from_str(text) {
-                Ok(Members(mut members)) => {
-                    let mut literals = numbers(text);
-                    members.iter_mut().for_each(|(_, value)| refine(value, &mut literals));
-                    Ok(Some(Members(members)))
-                }
+                Ok(members) => Ok(Some(members)),
                 Err(error) => {
                     let why = format!("not a JSON object: {error}");
                     Err(Refusal::Malformed { at: self.at(), why: why.replace(" at line 1", " at") }.into())
@@ -137,51 +133,6 @@ impl Lines {
             };
         }
     }
-}
-
-/// Replaces the fractions of a value, which serde_json reads to within one unit in the last place, by what their
-/// literals say exactly. An object is left alone: it is refused later, and the order of its members is lost.
-fn refine<'a>(value: &mut Value, literals: &mut impl Iterator<Item = &'a str>) {
-    match value {
-        Value::Number(number) => {
-            let exact = literals.next().filter(|_| number.is_f64()).and_then(|literal| literal.parse().ok());
-            if let Some(exact) = exact.and_then(Number::from_f64) {
-                *number = exact;
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| refine(item, literals)),
-        _ => {}
-    }
-}
-
-/// The number literals of a valid JSON text, in order.
-fn numbers(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        loop {
-            let start = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit())?;
-            rest = &rest[start..];
-            if let Some(mut string) = rest.strip_prefix('"') {
-                // To the quote that no backslash hides.
-                while let Some(at) = string.find(['"', '\\']) {
-                    let hidden = string[at..].starts_with('\\');
-                    let skipped =
-                        if hidden { 1 + string[at + 1..].chars().next().map_or(0, char::len_utf8) } else { 1 };
-                    string = &string[at + skipped..];
-                    if !hidden {
-                        break;
-                    }
-                }
-                rest = string;
-            } else {
-                let is_part = |c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | 'e' | 'E');
-                let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-                let (number, after) = rest.split_at(end);
-                rest = after;
-                return Some(number);
-            }
-        }
-    })
 }
 
 /// The members of an object, in their order.
@@ -221,15 +172,11 @@ mod tests {
     #[test]
     fn fractions_are_read_to_the_last_bit() {
         let check = |literal: &str| {
-            let text = format!(r#"{{"a\\\"1": "2.5 \" -3\\", "b": [7, {literal}], "c": -1, "d": {literal}}}"#);
-            let Members(mut members) = serde_json::from_str(&text).unwrap();
-            let mut literals = numbers(&text);
-            members.iter_mut().for_each(|(_, value)| refine(value, &mut literals));
-            assert_eq!(literals.next(), None, "{text}");
+            let Members(members) =
+                serde_json::from_str(&format!(r#"{{"a": [7, {literal}], "b": {literal}}}"#)).unwrap();
             let exact: f64 = literal.parse().unwrap();
-            assert_eq!(members[1].1[1].as_f64().unwrap().to_bits(), exact.to_bits(), "{literal}");
-            assert_eq!(members[3].1.as_f64().unwrap().to_bits(), exact.to_bits(), "{literal}");
-            assert_eq!(members[2].1, Value::from(-1));
+            assert_eq!(members[0].1[1].as_f64().unwrap().to_bits(), exact.to_bits(), "{literal}");
+            assert_eq!(members[1].1.as_f64().unwrap().to_bits(), exact.to_bits(), "{literal}");
         };
         ["2.4000000000000004", "1.4000000000000001", "-0.0", "1e-310", "123456789012345678901", "0.1e+1"]
             .iter()
