@@ -38,6 +38,13 @@ pub struct Dataset {
     pub annotations: Annotations,
 }
 
+impl Dataset {
+    /// The columns by which files are sorted inside, before the timestamp: those declared, else the key's.
+    pub fn clustering(&self) -> impl Iterator<Item = &String> {
+        if self.cluster_by.is_empty() { self.key.iter() } else { self.cluster_by.iter() }
+    }
+}
+
 /// A named condition on rows: null or true lets the row in, as in SQL.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {

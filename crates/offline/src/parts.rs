@@ -5,13 +5,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use asof_model::{Digest, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use parquet::schema::types::ColumnPath;
 use sha2::{Digest as _, Sha256};
 
+use crate::SEQ;
 use crate::failure::{Failure, of_file};
 use crate::snapshot::DataFile;
 
@@ -21,6 +23,8 @@ const ROWS_PER_FILE: u64 = 1 << 20;
 const ROWS_PER_GROUP: usize = 1 << 17;
 /// Bytes in one, where rows are wide: it is held in memory until it is written.
 const BYTES_PER_GROUP: usize = 64 << 20;
+/// Rows in a page, the least that can be read of a column.
+const ROWS_PER_PAGE: usize = 1 << 11;
 
 /// Writes rows, in order, to files `<prefix>-00000.parquet`, … of a folder of this machine. Blocks.
 pub(crate) struct Parts {
@@ -80,13 +84,8 @@ impl Parts {
         let name = format!("{}-{:05}.parquet", self.prefix, self.done.len());
         let path = self.folder.join(&name);
         let file = File::create_new(&path).map_err(of_file(&path))?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::LZ4_RAW)
-            .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-            .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
-            .set_created_by(concat!("asof ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build();
-        let writer = ArrowWriter::try_new(Hashing::new(BufWriter::new(file)), self.schema.clone(), Some(properties));
+        let properties = Some(properties(&self.schema));
+        let writer = ArrowWriter::try_new(Hashing::new(BufWriter::new(file)), self.schema.clone(), properties);
         Ok(Part { path, name, writer: writer.map_err(Failure::from)?, rows: 0 })
     }
 
@@ -98,6 +97,24 @@ impl Parts {
         self.done.push(DataFile { path: part.name, bytes: hashing.bytes, rows: part.rows, digest });
         Ok(())
     }
+}
+
+/// How files are laid out: see docs/decisions/0007-layout-of-files.md.
+fn properties(schema: &Schema) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::LZ4_RAW)
+        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
+        .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
+        .set_data_page_row_count_limit(ROWS_PER_PAGE)
+        .set_write_batch_size(ROWS_PER_PAGE)
+        .set_created_by(concat!("asof ", env!("CARGO_PKG_VERSION")).to_owned());
+    for field in schema.fields() {
+        // Values that hardly repeat: a dictionary would be as large as they are, and slow to read through.
+        if field.name() == SEQ || field.data_type().is_floating() || matches!(field.data_type(), DataType::Timestamp(_, _)) {
+            properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
+        }
+    }
+    properties.build()
 }
 
 /// Hashes what passes through.

@@ -72,7 +72,7 @@ pub(crate) fn start(
     meter: &Meter,
 ) -> Result<(SendableRecordBatchStream, tokio::task::JoinHandle<Result<Tally>>)> {
     let schema = physical(&plan.shape.columns);
-    let order: Vec<String> = (plan.definition.cluster_by.iter().chain([&plan.definition.timestamp])).cloned().collect();
+    let order: Vec<String> = plan.definition.clustering().chain([&plan.definition.timestamp]).cloned().collect();
     let (memory, scratch) = (plan.memory_limit.max(LEAST), plan.scratch.clone());
     let (sink, rows) = channel(schema.clone());
     let sorted = sort(rows, &schema, &order, memory, scratch)?;

@@ -4,26 +4,152 @@
 //! matter: [`Candidates`] of several partitions are filled independently and merged.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use asof_model::Micros;
-use datafusion::arrow::array::{Array, Int64Array, RecordBatch};
+use datafusion::arrow::array::{Array, AsArray, Int64Array, RecordBatch, UInt32Array};
+use datafusion::arrow::datatypes::{Int64Type, UInt32Type};
 use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::KnownMoment;
 use super::error::Error;
-use super::kept::{Kept, RowRef};
+use super::keys::NO_KEY;
 use super::spine::KeyIndex;
 
-/// Rows of a view, decoded: for each its key among the spine's, times in microseconds, and the features.
+/// Rows of a view, decoded: for each the number of its key among the spine's, and times in microseconds.
 #[derive(Debug)]
 pub(super) struct ViewRows {
-    pub(super) keys: Vec<Option<u32>>,
+    pub(super) keys: Vec<u32>,
     pub(super) times: Int64Array,
     pub(super) known: Option<Int64Array>,
     pub(super) superseded: Option<Int64Array>,
     pub(super) seq: Option<Int64Array>,
-    pub(super) features: RecordBatch,
+}
+
+/// A row of a view: a place (a batch that is kept, or a file) and the row's number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RowRef(u64);
+
+impl RowRef {
+    /// No row.
+    pub(super) const NONE: RowRef = RowRef(u64::MAX);
+    /// A row that is too old to be found.
+    pub(super) const EXPIRED: RowRef = RowRef(u64::MAX - 1);
+    /// Places are numbered below this.
+    pub(super) const PLACES: u32 = u32::MAX;
+
+    /// The row of that number in a place.
+    pub(super) fn new(place: u32, row: u32) -> Self {
+        RowRef(u64::from(place) << 32 | u64::from(row))
+    }
+
+    /// The place.
+    pub(super) fn place(self) -> usize {
+        (self.0 >> 32) as usize
+    }
+
+    /// The row's number in its place.
+    pub(super) fn row(self) -> usize {
+        self.0 as u32 as usize
+    }
+
+    /// Whether there is a row.
+    pub(super) fn is_row(self) -> bool {
+        self < RowRef::EXPIRED
+    }
+
+    /// The same row after its place got another number.
+    pub(super) fn shifted(self, by: u32) -> Self {
+        if self.is_row() { RowRef(self.0 + (u64::from(by) << 32)) } else { self }
+    }
+}
+
+/// Says where each row of a batch is held.
+pub(super) trait Held {
+    /// Where the row of that number is.
+    fn row_ref(&self, row: usize) -> RowRef;
+}
+
+/// What holds the rows that candidates refer to.
+pub(super) trait Holder: Sized {
+    /// Where the rows of a batch are held.
+    type Held: Held;
+    /// Takes a batch of the view in; [`Holder::seal`] must follow when its rows have been offered.
+    fn hold(&mut self, batch: &RecordBatch) -> Result<Self::Held, Error>;
+    /// All rows of a batch have been offered.
+    fn seal(&mut self, held: Self::Held);
+    /// Orders two rows of equal rank.
+    fn compare(&mut self, left: RowRef, right: RowRef) -> Result<Ordering, Error>;
+    /// One more reference.
+    fn retain(&mut self, row: RowRef);
+    /// One reference fewer.
+    fn release(&mut self, row: RowRef);
+    /// Takes in all that another one holds, with its references; says by how much its places' numbers grow.
+    fn append(&mut self, other: Self) -> u32;
+    /// Forgets what nobody refers to, when that pays. `references` are all there are; they change where rows move.
+    fn tidy<'a>(&mut self, references: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error>;
+    /// Memory held, in bytes.
+    fn size(&self) -> usize;
+}
+
+/// Rows that stay in their files, where they are found again by number. Batches end with the columns [`FILE`] and
+/// [`ROW`].
+#[derive(Debug, Default)]
+pub(super) struct InFiles;
+
+/// The column of a batch with the number of each row's file, an unsigned 32-bit integer.
+pub(super) const FILE: &str = "__file";
+/// The column of a batch with each row's number in its file, a 64-bit integer.
+pub(super) const ROW: &str = "__row";
+
+/// Files and rows of a batch.
+#[derive(Debug)]
+pub(super) struct Places {
+    files: UInt32Array,
+    rows: Int64Array,
+}
+
+impl Held for Places {
+    fn row_ref(&self, row: usize) -> RowRef {
+        RowRef::new(self.files.value(row), self.rows.value(row) as u32)
+    }
+}
+
+impl Holder for InFiles {
+    type Held = Places;
+
+    fn hold(&mut self, batch: &RecordBatch) -> Result<Places, Error> {
+        let column = |name| batch.column_by_name(name).ok_or_else(|| Error::Defect(format!("no column {name}")));
+        let (files, rows) = (column(FILE)?.as_primitive::<UInt32Type>(), column(ROW)?.as_primitive::<Int64Type>());
+        if rows.values().iter().any(|row| u32::try_from(*row).is_err()) {
+            return Err(Error::Defect("a file with more than four billion rows".to_owned()));
+        }
+        Ok(Places { files: files.clone(), rows: rows.clone() })
+    }
+
+    fn seal(&mut self, _: Places) {}
+
+    /// Rows that can tie are not left in their files; so this is for good measure.
+    fn compare(&mut self, left: RowRef, right: RowRef) -> Result<Ordering, Error> {
+        Ok(left.cmp(&right))
+    }
+
+    fn retain(&mut self, _: RowRef) {}
+
+    fn release(&mut self, _: RowRef) {}
+
+    fn append(&mut self, _: Self) -> u32 {
+        0
+    }
+
+    fn tidy<'a>(&mut self, _: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        0
+    }
 }
 
 /// The moments at which a row counts: from the first on, and before the second if there is one (rules 2 and 4,
@@ -42,106 +168,119 @@ fn span(rule: KnownMoment, time: i64, known: Option<i64>, superseded: Option<i64
     }
 }
 
-/// A row that may win, with its rank (rule 5).
+/// A row that may win, with its rank (rule 5): event time first, then those of known and seq that the view has.
 #[derive(Clone, Copy, Debug)]
-struct Candidate {
-    time: i64,
-    known: i64,
-    seq: i64,
+struct Candidate<const N: usize> {
+    rank: [i64; N],
     row: RowRef,
 }
 
-impl Candidate {
-    const NONE: Candidate = Candidate { time: i64::MIN, known: i64::MIN, seq: i64::MIN, row: RowRef::NONE };
+impl<const N: usize> Candidate<N> {
+    const NONE: Self = Candidate { rank: [i64::MIN; N], row: RowRef::NONE };
 
     /// Whether it wins over another (rule 5).
-    fn beats(&self, other: &Candidate, kept: &mut Kept) -> Result<bool, Error> {
-        if self.row == RowRef::NONE || other.row == RowRef::NONE {
-            return Ok(self.row != RowRef::NONE);
+    fn beats(&self, other: &Self, holder: &mut impl Holder) -> Result<bool, Error> {
+        match self.rank.cmp(&other.rank) {
+            Ordering::Less => Ok(false),
+            Ordering::Greater => Ok(true),
+            Ordering::Equal if self.row == other.row || !self.row.is_row() => Ok(false),
+            Ordering::Equal if !other.row.is_row() => Ok(true),
+            Ordering::Equal => Ok(holder.compare(self.row, other.row)? == Ordering::Greater),
         }
-        let rank = |c: &Candidate| (c.time, c.known, c.seq);
-        Ok(match rank(self).cmp(&rank(other)) {
-            Ordering::Equal => kept.compare(self.row, other.row)? == Ordering::Greater,
-            unequal => unequal == Ordering::Greater,
-        })
     }
 }
 
-/// The best rows so far, per slot.
+/// The best rows so far, per slot. `N` numbers rank them.
 #[derive(Debug)]
-pub(super) struct Candidates {
+pub(super) struct Candidates<const N: usize, H> {
     index: Arc<KeyIndex>,
     rule: KnownMoment,
     /// Per slot the best row that counts from this slot on to the key's last.
-    lasting: Vec<Candidate>,
+    lasting: Vec<Candidate<N>>,
     /// The best rows that count for a range of slots only, because they are superseded later. A segment tree per key:
     /// the key whose slots start at s and number n owns 2n places from 2s on; place 1 of them is the root, n + i
     /// the leaf of its slot i. A row sits in the O(log n) nodes that together cover its range. Empty while no row is so.
-    passing: Vec<Candidate>,
-    kept: Kept,
+    passing: Vec<Candidate<N>>,
+    holder: H,
     reservation: MemoryReservation,
 }
 
-impl Candidates {
+impl<const N: usize, H: Holder> Candidates<N, H> {
     /// None yet.
     pub(super) fn new(
         index: Arc<KeyIndex>,
         rule: KnownMoment,
-        kept: Kept,
+        holder: H,
         reservation: MemoryReservation,
     ) -> Result<Self, Error> {
-        reservation.try_grow(index.slots() * size_of::<Candidate>())?;
+        reservation.try_grow(index.slots() * size_of::<Candidate<N>>())?;
         let lasting = vec![Candidate::NONE; index.slots()];
-        Ok(Candidates { index, rule, lasting, passing: Vec::new(), kept, reservation })
+        Ok(Candidates { index, rule, lasting, passing: Vec::new(), holder, reservation })
     }
 
-    /// Takes some rows of the view in.
-    pub(super) fn absorb(&mut self, rows: ViewRows) -> Result<(), Error> {
+    /// Takes a batch of the view in, with what was decoded of it.
+    pub(super) fn absorb(&mut self, batch: &RecordBatch, rows: &ViewRows) -> Result<(), Error> {
+        let held = self.holder.hold(batch)?;
         let index = Arc::clone(&self.index);
-        let batch = self.kept.push(rows.features)?;
-        for (row, key) in rows.keys.iter().enumerate() {
-            let (Some(key), true) = (*key, rows.times.is_valid(row)) else { continue };
+        let mut cursor = Cursor::new(&index);
+        let has_known = rows.known.is_some();
+        for (row, key) in rows.keys.iter().copied().enumerate() {
+            if key == NO_KEY || rows.times.is_null(row) {
+                continue;
+            }
             let time = rows.times.value(row);
             let at = |column: &Int64Array| column.is_valid(row).then(|| column.value(row));
             let known = rows.known.as_ref().map(|k| at(k).unwrap_or(time));
             let superseded = rows.superseded.as_ref().and_then(at);
             let Some((from, until)) = span(self.rule, time, known, superseded) else { continue };
-            let slots = index.slots_of(key);
-            let moments = &index.moments()[slots.clone()];
-            let first = moments.partition_point(|t| *t < from);
-            let end = until.map_or(moments.len(), |until| moments.partition_point(|t| *t < until));
+            let (slots, first) = cursor.seek(key, from);
+            let end = match until {
+                None => slots.len(),
+                Some(until) => index.moments()[slots.clone()].partition_point(|t| *t < until),
+            };
             if first >= end {
                 continue;
             }
-            let seq = rows.seq.as_ref().and_then(at).unwrap_or(i64::MIN);
-            let candidate = Candidate { time, known: known.unwrap_or(time), seq, row: RowRef::new(batch, row) };
-            if end == moments.len() {
-                offer(&mut self.kept, &mut self.lasting[slots.start + first], candidate)?;
+            let mut rank = [time; N];
+            if has_known && N > 1 {
+                rank[1] = known.unwrap_or(time);
+            }
+            if let Some(seq) = &rows.seq
+                && N > 1
+            {
+                rank[N - 1] = at(seq).unwrap_or(i64::MIN);
+            }
+            let candidate = Candidate { rank, row: held.row_ref(row) };
+            if end == slots.len() {
+                offer(&mut self.holder, &mut self.lasting[slots.start + first], candidate)?;
             } else {
-                self.passing.resize(2 * index.slots(), Candidate::NONE);
-                for node in cover(first, end, moments.len()) {
-                    offer(&mut self.kept, &mut self.passing[2 * slots.start + node], candidate)?;
+                if self.passing.is_empty() {
+                    self.reservation.try_grow(2 * index.slots() * size_of::<Candidate<N>>())?;
+                    self.passing.resize(2 * index.slots(), Candidate::NONE);
+                }
+                for node in cover(first, end, slots.len()) {
+                    offer(&mut self.holder, &mut self.passing[2 * slots.start + node], candidate)?;
                 }
             }
         }
-        self.kept.seal(batch);
+        self.holder.seal(held);
         self.tidy()
     }
 
     /// Takes in what another partition of the same view found.
-    pub(super) fn merge(&mut self, other: Candidates) -> Result<(), Error> {
-        let shift = self.kept.append(other.kept);
+    pub(super) fn merge(&mut self, other: Self) -> Result<(), Error> {
+        let shift = self.holder.append(other.holder);
         if !other.passing.is_empty() {
             self.passing.resize(2 * self.index.slots(), Candidate::NONE);
         }
         let places = self.lasting.iter_mut().zip(other.lasting).chain(self.passing.iter_mut().zip(other.passing));
         for (place, mut candidate) in places {
             candidate.row = candidate.row.shifted(shift);
-            if candidate.beats(place, &mut self.kept)? {
-                self.kept.release(place.row);
+            if candidate.beats(place, &mut self.holder)? {
+                self.holder.release(place.row);
                 *place = candidate;
             } else {
-                self.kept.release(candidate.row);
+                self.holder.release(candidate.row);
             }
         }
         self.tidy()
@@ -149,32 +288,27 @@ impl Candidates {
 
     /// Keeps memory in proportion and accounted for.
     fn tidy(&mut self) -> Result<(), Error> {
-        if self.kept.is_crowded() {
-            let places = self.lasting.iter().chain(&self.passing).map(|c| c.row);
-            let moved = self.kept.compact(places.filter(|r| *r != RowRef::NONE).collect())?;
-            for candidate in self.lasting.iter_mut().chain(&mut self.passing) {
-                candidate.row = moved.to(candidate.row);
-            }
-        }
+        let places = self.lasting.iter_mut().chain(&mut self.passing).map(|c| &mut c.row);
+        self.holder.tidy(places.filter(|row| row.is_row()))?;
         let places = self.lasting.len() + self.passing.len();
-        Ok(self.reservation.try_resize(places * size_of::<Candidate>() + self.kept.size())?)
+        Ok(self.reservation.try_resize(places * size_of::<Candidate<N>>() + self.holder.size())?)
     }
 
     /// Carries the best rows forward along each key's slots and applies the TTL to the winners.
-    pub(super) fn settle(mut self, ttl: Option<Micros>) -> Result<Chosen, Error> {
-        debug_assert_eq!(
-            self.kept.references(),
-            self.lasting.iter().chain(&self.passing).filter(|c| c.row != RowRef::NONE).count(),
-            "every reference is counted, or rows are kept that nobody wants"
-        );
-        let mut winners = Vec::with_capacity(self.index.slots());
-        self.reservation.try_grow(self.index.slots() * size_of::<Winner>())?;
-        for key in 0..self.index.keys() {
+    pub(super) fn settle(mut self, ttl: Option<Micros>) -> Result<(Winners, H), Error> {
+        let slots = self.index.slots();
+        self.reservation.try_grow(slots * size_of::<(i64, RowRef)>())?;
+        let mut winners = Winners {
+            times: Vec::with_capacity(slots),
+            rows: Vec::with_capacity(slots),
+            reservation: self.reservation.new_empty(),
+        };
+        for key in 0..self.index.keys().len() {
             let slots = self.index.slots_of(key);
             let mut lasting = Candidate::NONE;
             for slot in slots.clone() {
                 let from_here = self.lasting[slot];
-                if from_here.beats(&lasting, &mut self.kept)? {
+                if from_here.beats(&lasting, &mut self.holder)? {
                     lasting = from_here;
                 }
                 let mut winner = lasting;
@@ -182,36 +316,96 @@ impl Candidates {
                     let mut node = slots.len() + slot - slots.start;
                     while node > 0 {
                         let passing = self.passing[2 * slots.start + node];
-                        if passing.beats(&winner, &mut self.kept)? {
+                        if passing.beats(&winner, &mut self.holder)? {
                             winner = passing;
                         }
                         node /= 2;
                     }
                 }
-                winners.push(Winner::new(winner, self.index.moments()[slot], ttl));
+                winners.push(winner, self.index.moments()[slot], ttl);
             }
         }
         drop((self.lasting, self.passing));
-        let found = |w: &Winner| if let Winner::Found { row, .. } = w { Some(*row) } else { None };
-        let moved = self.kept.compact(winners.iter().filter_map(found).collect())?;
-        for winner in &mut winners {
-            if let Winner::Found { row, .. } = winner {
-                *row = moved.to(*row);
-            }
-        }
-        self.reservation.try_resize(winners.len() * size_of::<Winner>() + self.kept.size())?;
-        Ok(Chosen { winners, batches: self.kept.into_batches(), index: self.index, _reservation: self.reservation })
+        winners.reservation = self.reservation;
+        winners.account(self.holder.size())?;
+        Ok((winners, self.holder))
     }
 }
 
-fn offer(kept: &mut Kept, place: &mut Candidate, candidate: Candidate) -> Result<(), Error> {
-    if candidate.beats(place, kept)? {
+fn offer<const N: usize>(
+    holder: &mut impl Holder,
+    place: &mut Candidate<N>,
+    candidate: Candidate<N>,
+) -> Result<(), Error> {
+    if candidate.beats(place, holder)? {
         // First the new, then the old: they may share a batch.
-        kept.retain(candidate.row);
-        kept.release(place.row);
+        holder.retain(candidate.row);
+        holder.release(place.row);
         *place = candidate;
     }
     Ok(())
+}
+
+/// Finds the first slot of a key at or after a moment, quickly where rows come sorted by key and time.
+struct Cursor<'a> {
+    index: &'a KeyIndex,
+    key: u32,
+    slots: Range<usize>,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(index: &'a KeyIndex) -> Self {
+        Cursor { index, key: NO_KEY, slots: 0..0, at: 0 }
+    }
+
+    /// The key's slots, and which of them is the first at or after `from` (their number if none is).
+    fn seek(&mut self, key: u32, from: i64) -> (Range<usize>, usize) {
+        if key != self.key {
+            (self.key, self.slots, self.at) = (key, self.index.slots_of(key), 0);
+        }
+        let moments = &self.index.moments()[self.slots.clone()];
+        let later = &moments[self.at..];
+        // Before the last one found: anywhere.
+        self.at = if self.at > 0 && moments[self.at - 1] >= from {
+            moments[..self.at].partition_point(|moment| *moment < from)
+        } else if later.first().is_none_or(|moment| *moment >= from) {
+            self.at
+        } else {
+            self.at + later.partition_point(|moment| *moment < from)
+        };
+        (self.slots.clone(), self.at)
+    }
+}
+
+/// What each slot got (rule 6).
+#[derive(Debug)]
+pub(super) struct Winners {
+    /// The event time of the row, where there is one.
+    pub(super) times: Vec<i64>,
+    /// The row; [`RowRef::NONE`] where no row counts, [`RowRef::EXPIRED`] where the one that counts is older than the TTL.
+    pub(super) rows: Vec<RowRef>,
+    reservation: MemoryReservation,
+}
+
+impl Winners {
+    fn push<const N: usize>(&mut self, winner: Candidate<N>, moment: i64, ttl: Option<Micros>) {
+        let time = winner.rank[0];
+        // Before the beginning of time nothing can have happened, so saturating is exact.
+        let expired = winner.row.is_row() && ttl.is_some_and(|Micros(ttl)| time < moment.saturating_sub(ttl));
+        self.times.push(time);
+        self.rows.push(if expired { RowRef::EXPIRED } else { winner.row });
+    }
+
+    /// Reserves memory for the winners and so many bytes beside them.
+    pub(super) fn account(&mut self, beside: usize) -> Result<(), Error> {
+        Ok(self.reservation.try_resize(self.rows.len() * size_of::<(i64, RowRef)>() + beside)?)
+    }
+
+    /// Takes the winners apart: times, rows, and the memory reserved for them.
+    pub(super) fn into_parts(self) -> (Vec<i64>, Vec<RowRef>, MemoryReservation) {
+        (self.times, self.rows, self.reservation)
+    }
 }
 
 /// The nodes of a segment tree with `leaves` leaves that together cover the leaves from `first` to before `end`.
@@ -232,39 +426,6 @@ fn cover(first: usize, end: usize, leaves: usize) -> impl Iterator<Item = usize>
         }
         None
     })
-}
-
-/// What a slot got (rule 6).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Winner {
-    /// A row, with its event time.
-    Found { time: i64, row: RowRef },
-    /// No row counts.
-    Missing,
-    /// The row that counts is older than the TTL.
-    Expired,
-}
-
-impl Winner {
-    fn new(candidate: Candidate, moment: i64, ttl: Option<Micros>) -> Self {
-        if candidate.row == RowRef::NONE {
-            return Winner::Missing;
-        }
-        match ttl {
-            // Before the beginning of time nothing can have happened, so saturating is exact.
-            Some(Micros(ttl)) if candidate.time < moment.saturating_sub(ttl) => Winner::Expired,
-            _ => Winner::Found { time: candidate.time, row: candidate.row },
-        }
-    }
-}
-
-/// The outcome for one view: what each slot got, and the rows that were found.
-#[derive(Debug)]
-pub(super) struct Chosen {
-    pub(super) winners: Vec<Winner>,
-    pub(super) batches: Vec<RecordBatch>,
-    pub(super) index: Arc<KeyIndex>,
-    _reservation: MemoryReservation,
 }
 
 #[cfg(test)]

@@ -5,56 +5,154 @@ use std::sync::Arc;
 
 use asof_model::Status;
 use datafusion::arrow::array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, new_null_array,
+    Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, UInt32Array,
+    new_empty_array, new_null_array,
 };
-use datafusion::arrow::compute::interleave;
+use datafusion::arrow::compute::{concat, interleave, take};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryReservation;
 
-use super::choose::{Chosen, Winner};
+use super::choose::{RowRef, Winners};
 use super::error::Error;
+use super::spine::{KeyIndex, NO_SLOT};
+
+/// The outcome for one view: what each slot got, and the rows that were found.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    index: Arc<KeyIndex>,
+    times: Vec<i64>,
+    /// Per slot the number of its row among those found, or one of the two below.
+    rows: Vec<u32>,
+    features: Vec<Feature>,
+    _reservation: MemoryReservation,
+}
+
+/// In place of a row's number: no row counts.
+const MISSING: u32 = u32::MAX;
+/// In place of a row's number: the row that counts is older than the TTL.
+const EXPIRED: u32 = u32::MAX - 1;
+
+/// One feature of the rows found.
+#[derive(Debug)]
+enum Feature {
+    Whole(ArrayRef),
+    /// Values of no fixed width, which together may be more than one array can hold; with the number of the first row
+    /// of each part.
+    Parts(Vec<ArrayRef>, Vec<u32>),
+}
+
+impl Chosen {
+    /// Puts winners and their rows together. The winners refer to the rows by number, with place 0; the rows are in
+    /// order, in batches of this schema.
+    pub(super) fn new(
+        index: Arc<KeyIndex>,
+        mut winners: Winners,
+        batches: Vec<RecordBatch>,
+        schema: &SchemaRef,
+    ) -> Result<Self, Error> {
+        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
+        winners.account(bytes)?;
+        let mut starts = Vec::with_capacity(batches.len());
+        let mut rows = 0_usize;
+        for batch in &batches {
+            starts.push(u32::try_from(rows).map_err(|_| Error::Defect("more rows than slots".to_owned()))?);
+            rows += batch.num_rows();
+        }
+        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); schema.fields().len()];
+        for batch in batches {
+            for (column, array) in columns.iter_mut().zip(batch.columns()) {
+                column.push(array.clone());
+            }
+        }
+        let feature = |(parts, field): (Vec<ArrayRef>, &Arc<datafusion::arrow::datatypes::Field>)| {
+            let width = field.data_type().primitive_width();
+            Ok(match parts.as_slice() {
+                [] => Feature::Whole(new_empty_array(field.data_type())),
+                [only] => Feature::Whole(only.clone()),
+                _ if width.is_none() => Feature::Parts(parts, starts.clone()),
+                several => Feature::Whole(concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
+            })
+        };
+        let features: Result<_, datafusion::arrow::error::ArrowError> =
+            columns.into_iter().zip(schema.fields()).map(feature).collect();
+        let features = features.map_err(DataFusionError::from)?;
+        let (times, rows, reservation) = winners.into_parts();
+        let number = |row: RowRef| match row {
+            RowRef::NONE => MISSING,
+            RowRef::EXPIRED => EXPIRED,
+            row => row.row() as u32,
+        };
+        let rows = rows.into_iter().map(number).collect();
+        Ok(Chosen { index, times, rows, features, _reservation: reservation })
+    }
+
+    /// How many rows were found, each counted once.
+    pub(super) fn found(&self) -> usize {
+        match self.features.first() {
+            None => 0,
+            Some(Feature::Whole(array)) => array.len(),
+            Some(Feature::Parts(parts, _)) => parts.iter().map(|part| part.len()).sum(),
+        }
+    }
+
+    /// Adds the columns of one view: its features, event time and status.
+    fn columns(&self, rows: Range<usize>, columns: &mut Vec<ArrayRef>) -> Result<(), Error> {
+        let slots = self.index.slots_of_rows(rows);
+        let row_of = |slot: &u32| if *slot == NO_SLOT { MISSING } else { self.rows[*slot as usize] };
+        let found: UInt32Array =
+            slots.iter().map(|slot| Some(row_of(slot)).filter(|row| *row != MISSING && *row != EXPIRED)).collect();
+        let times = slots.iter().zip(&found).map(|(slot, row)| row.map(|_| self.times[*slot as usize]));
+        let times: TimestampMicrosecondArray = times.collect();
+        let status = |slot| match row_of(slot) {
+            MISSING => Status::Missing as u8,
+            EXPIRED => Status::Expired as u8,
+            _ => Status::Present as u8,
+        };
+        let statuses = UInt8Array::from_iter_values(slots.iter().map(status));
+        for feature in &self.features {
+            columns.push(feature.take(&found).map_err(DataFusionError::from)?);
+        }
+        columns.push(Arc::new(times.with_timezone("UTC")));
+        columns.push(Arc::new(statuses));
+        Ok(())
+    }
+}
+
+impl Feature {
+    /// The values of these rows; null where there is no row.
+    fn take(&self, rows: &UInt32Array) -> Result<ArrayRef, datafusion::arrow::error::ArrowError> {
+        match self {
+            Feature::Whole(array) if array.is_empty() => Ok(new_null_array(array.data_type(), rows.len())),
+            Feature::Whole(array) => take(array, rows, None),
+            Feature::Parts(parts, starts) => {
+                let null = new_null_array(parts[0].data_type(), 1);
+                let mut arrays: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+                arrays.push(&null);
+                let position = |row: Option<u32>| match row {
+                    None => (parts.len(), 0),
+                    Some(row) => {
+                        let part = starts.partition_point(|start| *start <= row) - 1;
+                        (part, (row - starts[part]) as usize)
+                    }
+                };
+                interleave(&arrays, &rows.iter().map(position).collect::<Vec<_>>())
+            }
+        }
+    }
+}
 
 /// One output batch: the spine's batch with the rows of these numbers, and what each view chose for them.
 pub(super) fn gather(
     spine: &RecordBatch,
     rows: Range<usize>,
-    views: &[(Chosen, SchemaRef)],
+    views: &[Chosen],
     schema: &SchemaRef,
 ) -> Result<RecordBatch, Error> {
     let mut columns = spine.columns().to_vec();
-    for (chosen, features) in views {
-        chosen.columns(rows.clone(), features, &mut columns)?;
+    for chosen in views {
+        chosen.columns(rows.clone(), &mut columns)?;
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(DataFusionError::from)?)
-}
-
-impl Chosen {
-    /// Adds the columns of one view: its features, event time and status.
-    fn columns(&self, rows: Range<usize>, features: &SchemaRef, columns: &mut Vec<ArrayRef>) -> Result<(), Error> {
-        // What was not found comes from a batch of one null after the others.
-        let nothing = (self.batches.len(), 0);
-        let mut positions = Vec::with_capacity(rows.len());
-        let mut times = Vec::with_capacity(rows.len());
-        let mut statuses = Vec::with_capacity(rows.len());
-        for slot in self.index.slots_of_rows(rows) {
-            let (position, time, status) = match slot.map_or(Winner::Missing, |slot| self.winners[slot]) {
-                Winner::Found { time, row } => (row.position(), Some(time), Status::Present),
-                Winner::Missing => (nothing, None, Status::Missing),
-                Winner::Expired => (nothing, None, Status::Expired),
-            };
-            positions.push(position);
-            times.push(time);
-            statuses.push(status as u8);
-        }
-        for (i, field) in features.fields().iter().enumerate() {
-            let null = new_null_array(field.data_type(), 1);
-            let mut arrays: Vec<&dyn Array> = self.batches.iter().map(|b| b.column(i).as_ref()).collect();
-            arrays.push(&null);
-            columns.push(interleave(&arrays, &positions).map_err(DataFusionError::from)?);
-        }
-        columns.push(Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")));
-        columns.push(Arc::new(UInt8Array::from(statuses)));
-        Ok(())
-    }
 }

@@ -12,30 +12,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::error::DataFusionError;
 
+use super::choose::{Held, Holder, RowRef};
 use super::error::Error;
-
-/// A row among those kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct RowRef {
-    batch: u32,
-    row: u32,
-}
-
-impl RowRef {
-    /// No row.
-    pub(super) const NONE: RowRef = RowRef { batch: u32::MAX, row: 0 };
-
-    /// The row of that number in a batch that was just pushed.
-    pub(super) fn new(batch: u32, row: usize) -> Self {
-        // A batch with more than four billion rows cannot be made.
-        RowRef { batch, row: row as u32 }
-    }
-
-    /// Batch and row as positions.
-    pub(super) fn position(self) -> (usize, usize) {
-        (self.batch as usize, self.row as usize)
-    }
-}
 
 #[derive(Debug)]
 struct Batch {
@@ -50,6 +28,7 @@ struct Batch {
 #[derive(Debug)]
 pub(super) struct Kept {
     schema: SchemaRef,
+    features: Vec<usize>,
     batches: Vec<Option<Batch>>,
     ties: Vec<usize>,
     converter: RowConverter,
@@ -60,16 +39,22 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Nothing yet. `ties` are the columns of `schema` that decide between rows of equal rank.
-    pub(super) fn new(schema: SchemaRef, ties: Vec<usize>, batch_size: usize) -> Result<Self, Error> {
+    /// Nothing yet. Of each batch the columns `features` are kept, which have this schema; `ties` are those of them that
+    /// decide between rows of equal rank.
+    pub(super) fn new(
+        schema: SchemaRef,
+        features: Vec<usize>,
+        ties: Vec<usize>,
+        batch_size: usize,
+    ) -> Result<Self, Error> {
         let fields = ties.iter().map(|i| SortField::new(schema.field(*i).data_type().clone())).collect();
         let converter = RowConverter::new(fields).map_err(DataFusionError::from)?;
-        Ok(Kept { schema, batches: Vec::new(), ties, converter, rows: 0, references: 0, bytes: 0, batch_size })
+        let batches = Vec::new();
+        Ok(Kept { schema, features, batches, ties, converter, rows: 0, references: 0, bytes: 0, batch_size })
     }
 
-    /// Takes a batch in; [`Kept::seal`] must follow when its rows have been offered.
-    pub(super) fn push(&mut self, rows: RecordBatch) -> Result<u32, Error> {
-        let batch = u32::try_from(self.batches.len()).ok().filter(|n| *n < RowRef::NONE.batch);
+    fn push(&mut self, rows: RecordBatch) -> Result<u32, Error> {
+        let batch = u32::try_from(self.batches.len()).ok().filter(|n| *n < RowRef::PLACES);
         let batch = batch.ok_or_else(|| Error::Defect("too many batches".to_owned()))?;
         let bytes = (rows.columns().iter())
             .map(|column| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()))
@@ -80,28 +65,6 @@ impl Kept {
         Ok(batch)
     }
 
-    /// Drops the batch if nobody refers to it.
-    pub(super) fn seal(&mut self, batch: u32) {
-        self.drop_if_unused(batch);
-    }
-
-    /// One more reference.
-    pub(super) fn retain(&mut self, row: RowRef) {
-        if let Some(Some(batch)) = self.batches.get_mut(row.batch as usize) {
-            batch.references += 1;
-            self.references += 1;
-        }
-    }
-
-    /// One reference fewer.
-    pub(super) fn release(&mut self, row: RowRef) {
-        if let Some(Some(batch)) = self.batches.get_mut(row.batch as usize) {
-            batch.references -= 1;
-            self.references -= 1;
-            self.drop_if_unused(row.batch);
-        }
-    }
-
     fn drop_if_unused(&mut self, batch: u32) {
         let place = &mut self.batches[batch as usize];
         if let Some(unused) = place.take_if(|b| b.references == 0) {
@@ -110,20 +73,8 @@ impl Kept {
         }
     }
 
-    /// Orders two rows by their values, to the bit.
-    pub(super) fn compare(&mut self, left: RowRef, right: RowRef) -> Result<Ordering, Error> {
-        if self.ties.is_empty() || left == right {
-            return Ok(Ordering::Equal);
-        }
-        self.encode(left.batch)?;
-        self.encode(right.batch)?;
-        let content =
-            |r: RowRef| Some(self.batches.get(r.batch as usize)?.as_ref()?.content.as_ref()?.row(r.row as usize));
-        Ok(content(left).cmp(&content(right)))
-    }
-
-    fn encode(&mut self, batch: u32) -> Result<(), Error> {
-        if let Some(Some(batch)) = self.batches.get_mut(batch as usize)
+    fn encode(&mut self, batch: usize) -> Result<(), Error> {
+        if let Some(Some(batch)) = self.batches.get_mut(batch)
             && batch.content.is_none()
         {
             let columns: Vec<_> = self.ties.iter().map(|i| batch.rows.column(*i).clone()).collect();
@@ -135,26 +86,21 @@ impl Kept {
         Ok(())
     }
 
-    /// Whether [`Kept::compact`] would pay.
-    pub(super) fn is_crowded(&self) -> bool {
-        self.rows > 2 * self.references + self.batch_size
+    /// The rows that these refer to, each once, in batches; each reference becomes the number of its row among them.
+    pub(super) fn into_rows(mut self, references: &mut [RowRef]) -> Result<Vec<RecordBatch>, Error> {
+        self.compact(references.iter_mut().filter(|row| row.is_row()).collect())?;
+        let rows: Vec<_> = self.batches.into_iter().flatten().map(|b| b.rows).collect();
+        for row in references.iter_mut().filter(|row| row.is_row()) {
+            *row = RowRef::new(0, (row.place() * self.batch_size + row.row()) as u32);
+        }
+        Ok(rows)
     }
 
-    /// How many references there are.
-    pub(super) fn references(&self) -> usize {
-        self.references
-    }
-
-    /// Memory held, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.bytes + self.batches.capacity() * size_of::<Option<Batch>>()
-    }
-
-    /// Copies the rows that are referred to together, forgets the others, and says where each went. `references`
-    /// are all references there are, a row as often as it is referred to.
-    pub(super) fn compact(&mut self, mut references: Vec<RowRef>) -> Result<Moved, Error> {
+    /// Copies the rows that are referred to together, forgets the others, and changes the references accordingly:
+    /// all there are, a row as often as it is referred to.
+    fn compact(&mut self, mut references: Vec<&mut RowRef>) -> Result<(), Error> {
         references.sort_unstable();
-        let mut rows = references.clone();
+        let mut rows: Vec<RowRef> = references.iter().map(|row| **row).collect();
         rows.dedup();
         let mut packed = Vec::with_capacity(rows.len().div_ceil(self.batch_size));
         for chunk in rows.chunks(self.batch_size) {
@@ -165,25 +111,30 @@ impl Kept {
         for batch in packed {
             self.push(batch)?;
         }
-        let moved = Moved { rows, batch_size: self.batch_size };
-        for row in references {
-            self.retain(moved.to(row));
+        // Both are sorted.
+        let mut number = 0;
+        for reference in references {
+            while rows[number] < *reference {
+                number += 1;
+            }
+            *reference = RowRef::new((number / self.batch_size) as u32, (number % self.batch_size) as u32);
+            self.retain(*reference);
         }
-        Ok(moved)
+        Ok(())
     }
 
     /// Copies some rows, which are sorted by batch.
     fn pick(&self, rows: &[RowRef]) -> Result<RecordBatch, Error> {
         let mut sources: Vec<&RecordBatch> = Vec::new();
-        let mut last = RowRef::NONE.batch;
+        let mut last = usize::MAX;
         let mut positions = Vec::with_capacity(rows.len());
         for row in rows {
-            if row.batch != last {
-                let batch = self.batches.get(row.batch as usize).and_then(Option::as_ref);
+            if row.place() != last {
+                let batch = self.batches.get(row.place()).and_then(Option::as_ref);
                 sources.push(&batch.ok_or_else(|| Error::Defect("a row in use was dropped".to_owned()))?.rows);
-                last = row.batch;
+                last = row.place();
             }
-            positions.push((sources.len() - 1, row.row as usize));
+            positions.push((sources.len() - 1, row.row()));
         }
         let columns = (0..self.schema.fields().len()).map(|i| {
             let arrays: Vec<&dyn Array> = sources.iter().map(|s| s.column(i).as_ref()).collect();
@@ -193,9 +144,57 @@ impl Kept {
         let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
         Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(DataFusionError::from)?)
     }
+}
 
-    /// Takes in all that another one keeps, with its references; says by how much its batch numbers grow.
-    pub(super) fn append(&mut self, other: Kept) -> u32 {
+/// The number of a batch.
+#[derive(Debug)]
+pub(super) struct InBatch(u32);
+
+impl Held for InBatch {
+    fn row_ref(&self, row: usize) -> RowRef {
+        // A batch with more than four billion rows cannot be made.
+        RowRef::new(self.0, row as u32)
+    }
+}
+
+impl Holder for Kept {
+    type Held = InBatch;
+
+    fn hold(&mut self, batch: &RecordBatch) -> Result<InBatch, Error> {
+        Ok(InBatch(self.push(batch.project(&self.features).map_err(DataFusionError::from)?)?))
+    }
+
+    fn seal(&mut self, held: InBatch) {
+        self.drop_if_unused(held.0);
+    }
+
+    /// By their values, to the bit.
+    fn compare(&mut self, left: RowRef, right: RowRef) -> Result<Ordering, Error> {
+        if self.ties.is_empty() || left == right {
+            return Ok(Ordering::Equal);
+        }
+        self.encode(left.place())?;
+        self.encode(right.place())?;
+        let content = |r: RowRef| Some(self.batches.get(r.place())?.as_ref()?.content.as_ref()?.row(r.row()));
+        Ok(content(left).cmp(&content(right)))
+    }
+
+    fn retain(&mut self, row: RowRef) {
+        if let Some(Some(batch)) = self.batches.get_mut(row.place()) {
+            batch.references += 1;
+            self.references += 1;
+        }
+    }
+
+    fn release(&mut self, row: RowRef) {
+        if let Some(Some(batch)) = self.batches.get_mut(row.place()) {
+            batch.references -= 1;
+            self.references -= 1;
+            self.drop_if_unused(row.place() as u32);
+        }
+    }
+
+    fn append(&mut self, other: Kept) -> u32 {
         let shift = self.batches.len() as u32;
         self.rows += other.rows;
         self.references += other.references;
@@ -204,33 +203,17 @@ impl Kept {
         shift
     }
 
-    /// The batches, for good; those that were dropped are left out, so references hold after [`Kept::compact`] only.
-    pub(super) fn into_batches(self) -> Vec<RecordBatch> {
-        self.batches.into_iter().flatten().map(|b| b.rows).collect()
-    }
-}
-
-impl RowRef {
-    /// The same row after its batch got another number.
-    pub(super) fn shifted(self, by: u32) -> Self {
-        if self == RowRef::NONE { self } else { RowRef { batch: self.batch + by, ..self } }
-    }
-}
-
-/// Where rows went when they were copied together.
-#[derive(Debug)]
-pub(super) struct Moved {
-    /// The rows before, in their new order.
-    rows: Vec<RowRef>,
-    batch_size: usize,
-}
-
-impl Moved {
-    /// The new place of a row that was in use.
-    pub(super) fn to(&self, row: RowRef) -> RowRef {
-        match self.rows.binary_search(&row) {
-            Ok(n) => RowRef { batch: (n / self.batch_size) as u32, row: (n % self.batch_size) as u32 },
-            Err(_) => RowRef::NONE,
+    fn tidy<'a>(&mut self, references: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error> {
+        // Copying pays when most rows are not wanted any more.
+        if self.rows <= 2 * self.references + self.batch_size {
+            return Ok(());
         }
+        let references: Vec<_> = references.collect();
+        debug_assert_eq!(self.references, references.len(), "every reference is counted");
+        self.compact(references)
+    }
+
+    fn size(&self) -> usize {
+        self.bytes + self.batches.capacity() * size_of::<Option<Batch>>()
     }
 }

@@ -42,7 +42,7 @@ impl AsofJoin {
         let (timestamp, field) = resolve(spine.schema(), &timestamp)?;
         check_moment(&timestamp, field)?;
         let views = views.into_iter().map(|view| resolve_view(spine.schema(), view)).collect::<Result<Vec<_>, _>>()?;
-        let ties = views.iter().map(|v| if may_tie(v) { v.features.clone() } else { Vec::new() }).collect();
+        let ties = views.iter().map(|v| if !v.unique && may_tie(v) { v.features.clone() } else { Vec::new() }).collect();
         Self::assemble(spine, timestamp, views, ties, known_at)
     }
 
@@ -133,6 +133,7 @@ fn resolve_view(spine: &DFSchema, view: ViewSide) -> Result<ViewSide, Error> {
         seq,
         features: view.features.iter().map(plain).collect::<Result<_, _>>()?,
         alias: view.alias,
+        unique: view.unique,
         ttl: view.ttl,
         plan: view.plan,
     })
@@ -246,6 +247,7 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
                 known,
                 superseded,
                 seq,
+                unique: view.unique,
                 ttl: view.ttl,
                 features,
             });

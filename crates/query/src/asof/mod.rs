@@ -39,6 +39,8 @@ mod error;
 mod exec;
 mod gather;
 mod kept;
+mod keys;
+mod late;
 mod logical;
 mod moments;
 mod planner;
@@ -93,6 +95,8 @@ pub struct ViewSide {
     pub superseded: Option<Column>,
     /// The order of acceptance, an integer.
     pub seq: Option<Column>,
+    /// Whether no two rows are equal in key, event time, known and seq, where the plan itself does not show it.
+    pub unique: bool,
     /// How long a row counts, in microseconds.
     pub ttl: Option<Micros>,
     /// **All** features of the view, whether wanted or not: they decide ties, and training and materialization

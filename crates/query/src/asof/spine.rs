@@ -5,18 +5,16 @@
 
 use std::ops::Range;
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
-use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::compute::{BatchCoalescer, CastOptions, cast_with_options};
+use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::row::{RowConverter, Rows, SortField};
-use datafusion::common::HashMap;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::MemoryReservation;
 use futures::StreamExt;
 
 use super::error::Error;
+use super::keys::{Keys, NO_KEY};
 use super::moments::micros;
 
 /// All spine rows in order, cut into batches of the session's size, with their moments.
@@ -77,9 +75,7 @@ impl Spine {
 /// Keys of some columns and their slots.
 #[derive(Debug)]
 pub(super) struct KeyIndex {
-    types: Vec<DataType>,
-    converter: RowConverter,
-    keys: HashMap<Box<[u8]>, u32>,
+    keys: Keys,
     /// The first slot of each key, and at the end the number of slots.
     starts: Vec<u32>,
     /// The moment of each slot.
@@ -90,7 +86,7 @@ pub(super) struct KeyIndex {
 }
 
 /// The slot of a spine row with a null key.
-const NO_SLOT: u32 = u32::MAX;
+pub(super) const NO_SLOT: u32 = u32::MAX;
 
 impl KeyIndex {
     /// Indexes the spine by the columns at these positions, each compared as the type beside it.
@@ -99,86 +95,79 @@ impl KeyIndex {
         columns: &[(usize, DataType)],
         reservation: MemoryReservation,
     ) -> Result<Self, Error> {
-        let types: Vec<_> = columns.iter().map(|(_, data_type)| data_type.clone()).collect();
-        let converter =
-            RowConverter::new(types.iter().cloned().map(SortField::new).collect()).map_err(DataFusionError::from)?;
+        let mut keys = Keys::new(columns.iter().map(|(_, data_type)| data_type.clone()).collect())?;
         let mut index = KeyIndex {
-            types,
-            converter,
-            keys: HashMap::default(),
+            keys: Keys::new(Vec::new())?,
             starts: Vec::new(),
             moments: Vec::new(),
             row_slots: Vec::new(),
             reservation,
         };
-        // 32 bytes a row: its key, its place in the order and its slot, and what the slot takes.
-        index.reservation.try_grow(spine.rows() * 32)?;
+        // 24 bytes a row: its key, its place in the order and its slot, and what the slot takes.
+        let rows = spine.rows() * 24;
+        index.reservation.try_grow(rows)?;
         let mut row_keys = Vec::with_capacity(spine.rows());
         for batch in &spine.batches {
             let arrays: Vec<_> = columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
-            let encoded = index.encode(&arrays)?;
-            let known = index.keys.len();
-            let mut bytes = 0;
-            for row in 0..batch.num_rows() {
-                row_keys.push(encoded.get(row).map(|key| match index.keys.get(key) {
-                    Some(id) => *id,
-                    None => {
-                        let id = index.keys.len() as u32;
-                        index.keys.insert(key.into(), id);
-                        bytes += key.len();
-                        id
-                    }
-                }));
-            }
-            // Twice the size of an entry: hash tables are at most seven eighths full, and double.
-            index.reservation.try_grow(bytes + (index.keys.len() - known) * 2 * size_of::<(Box<[u8]>, u32)>())?;
+            keys.number(&arrays, &mut row_keys)?;
+            index.reservation.try_resize(rows + keys.size())?;
         }
+        keys.seal();
+        index.keys = keys;
         index.number_slots(&spine.moments, &row_keys);
+        index.reservation.try_resize(index.size())?;
         Ok(index)
     }
 
-    fn number_slots(&mut self, moments: &[i64], row_keys: &[Option<u32>]) {
-        let mut order: Vec<u32> = (0..row_keys.len() as u32).filter(|row| row_keys[*row as usize].is_some()).collect();
-        order.sort_unstable_by_key(|row| (row_keys[*row as usize], moments[*row as usize]));
+    /// Sorts the rows by key, by counting, then each key's by moment: a key has few.
+    fn number_slots(&mut self, moments: &[i64], row_keys: &[u32]) {
+        let keys = self.keys.len() as usize;
+        let mut ends = vec![0_u32; keys + 1];
+        for key in row_keys.iter().filter(|key| **key != NO_KEY) {
+            ends[*key as usize + 1] += 1;
+        }
+        for key in 0..keys {
+            ends[key + 1] += ends[key];
+        }
+        // From here on `ends[key]` is where the next row of the key goes, and in the end where its rows end.
+        let mut order = vec![0_u32; ends[keys] as usize];
+        for (row, key) in row_keys.iter().enumerate().filter(|(_, key)| **key != NO_KEY) {
+            let place = &mut ends[*key as usize];
+            order[*place as usize] = row as u32;
+            *place += 1;
+        }
         self.row_slots = vec![NO_SLOT; row_keys.len()];
-        let mut last = None;
-        for row in order.iter().map(|row| *row as usize) {
-            let Some(key) = row_keys[row] else { continue };
-            if last != Some((key, moments[row])) {
-                // Keys were numbered as they came, so the order of numbers has no gap.
-                if last.is_none_or(|(last_key, _)| last_key != key) {
-                    self.starts.push(self.moments.len() as u32);
+        self.moments = Vec::with_capacity(order.len());
+        self.starts = Vec::with_capacity(keys + 1);
+        let mut first = 0;
+        for end in ends.into_iter().take(keys).map(|end| end as usize) {
+            self.starts.push(self.moments.len() as u32);
+            let rows = &mut order[first..end];
+            rows.sort_unstable_by_key(|row| moments[*row as usize]);
+            let mut last = None;
+            for row in rows.iter().map(|row| *row as usize) {
+                if last != Some(moments[row]) {
+                    self.moments.push(moments[row]);
+                    last = Some(moments[row]);
                 }
-                self.moments.push(moments[row]);
-                last = Some((key, moments[row]));
+                self.row_slots[row] = (self.moments.len() - 1) as u32;
             }
-            self.row_slots[row] = (self.moments.len() - 1) as u32;
+            first = end;
         }
         self.starts.push(self.moments.len() as u32);
+        self.moments.shrink_to_fit();
     }
 
-    fn encode(&self, columns: &[ArrayRef]) -> Result<Encoded, Error> {
-        // A key that does not fit its type is an error, never a null.
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        let cast =
-            columns.iter().zip(&self.types).map(|(column, data_type)| cast_with_options(column, data_type, &options));
-        let columns: Vec<_> = cast.collect::<Result<_, _>>().map_err(DataFusionError::from)?;
-        let nulls = columns
-            .iter()
-            .fold(None, |nulls, column| NullBuffer::union(nulls.as_ref(), column.logical_nulls().as_ref()));
-        Ok(Encoded { rows: self.converter.convert_columns(&columns).map_err(DataFusionError::from)?, nulls })
+    fn size(&self) -> usize {
+        self.keys.size()
+            + self.starts.capacity() * size_of::<u32>()
+            + self.moments.capacity() * size_of::<i64>()
+            + self.row_slots.capacity() * size_of::<u32>()
     }
 
-    /// For each row the number of its key, if the spine has it.
-    pub(super) fn look_up(&self, columns: &[ArrayRef]) -> Result<Vec<Option<u32>>, Error> {
-        let encoded = self.encode(columns)?;
-        let rows = encoded.rows.num_rows();
-        Ok((0..rows).map(|row| encoded.get(row).and_then(|key| self.keys.get(key).copied())).collect())
-    }
-
-    /// How many keys.
-    pub(super) fn keys(&self) -> u32 {
-        self.keys.len() as u32
+    /// The distinct keys.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
     }
 
     /// How many slots.
@@ -196,22 +185,8 @@ impl KeyIndex {
         &self.moments
     }
 
-    /// The slots of some spine rows; none for a row with a null key.
-    pub(super) fn slots_of_rows(&self, rows: Range<usize>) -> impl Iterator<Item = Option<usize>> {
-        self.row_slots[rows].iter().map(|slot| (*slot != NO_SLOT).then_some(*slot as usize))
-    }
-}
-
-/// Key columns as comparable bytes.
-struct Encoded {
-    rows: Rows,
-    nulls: Option<NullBuffer>,
-}
-
-impl Encoded {
-    /// The key of a row; none if a part of it is null.
-    fn get(&self, row: usize) -> Option<&[u8]> {
-        let null = self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
-        (!null).then(|| self.rows.row(row).data())
+    /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.
+    pub(super) fn slots_of_rows(&self, rows: Range<usize>) -> &[u32] {
+        &self.row_slots[rows]
     }
 }

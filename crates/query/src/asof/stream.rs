@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use datafusion::common::runtime::JoinSet;
+use datafusion::common::runtime::{JoinSet, SpawnedTask};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -15,11 +15,12 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMe
 use futures::{Stream, StreamExt, stream};
 
 use super::KnownMoment;
-use super::choose::{Candidates, Chosen, ViewRows};
+use super::choose::{Candidates, Holder, InFiles, ViewRows, Winners};
 use super::error::Error;
 use super::exec::ViewInput;
-use super::gather::gather;
+use super::gather::{Chosen, gather};
 use super::kept::Kept;
+use super::late::Late;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine};
 
@@ -63,54 +64,102 @@ impl Run {
                     index
                 }
             };
-            let chosen = self.read(view, index, batch_size, &view_rows).await?;
-            kept_rows.add(chosen.batches.iter().map(RecordBatch::num_rows).sum());
-            views.push((chosen, view.feature_schema()?));
+            let chosen = self.choose(view, index, batch_size, &view_rows).await?;
+            kept_rows.add(chosen.found());
+            views.push(chosen);
         }
         drop(indexes);
 
-        let schema = self.schema;
-        let rows = spine.rows();
         let mut first = 0;
-        let mut batches = 0..spine.batches.len();
-        Ok(stream::iter(std::iter::from_fn(move || {
-            let timer = baseline.elapsed_compute().timer();
-            let Some(n) = batches.next() else {
-                debug_assert_eq!(first, rows, "every spine row comes out once");
-                return None;
-            };
-            let batch = &spine.batches[n];
-            let joined = gather(batch, first..first + batch.num_rows(), &views, &schema);
-            first += batch.num_rows();
-            timer.done();
-            baseline.record_output(batch.num_rows());
-            Some(joined.map_err(DataFusionError::from))
-        })))
+        let rows = spine.batches.iter().map(|batch| {
+            let rows = first..first + batch.num_rows();
+            first = rows.end;
+            rows
+        });
+        let rows: Vec<_> = rows.collect();
+        debug_assert_eq!(first, spine.rows(), "every spine row comes out once");
+        let output = Arc::new(Output { spine, views, schema: self.schema });
+        let partitions = self.context.session_config().target_partitions();
+        let batches = stream::iter(rows.into_iter().enumerate()).map(move |(batch, rows)| {
+            let (output, baseline) = (Arc::clone(&output), baseline.clone());
+            SpawnedTask::spawn(async move {
+                let timer = baseline.elapsed_compute().timer();
+                let joined = gather(&output.spine.batches[batch], rows, &output.views, &output.schema)?;
+                timer.done();
+                baseline.record_output(joined.num_rows());
+                Ok::<_, Error>(joined)
+            })
+        });
+        // In their order, whoever is done first.
+        let batches = batches.buffered(partitions.max(1));
+        Ok(batches.map(|done| Ok(done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??)))
     }
 
     fn reservation(&self, what: &str) -> MemoryReservation {
         MemoryConsumer::new(format!("AsofJoinExec[{what}]")).register(self.context.memory_pool())
     }
 
-    /// Reads one view, its partitions concurrently. Which of them is done first has no say in the result.
-    async fn read(
+    /// What one view gives for each slot: in one pass over its rows, or in two over its files.
+    async fn choose(
         &self,
         view: &ViewInput,
         index: Arc<KeyIndex>,
         batch_size: usize,
         rows: &Count,
     ) -> Result<Chosen, Error> {
+        let schema = view.feature_schema()?;
+        match Late::of(view)? {
+            Some(late) => {
+                let last = index.moments().iter().max().copied();
+                let narrow = late.narrowed(view, &index, last, &self.context)?;
+                let (mut winners, _) = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
+                let partitions = self.context.session_config().target_partitions();
+                let reservation = self.reservation(&view.alias);
+                let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
+                Chosen::new(index, winners, batches, &schema)
+            }
+            None => {
+                let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
+                let (mut winners, kept) = self.rank(view, &index, rows, kept).await?;
+                let batches = kept.into_rows(&mut winners.rows)?;
+                Chosen::new(index, winners, batches, &schema)
+            }
+        }
+    }
+
+    /// The winning rows of a view, ranked by as many numbers as it has.
+    async fn rank<H: Holder + Send + 'static>(
+        &self,
+        view: &ViewInput,
+        index: &Arc<KeyIndex>,
+        rows: &Count,
+        holder: impl Fn() -> Result<H, Error>,
+    ) -> Result<(Winners, H), Error> {
+        match 1 + view.known.iter().len() + view.seq.iter().len() {
+            1 => self.read::<1, H>(view, index, rows, holder).await,
+            2 => self.read::<2, H>(view, index, rows, holder).await,
+            _ => self.read::<3, H>(view, index, rows, holder).await,
+        }
+    }
+
+    /// Reads one view, its partitions concurrently. Which of them is done first has no say in the result.
+    async fn read<const N: usize, H: Holder + Send + 'static>(
+        &self,
+        view: &ViewInput,
+        index: &Arc<KeyIndex>,
+        rows: &Count,
+        holder: impl Fn() -> Result<H, Error>,
+    ) -> Result<(Winners, H), Error> {
         let nothing = || {
-            let kept = Kept::new(view.feature_schema()?, view.ties.clone(), batch_size)?;
-            Candidates::new(Arc::clone(&index), self.known_at, kept, self.reservation(&view.alias))
+            Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, self.reservation(&view.alias))
         };
         let mut partitions = JoinSet::new();
         for partition in 0..view.input.output_partitioning().partition_count() {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;
-            let (view, index, candidates, rows) = (view.clone(), Arc::clone(&index), nothing()?, rows.clone());
+            let (view, index, candidates, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
             partitions.spawn(async move { read_partition(stream, &view, &index, candidates, &rows).await });
         }
-        let mut all: Option<Candidates> = None;
+        let mut all: Option<Candidates<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
             let found = done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
             match &mut all {
@@ -125,17 +174,24 @@ impl Run {
     }
 }
 
-async fn read_partition(
+/// All that the output is made of.
+struct Output {
+    spine: Spine,
+    views: Vec<Chosen>,
+    schema: SchemaRef,
+}
+
+async fn read_partition<const N: usize, H: Holder>(
     mut stream: SendableRecordBatchStream,
     view: &ViewInput,
     index: &KeyIndex,
-    mut candidates: Candidates,
+    mut candidates: Candidates<N, H>,
     rows: &Count,
-) -> Result<Candidates, Error> {
+) -> Result<Candidates<N, H>, Error> {
     while let Some(batch) = stream.next().await {
         let batch = batch?;
         rows.add(batch.num_rows());
-        candidates.absorb(view.decode(&batch, index)?)?;
+        candidates.absorb(&batch, &view.decode(&batch, index)?)?;
     }
     Ok(candidates)
 }
@@ -152,13 +208,14 @@ impl ViewInput {
         let keys: Vec<_> = self.on.iter().map(|on| batch.column(on.view).clone()).collect();
         let seq =
             self.seq.map(|i| cast(batch.column(i), &DataType::Int64)).transpose().map_err(DataFusionError::from)?;
+        let mut numbers = Vec::with_capacity(batch.num_rows());
+        index.keys().look_up(&keys, &mut numbers)?;
         Ok(ViewRows {
-            keys: index.look_up(&keys)?,
+            keys: numbers,
             times: moments(self.timestamp)?,
             known: self.known.map(moments).transpose()?,
             superseded: self.superseded.map(moments).transpose()?,
             seq: seq.map(|seq| seq.as_primitive::<Int64Type>().clone()),
-            features: batch.project(&self.features).map_err(DataFusionError::from)?,
         })
     }
 }

@@ -166,6 +166,7 @@ pub(super) fn side(
         },
         superseded: rows.hidden.superseded.map(|c| column(&c.name)),
         seq: rows.hidden.seq.map(|c| column(&c.name)),
+        unique: false,
         ttl,
         features: features.names().map(column).collect(),
     })

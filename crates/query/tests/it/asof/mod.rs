@@ -132,6 +132,7 @@ pub(crate) fn side(alias: &str, plan: LogicalPlan, declared: Declared) -> ViewSi
         known: declared.known.then(|| column("known")),
         superseded: declared.superseded.then(|| column("_superseded")),
         seq: declared.seq.then(|| column("_seq")),
+        unique: false,
         ttl: declared.ttl.map(Micros),
         features: vec![column("value"), column("extra")],
     }

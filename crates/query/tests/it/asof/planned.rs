@@ -29,6 +29,7 @@ fn one_key(alias: &str, plan: LogicalPlan) -> ViewSide {
         known: None,
         superseded: None,
         seq: None,
+        unique: false,
         ttl: None,
         features: vec![column("value")],
     }

@@ -42,6 +42,7 @@ fn answers(asks: &[Ask], all: &[Revision], kind: Kind, rule: KnownMoment, cut: C
         known: kind.known.then(|| column("known")),
         superseded: view.hidden.superseded,
         seq: view.hidden.seq,
+        unique: false,
         ttl: None,
         features: vec![column("next")],
     };
