@@ -34,9 +34,17 @@ pub(super) struct Keys {
 #[derive(Debug)]
 enum Table {
     /// The number of key `first + i` stands at place i.
-    Near { first: i64, numbers: Vec<u32>, count: u32 },
+    Near {
+        first: i64,
+        numbers: Vec<u32>,
+        count: u32,
+    },
     Integers(HashMap<i64, u32>),
-    Bytes { encoding: Encoding, numbers: HashMap<Box<[u8]>, u32>, bytes: usize },
+    Bytes {
+        encoding: Encoding,
+        numbers: HashMap<Box<[u8]>, u32>,
+        bytes: usize,
+    },
 }
 
 /// How a key becomes bytes.
@@ -200,7 +208,9 @@ impl Keys {
             Table::Near { .. } | Table::Integers(_) => {
                 // A date is a number of days in 32 bits, which nothing casts to 64 at once.
                 let wide = match &self.types[0] {
-                    DataType::Date32 => cast(&compared[0], &DataType::Int32).and_then(|days| cast(&days, &DataType::Int64)),
+                    DataType::Date32 => {
+                        cast(&compared[0], &DataType::Int32).and_then(|days| cast(&days, &DataType::Int64))
+                    }
                     _ => cast(&compared[0], &DataType::Int64),
                 };
                 Encoded::Integers(wide.map_err(DataFusionError::from)?.as_primitive::<Int64Type>().clone())

@@ -118,7 +118,8 @@ impl Late {
                     columns = projection.iter().map(|i| columns[*i].clone()).collect();
                 }
             } else if let Some(projection) = node.downcast_ref::<ProjectionExec>() {
-                let projected = projection.expr().iter().map(|p| Ok(ProjectionExpr::new(over_table(&p.expr)?, &p.alias)));
+                let projected =
+                    projection.expr().iter().map(|p| Ok(ProjectionExpr::new(over_table(&p.expr)?, &p.alias)));
                 columns = projected.collect::<EngineResult<_>>()?;
             }
         }
@@ -257,16 +258,17 @@ impl Late {
     }
 
     /// A source that reads like the view's own, remembering the files' footers for the second pass.
-    fn reading(&self, fresh: ParquetSource, like: &ParquetSource, context: &TaskContext) -> Result<ParquetSource, Error> {
+    fn reading(
+        &self,
+        fresh: ParquetSource,
+        like: &ParquetSource,
+        context: &TaskContext,
+    ) -> Result<ParquetSource, Error> {
         let fresh = fresh.with_table_parquet_options(like.table_parquet_options().clone());
         Ok(fresh.with_parquet_file_reader_factory(self.reader(like, context)?))
     }
 
-    fn reader(
-        &self,
-        like: &ParquetSource,
-        context: &TaskContext,
-    ) -> Result<Arc<dyn ParquetFileReaderFactory>, Error> {
+    fn reader(&self, like: &ParquetSource, context: &TaskContext) -> Result<Arc<dyn ParquetFileReaderFactory>, Error> {
         if let Some(own) = like.parquet_file_reader_factory() {
             return Ok(Arc::clone(own));
         }
@@ -331,10 +333,7 @@ impl Late {
         let is_exact = |column: usize| {
             let expr = self.columns[column].expr.downcast_ref::<Column>();
             expr.is_some_and(|c| {
-                matches!(
-                    table.field(c.index()).data_type(),
-                    DataType::Timestamp(TimeUnit::Microsecond, _)
-                )
+                matches!(table.field(c.index()).data_type(), DataType::Timestamp(TimeUnit::Microsecond, _))
             })
         };
         if let Some(last) = last.filter(|_| is_exact(view.timestamp)) {

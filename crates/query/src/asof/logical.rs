@@ -42,7 +42,8 @@ impl AsofJoin {
         let (timestamp, field) = resolve(spine.schema(), &timestamp)?;
         check_moment(&timestamp, field)?;
         let views = views.into_iter().map(|view| resolve_view(spine.schema(), view)).collect::<Result<Vec<_>, _>>()?;
-        let ties = views.iter().map(|v| if !v.unique && may_tie(v) { v.features.clone() } else { Vec::new() }).collect();
+        let ties =
+            views.iter().map(|v| if !v.unique && may_tie(v) { v.features.clone() } else { Vec::new() }).collect();
         Self::assemble(spine, timestamp, views, ties, known_at)
     }
 

@@ -15,24 +15,27 @@
 //! 6. No such row: null features, and [`STATUS`] says whether the value is missing or expired.
 //!
 //! # How
-//! The spine is collected and, per distinct set of key columns, indexed: key → its distinct moments, sorted; one
-//! such pair is a **slot** (`spine`). Each view is streamed once, unsorted, its partitions concurrently: a row
+//! The spine is collected and, per distinct set of key columns, indexed (`keys`, `spine`): key → its distinct moments,
+//! sorted; one such pair is a **slot**. Each view is streamed once, unsorted, its partitions concurrently: a row
 //! looks its key up, finds the slots from which it counts, and stays only where it beats what is there (`choose`).
 //! At the end the best rows are carried forward along each key's slots, and the output is gathered (`gather`).
 //! A row that is superseded counts for a range of slots; such ranges live in a segment tree per key, so that
 //! memory does not grow with the number of revisions.
 //!
+//! Where a view is Parquet files under filters and projections, and its rows cannot tie, its features stay in the files
+//! until the rows are chosen (`late`). Otherwise the rows that are referred to are kept in memory (`kept`).
+//!
 //! # What it costs
-//! One pass over each view: a hash look-up per row and a binary search per row whose key the spine has. Memory
-//! in proportion to the spine and the chosen rows' features only, never to the view: spine rows, 32 bytes per
-//! slot for each partition of the view being read (three times that with revisions), and the feature values of
-//! at most twice the chosen rows. All of it is reserved from the session's memory pool. Views are
-//! read one after another. A view whose rows may tie is read with all its features, even unused ones,
-//! since they decide the tie.
+//! One pass over each view's keys and times: a look-up and a binary search per row, less where files are sorted by key and
+//! time. A second pass over the features of the chosen rows. Memory in proportion to the spine and the chosen rows'
+//! features only, never to the view: spine rows; 16 to 32 bytes per slot for each partition of the view being read
+//! (three times that with revisions); and the feature values of the chosen rows, at most twice as many where rows
+//! are kept. All of it is reserved from the session's memory pool. Views are read one after another. A
+//! view whose rows may tie is read with all its features, even unused ones, since they decide the tie.
 //!
 //! # What it does not do
-//! It does not spill, does not prune the view's files by the spine's keys and times, and does not push filters on
-//! its output down into its inputs. The spine is planned on its own, on one partition (`planner` says why).
+//! It does not spill, and does not push filters on its output down into its inputs. The spine is planned on its own,
+//! on one partition (`planner` says why).
 
 mod choose;
 mod error;

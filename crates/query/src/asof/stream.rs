@@ -110,6 +110,7 @@ impl Run {
         let schema = view.feature_schema()?;
         match Late::of(view)? {
             Some(late) => {
+                MetricBuilder::new(&self.metrics).counter("two_passes", 0).add(1);
                 let last = index.moments().iter().max().copied();
                 let narrow = late.narrowed(view, &index, last, &self.context)?;
                 let (mut winners, _) = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
@@ -150,9 +151,8 @@ impl Run {
         rows: &Count,
         holder: impl Fn() -> Result<H, Error>,
     ) -> Result<(Winners, H), Error> {
-        let nothing = || {
-            Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, self.reservation(&view.alias))
-        };
+        let nothing =
+            || Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, self.reservation(&view.alias));
         let mut partitions = JoinSet::new();
         for partition in 0..view.input.output_partitioning().partition_count() {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;

@@ -1,5 +1,6 @@
 //! The as-of join against its rules, and against an oracle of twenty lines.
 
+mod files;
 mod oracle;
 mod planned;
 mod rules;
@@ -144,16 +145,27 @@ pub(crate) fn collect(state: SessionState, plan: LogicalPlan) -> datafusion::err
 
 /// Joins, checks that the spine came out as it went in and that batches have the session's size, and gives the answers of each view.
 pub(crate) fn run(asks: &[Ask], views: &[(Vec<Fact>, Declared)], rule: KnownMoment, cut: Cut) -> Vec<Vec<Answer>> {
-    // The spine is cut too, but keeps its order over partitions only if they follow one another.
-    let spine = table("spine", spine_rows(asks), Cut { partitions: 1, ..cut });
     let sides = views
         .iter()
         .enumerate()
         .map(|(n, (facts, declared))| side(&format!("v{n}"), table("facts", fact_rows(facts), cut), *declared));
-    let plan = asof_join(spine, Column::from_name("t"), sides.collect(), rule).expect("a join");
-    let batches = collect(session(cut), plan).expect("the join runs");
+    run_sides(asks, sides.collect(), rule, cut, session(cut))
+}
+
+/// The same with sides made elsewhere; each has the features `value` and `extra`.
+pub(crate) fn run_sides(
+    asks: &[Ask],
+    sides: Vec<ViewSide>,
+    rule: KnownMoment,
+    cut: Cut,
+    session: SessionState,
+) -> Vec<Vec<Answer>> {
+    // The spine is cut too, but keeps its order over partitions only if they follow one another.
+    let spine = table("spine", spine_rows(asks), Cut { partitions: 1, ..cut });
+    let mut answers = vec![Vec::new(); sides.len()];
+    let plan = asof_join(spine, Column::from_name("t"), sides, rule).expect("a join");
+    let batches = collect(session, plan).expect("the join runs");
     let mut ids: Vec<u32> = Vec::new();
-    let mut answers = vec![Vec::new(); views.len()];
     for (n, batch) in batches.iter().enumerate() {
         assert!(batch.num_rows() <= cut.batch_size && (batch.num_rows() == cut.batch_size || n + 1 == batches.len()));
         ids.extend(batch.column(3).as_primitive::<UInt32Type>().values());

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Answer, Ask, Cut, Declared, Fact, Key, run};
 
 /// Rules 1 to 6, as they stand.
-fn oracle(ask: &Ask, facts: &[Fact], declared: Declared, rule: KnownMoment) -> Answer {
+pub(super) fn oracle(ask: &Ask, facts: &[Fact], declared: Declared, rule: KnownMoment) -> Answer {
     let (Some(_), Some(_)) = ask.key else { return (2, None, None) };
     let learned = |f: &Fact, ts| if declared.known { f.known.unwrap_or(ts) } else { ts };
     let counts = |f: &Fact| {
@@ -29,12 +29,12 @@ fn oracle(ask: &Ask, facts: &[Fact], declared: Declared, rule: KnownMoment) -> A
     }
 }
 
-fn key() -> impl Strategy<Value = Key> {
+pub(super) fn key() -> impl Strategy<Value = Key> {
     let name = prop_oneof![1 => Just(None), 4 => Just(Some("a")), 2 => Just(Some("b"))];
     (name, proptest::option::weighted(0.9, 0..2i64))
 }
 
-fn view() -> impl Strategy<Value = (Vec<Fact>, Declared)> {
+pub(super) fn view() -> impl Strategy<Value = (Vec<Fact>, Declared)> {
     let time = || proptest::option::weighted(0.8, -3..15i64);
     let fact = (key(), proptest::option::weighted(0.95, -3..15i64), time(), time(), proptest::option::of(0..3i64));
     let facts = proptest::collection::vec(fact, 0..60).prop_map(|facts| {
@@ -64,7 +64,7 @@ fn cut() -> impl Strategy<Value = Cut> {
     })
 }
 
-fn rule() -> impl Strategy<Value = KnownMoment> {
+pub(super) fn rule() -> impl Strategy<Value = KnownMoment> {
     prop_oneof![
         Just(KnownMoment::EventTime),
         Just(KnownMoment::Now),
