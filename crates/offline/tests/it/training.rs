@@ -8,10 +8,8 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int32Type;
-use asof_model::{Digest, Kind, Micros, Pinned, RunId, SnapshotNumber, Version};
-use asof_offline::{
-    ExportFormat, InputSnapshot, KnownAt, ManifestDraft, Quiet, Store, TrainingOptions, content_digest, export,
-};
+use asof_model::{Digest, Kind, KnownMoment, Micros, Pinned, RunId, SnapshotNumber, Version};
+use asof_offline::{ExportFormat, InputSnapshot, ManifestDraft, Quiet, Store, TrainingOptions, content_digest, export};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use proptest::prelude::*;
@@ -47,7 +45,7 @@ fn draft(run: i64) -> ManifestDraft {
         service: pinned(Kind::FeatureService, "s"),
         closure: vec![pinned(Kind::TrainingSet, "t"), pinned(Kind::FeatureService, "s")],
         spine: "SELECT 1".into(),
-        options: TrainingOptions { known_at: KnownAt::Moment(Micros(5)), statuses: true },
+        options: TrainingOptions { known_at: KnownMoment::At(Micros(5)), statuses: true },
         inputs: vec![InputSnapshot { dataset: name("d"), number: SnapshotNumber(7) }],
         engine: "0".into(),
         run: RunId::new(Micros(run)),
@@ -80,6 +78,22 @@ async fn what_is_written_is_read_back() {
         let error = store.manifest(&name("p"), &name("t"), 4).await.unwrap_err();
         assert_eq!(error.message(), "there is no training set `t@4`: there are 1, 2");
     }
+}
+
+/// Manifests live longer than the program that wrote them.
+#[test]
+fn a_manifest_says_in_the_same_words_by_when_things_were_known() {
+    let check = |known_at: KnownMoment, written: &str| {
+        let options = TrainingOptions { known_at, statuses: false };
+        assert_eq!(serde_json::to_string(&options).unwrap(), format!(r#"{{"known_at":{written},"statuses":false}}"#));
+        assert_eq!(
+            serde_json::from_str::<TrainingOptions>(&serde_json::to_string(&options).unwrap()).unwrap(),
+            options
+        );
+    };
+    check(KnownMoment::EventTime, r#""row""#);
+    check(KnownMoment::At(Micros(5)), r#"{"moment":5}"#);
+    check(KnownMoment::Now, r#""now""#);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,8 +4,6 @@ use asof_model::ErrorKind as Kind;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 
-use crate::asof::KnownMoment;
-
 /// Why an as-of join cannot be planned or run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -83,16 +81,6 @@ impl From<Error> for DataFusionError {
         match error {
             Error::Engine(error) => error,
             ours => DataFusionError::External(Box::new(asof_model::Error::from(ours))),
-        }
-    }
-}
-
-impl std::fmt::Display for KnownMoment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            KnownMoment::EventTime => f.write_str("event time"),
-            KnownMoment::At(moment) => moment.fmt(f),
-            KnownMoment::Now => f.write_str("now"),
         }
     }
 }
