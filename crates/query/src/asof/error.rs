@@ -49,7 +49,7 @@ impl From<Error> for asof_model::Error {
             Error::KeyTypes { .. } => {
                 invalid("key_type", "cast one side to the type of the other; floats are never keys")
             }
-            Error::NotAMoment { .. } => invalid("timestamp_type", "cast it to TIMESTAMP"),
+            Error::NotAMoment { .. } => invalid("column_type", "cast it to TIMESTAMP"),
             Error::Ambiguous(_) => invalid("ambiguous_column", "rename one of them with AS"),
             Error::NullMoment { .. } => {
                 invalid("null_timestamp", "leave rows without a time out: add WHERE … IS NOT NULL")

@@ -101,7 +101,7 @@ pub struct ViewSide {
 /// name, or the two cannot be told apart.
 ///
 /// # Errors
-/// `key_type` where a key of one type is compared with one of another, `timestamp_type` where a
+/// `key_type` where a key of one type is compared with one of another, `column_type` where a
 /// moment is not one, `ambiguous_column` where two output columns could not be told apart.
 pub fn asof_join(
     spine: LogicalPlan,
