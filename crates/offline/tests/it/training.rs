@@ -12,6 +12,7 @@ use asof_model::{Digest, Kind, KnownMoment, Micros, Pinned, RunId, SnapshotNumbe
 use asof_offline::{ExportFormat, InputSnapshot, ManifestDraft, Quiet, Store, TrainingOptions, content_digest, export};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use proptest::prelude::*;
 
 use crate::world::name;
@@ -69,7 +70,8 @@ async fn what_is_written_is_read_back() {
         assert_eq!((manifest.rows, manifest.number, manifest.files.len()), (6, 1, 1));
         assert_eq!(store.manifest(&name("p"), &name("t"), 1).await.unwrap(), manifest);
         assert_eq!(store.training_sets(&name("p"), &name("t")).await.unwrap(), [1]);
-        let (digest, rows) = content_digest(store.read_training_set(&manifest).await.unwrap()).await.unwrap();
+        let (digest, rows) =
+            content_digest(store.read_training_set(&manifest).await.unwrap(), None, &Quiet).await.unwrap();
         assert_eq!((digest, rows), (manifest.content, 6));
         // The same again by another run: the same data, and another number.
         let again = store.write_training_set(draft(2), 2, stream(vec![batch(), batch()]), &Quiet).await.unwrap();
@@ -126,7 +128,7 @@ async fn a_number_is_given_once_and_a_killed_attempt_is_swept_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_training_set_without_rows_has_columns() {
-    let (_folder, store) = store().await;
+    let (folder, store) = store().await;
     let none = batch().slice(0, 0);
     let task = tokio::spawn({
         let store = store.clone();
@@ -135,11 +137,16 @@ async fn a_training_set_without_rows_has_columns() {
     let manifest = task.await.unwrap().unwrap();
     let rows = store.read_training_set(&manifest).await.unwrap();
     assert_eq!(rows.schema().fields().len(), 3);
-    assert_eq!(content_digest(rows).await.unwrap(), (manifest.content, 0));
+    assert_eq!(content_digest(rows, None, &Quiet).await.unwrap(), (manifest.content, 0));
+    let [file] = &manifest.files[..] else { panic!("one file: {:?}", manifest.files) };
+    let file = std::fs::File::open(folder.path().join("training/p/t/1").join(&file.path)).unwrap();
+    let file = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(file.metadata().file_metadata().num_rows(), 0);
+    assert_eq!(file.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["n", "x", "s"]);
 }
 
 async fn digest(batches: Vec<RecordBatch>) -> Digest {
-    content_digest(stream(batches)).await.unwrap().0
+    content_digest(stream(batches), None, &Quiet).await.unwrap().0
 }
 
 #[tokio::test]
@@ -223,7 +230,7 @@ async fn rows_are_exported() {
     assert_eq!(back.map(|b| b.unwrap().num_rows()).sum::<usize>(), 3);
     let mut file = Vec::new();
     export(stream(vec![batch()]), ExportFormat::Parquet, &mut file).await.unwrap();
-    let back = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes::Bytes::from(file), 10).unwrap();
+    let back = ParquetRecordBatchReader::try_new(bytes::Bytes::from(file), 10).unwrap();
     assert_eq!(back.map(|b| b.unwrap().num_rows()).sum::<usize>(), 3);
 }
 
