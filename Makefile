@@ -39,7 +39,10 @@ test: setup ## all tests: Rust, then Python against the built binary
 lint: setup ## formatting, clippy, licences, scripts
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny --workspace check; \
+	@if cargo deny --version >/dev/null 2>&1; then \
+	  cargo deny --workspace check bans licenses sources && \
+	  if cargo deny fetch db 2>/dev/null; then cargo deny --workspace --offline check advisories; \
+	  else echo 'the list of advisories cannot be reached: not checked'; fi; \
 	else echo 'cargo-deny is not installed: checking licences only'; deploy/licences.sh; fi
 	@for script in $(SCRIPTS); do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi

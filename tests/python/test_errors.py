@@ -1,4 +1,4 @@
-"""docs/errors.md explains every stable error code of the sources, and no other.
+"""docs/errors.md explains every stable error code of the sources, and no other; a code has one kind.
 
 A code is looked for where it is written as a literal:
 
@@ -6,7 +6,8 @@ A code is looked for where it is written as a literal:
   `invalid("bad_value")`;
 - in a tuple for `let (kind, code) = match …`, or in a field `code: "more_errors"`.
 
-What stands in such a place without being a literal fails the test: it could not be held against the document.
+What stands in such a place without being a literal fails the test: it could not be held against the document. The kind
+is read where it stands beside the code, or is the only one in the function or closure that the code is given to.
 """
 
 import pathlib
@@ -28,7 +29,8 @@ FUNCTION = re.compile(
     r"(?m)^impl\b[^{]*?(?P<owner>\w+)(?:<[^{]*>)? \{"
     r"|^(?P<indent> *)(?:(?:pub|pub\(\w+\)|async|const) )*fn (?P<name>\w+)[^(]*\((?P<parameters>[^)]*)\)"
 )
-CLOSURE = re.compile(r"\blet (\w+) = (?:move )?\|([^|]*)\|")
+CLOSURE = re.compile(r"\blet (\w+) = (?:move )?\|([^|]*)\|([^;]*);")
+KIND = re.compile(r"\bKind::(\w+)|\bErrorKind::(\w+)")
 TUPLE = re.compile(r"\blet \(([\w\s,]*\bcode\b[\w\s,]*)\) =")
 SNAKE_CASE = re.compile(r"[a-z]+(_[a-z0-9]+)*")
 # Passed on from a parameter, or from another error: read where it is given first.
@@ -36,10 +38,18 @@ PASSED_ON = re.compile(r"code|\w+\.code\(\)")
 
 
 class Mention(NamedTuple):
-    """What is given as a code, as it is written, and where."""
+    """What is given as a code, as it is written, and where; its kind, if that can be seen."""
 
     written: str
     place: str
+    kind: str | None
+
+
+class Taker(NamedTuple):
+    """What takes a code: its place among the parameters, and the one kind that it gives errors, if there is one."""
+
+    index: int
+    kind: str | None
 
 
 def read(path):
@@ -71,33 +81,46 @@ def index_of_code(parameters):
     return names.index("code") if "code" in names else None
 
 
+def only_kind(text):
+    """The one kind that a text names."""
+    kinds = {a or b for a, b in KIND.findall(text)}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
 def functions(text):
-    """The functions of a file that take a code, by the name that they are called by, and the place of the code."""
+    """The functions of a file that take a code, by the name that they are called by."""
     owner = ""
     for match in FUNCTION.finditer(text):
         if match["owner"]:
             owner = match["owner"]
         elif (index := index_of_code(match["parameters"])) is not None:
-            yield (f"{owner}::{match['name']}" if match["indent"] else match["name"]), index
+            body = text[match.end() :].split(f"\n{match['indent']}}}\n")[0]
+            name = f"{owner}::{match['name']}" if match["indent"] else match["name"]
+            yield name, Taker(index, only_kind(body))
 
 
 def given(text, takers):
-    """Everything that a file gives as a code, and where."""
+    """Everything that a file gives as a code, where, and its kind."""
     takers = dict(takers)
-    takers |= {name: i for name, parameters in CLOSURE.findall(text) if (i := index_of_code(parameters)) is not None}
+    for name, parameters, body in CLOSURE.findall(text):
+        if (index := index_of_code(parameters)) is not None:
+            takers[name] = Taker(index, only_kind(body))
     for alias in re.findall(r"\bError as (\w+)", text):
         takers[f"{alias}::new"] = takers["Error::new"]
-    for name, index in takers.items():
+    for name, (index, kind) in takers.items():
         for call in re.finditer(rf"(?<!fn )(?<![.\[])(?<!\bio::)\b{name}\(", text):
-            yield from elements(text, call.end())[index : index + 1]
+            all_given = elements(text, call.end())
+            beside = only_kind(" ".join(written for written, _ in all_given[:index]))
+            for written, at in all_given[index : index + 1]:
+                yield written, at, beside or kind
     for names in TUPLE.findall(text):
         width, index = names.count(",") + 1, index_of_code(names)
         for opens in re.finditer(r"(?:=>|[={;])\s*\(", text):
             found = elements(text, opens.end())
             if len(found) == width and found[index][0].startswith('"'):
-                yield found[index]
+                yield *found[index], only_kind(" ".join(written for written, _ in found))
     for field in re.finditer(r'\bcode: ("[^"]*")', text):
-        yield field[1], field.start()
+        yield field[1], field.start(), None
 
 
 def mentions():
@@ -108,9 +131,9 @@ def mentions():
             files[str(path.relative_to(ROOT))] = read(path)
     takers = dict(taker for text in files.values() for taker in functions(text))
     return [
-        Mention(written, f"{file}:{text.count(chr(10), 0, at) + 1}")
+        Mention(written, f"{file}:{text.count(chr(10), 0, at) + 1}", kind)
         for file, text in files.items()
-        for written, at in given(text, takers)
+        for written, at, kind in given(text, takers)
     ]
 
 
@@ -118,7 +141,7 @@ class Errors(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         found = mentions()
-        cls.codes = [Mention(m.written.strip('"'), m.place) for m in found if m.written.startswith('"')]
+        cls.codes = [m._replace(written=m.written.strip('"')) for m in found if m.written.startswith('"')]
         cls.others = [m for m in found if not m.written.startswith('"')]
         cls.lines = (ROOT / PAGE).read_text().splitlines()
         headings = ((re.match(r"## `(.*)`$", line), number) for number, line in enumerate(cls.lines, 1))
@@ -130,21 +153,34 @@ class Errors(unittest.TestCase):
             self.fail("\n" + "\n".join(problems))
 
     def test_every_code_can_be_read(self):
-        self.assertGreater(len({code for code, _ in self.codes}), 100, "the sources are not understood any more")
+        self.assertGreater(len({m.written for m in self.codes}), 100, "the sources are not understood any more")
         unread = [m for m in self.others if not PASSED_ON.fullmatch(m.written)]
         ugly = [m for m in self.codes if not SNAKE_CASE.fullmatch(m.written)]
         self.refuse(
-            [f"{place}: the code is given as `{written}`: write a literal" for written, place in unread]
-            + [f"{place}: the code `{written}` is not snake_case" for written, place in ugly]
+            [f"{m.place}: the code is given as `{m.written}`: write a literal" for m in unread]
+            + [f"{m.place}: the code `{m.written}` is not snake_case" for m in ugly]
+        )
+
+    def test_a_code_has_one_kind(self):
+        """A caller who knows the code knows whose turn it is."""
+        kinds = {}
+        for code, place, kind in self.codes:
+            if kind:
+                kinds.setdefault(code, {}).setdefault(kind, place)
+        self.assertGreater(len(kinds), 100, "the kinds are not understood any more")
+        self.refuse(
+            f"the code `{code}` is " + ", ".join(f"{kind} at {place}" for kind, place in places.items())
+            for code, places in kinds.items()
+            if len(places) > 1
         )
 
     def test_every_code_is_explained(self):
         explained = {code for code, _ in self.entries}
         missing = [m for m in self.codes if m.written not in explained]
-        self.refuse(f"{place}: the code `{code}` has no entry in {PAGE}" for code, place in missing)
+        self.refuse(f"{m.place}: the code `{m.written}` has no entry in {PAGE}" for m in missing)
 
     def test_every_entry_is_of_a_code(self):
-        given = {code for code, _ in self.codes}
+        given = {m.written for m in self.codes}
         stale = [(code, number) for code, number in self.entries if code not in given]
         self.refuse(f"{PAGE}:{number}: the sources have no code `{code}`" for code, number in stale)
 

@@ -133,7 +133,7 @@ impl From<Error> for asof_model::Error {
             Error::Unreachable { .. } => with(ErrorKind::Precondition, "catalog_unreachable")
                 .remedy("make the folder and let this user write there"),
             Error::NotACatalog => not_a_catalog(),
-            Error::Newer(_) => with(ErrorKind::Precondition, "catalog_newer").remedy("use the newer Asof"),
+            Error::Newer(_) => with(ErrorKind::Precondition, "other_format").remedy("use the newer Asof"),
             Error::Locked => locked(),
             Error::UnknownName { nearest, empty, .. } => {
                 let remedy = match nearest {

@@ -47,7 +47,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `invalid_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_locked`,
-    /// `not_a_catalog`, `catalog_corrupt`, `catalog_newer` for what is wrong with the file. These, and
+    /// `not_a_catalog`, `catalog_corrupt`, `other_format` for what is wrong with the file. These, and
     /// `catalog_read_only` and `storage_full` for a call that writes, are **those of the store**, which any call may give.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Catalog { store: store::Store::open(url).await? })

@@ -1,8 +1,10 @@
 //! `rebuild`: computes a training set again from its manifest and compares, bit for bit.
 
+use std::sync::Arc;
+
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{Digest, Reference, Registered, Result};
-use asof_offline::Manifest;
+use asof_offline::{Manifest, Progress};
 
 use crate::train::options_of;
 use crate::{Engine, Scope};
@@ -35,19 +37,19 @@ impl Engine {
     /// # Errors
     /// `unknown_training_set`; `corrupt_file` for a damaged source; a definition whose digest is not the
     /// manifest's is `other_digest`.
-    pub async fn rebuild(&self, scope: &Scope, reference: &Reference) -> Result<Rebuilt> {
+    pub async fn rebuild(&self, scope: &Scope, reference: &Reference, progress: Arc<dyn Progress>) -> Result<Rebuilt> {
         let manifest = self.training_set(scope, reference).await?;
         let content = manifest.content;
         let set = Item::TrainingSet { name: manifest.name.clone(), number: manifest.number, content };
         let mut record = self.start(&scope.project, Verb::Rebuild, vec![set]).await?;
-        let result = self.recompute(manifest, record.id()).await.inspect(|rebuilt| {
+        let result = self.recompute(manifest, record.id(), progress).await.inspect(|rebuilt| {
             record.note("equal", rebuilt.equal());
             record.note("content", rebuilt.content);
         });
         self.finish(record, result).await
     }
 
-    async fn recompute(&self, manifest: Manifest, run: RunId) -> Result<Rebuilt> {
+    async fn recompute(&self, manifest: Manifest, run: RunId, progress: Arc<dyn Progress>) -> Result<Rebuilt> {
         let definition: Registered = self.catalog().pinned(&manifest.definition).await?;
         let snapshots = manifest.inputs.iter().map(|input| (input.dataset.clone(), input.number)).collect();
         let recipe = self.recipe(definition, options_of(&manifest), Some(&snapshots)).await?;
@@ -55,10 +57,11 @@ impl Engine {
         self.workshop()
             .run(async move {
                 for (_, snapshot) in recipe.pins.snapshots() {
-                    snapshot.verify_files().await?;
+                    snapshot.verify_files(progress.as_ref()).await?;
                 }
                 let rows = engine.rows(&recipe).await?;
-                let (content, rows) = asof_offline::content_digest(rows).await?;
+                let compared = asof_offline::content_digest(rows, Some(manifest.rows), progress.as_ref());
+                let (content, rows) = compared.await?;
                 Ok(Rebuilt { run, manifest, content, rows })
             })
             .await

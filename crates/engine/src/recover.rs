@@ -79,13 +79,20 @@ impl Engine {
     }
 
     /// Refuses a view whose rows in the online store are not those that were recorded last: the store lost
-    /// or was given something (a damaged write-ahead log opens without an error, with fewer keys).
+    /// or was given something (a damaged write-ahead log opens without an error, with fewer keys). A run that
+    /// has published and is about to be recorded does not count as that.
     pub(crate) async fn check_online(&self, view: &Pinned) -> Result<()> {
         let recorded = self.catalog().online(&view.project).await?;
         let recorded = recorded.into_iter().find(|item| matches!(item, Item::Online { view: v, .. } if v == view));
-        let stored = self.online().published(view)?.as_ref().map(online_item);
-        if recorded.is_none() || stored == recorded {
+        let stored = self.online().published(view)?;
+        if recorded.is_none() || stored.as_ref().map(online_item) == recorded {
             return Ok(());
+        }
+        if let Some(stored) = stored {
+            let publisher = self.catalog().run(stored.run).await?;
+            if publisher.is_some_and(|run| run.outcome == Outcome::Running) {
+                return Ok(());
+            }
         }
         let message = format!("the online rows of {} are not those that were published last", view.reference());
         Err(Error::new(ErrorKind::Corrupt, "online_damaged", message)

@@ -18,6 +18,7 @@ use asof_model::time::Micros;
 use asof_model::{Column, Columns, Error, ErrorKind, Kind, Pinned, Reference, Registered, Result, Status, name};
 use asof_online::{Found, Lookup};
 use asof_query::{Definitions, Planner, ServedView, Serving};
+use tokio::sync::OnceCell;
 
 use crate::{Engine, Scope};
 
@@ -87,6 +88,8 @@ pub(crate) struct ServingPlan {
     pub(crate) serving: Serving,
     /// What each request must bring: keys first, then parameters.
     pub(crate) request: Columns,
+    /// Set once the rows online were found to be those that were recorded.
+    checked: OnceCell<()>,
 }
 
 impl Engine {
@@ -110,13 +113,17 @@ impl Engine {
             Planner::new(&definitions, &NoTables).serving(&service)
         };
         let serving = self.workshop().run(compile).await?;
-        for view in &serving.views {
-            self.check_online(&view.view.pinned).await?;
-        }
         let mut request = serving.keys.clone();
         // A parameter may be a key as well; it comes once.
         request.0.extend(serving.request.0.iter().filter(|p| serving.keys.get(&p.name).is_none()).cloned());
-        Ok(ServingPlan { serving, request })
+        Ok(ServingPlan { serving, request, checked: OnceCell::new() })
+    }
+
+    async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
+        for view in &plan.serving.views {
+            self.check_online(&view.view.pinned).await?;
+        }
+        Ok(())
     }
 
     /// What a request to a service must bring (keys, then parameters) and what it gives.
@@ -131,10 +138,11 @@ impl Engine {
     /// Features for a list of entities.
     ///
     /// # Errors
-    /// `unknown_name`, `wrong_kind`, `missing_column`, `unknown_column`, `wrong_type`, `too_many_entities`,
-    /// `not_materialized`, `moment_not_held` for a moment before the materialized one.
+    /// `unknown_name`, `wrong_kind`, `missing_column`, `unknown_column`, `duplicate_column`, `wrong_type`, `too_many_entities`,
+    /// `not_materialized`, `online_damaged`, `moment_not_held` for a moment before the materialized one.
     pub async fn get(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
         let plan = self.serving_plan(scope, &request.service).await?;
+        plan.checked.get_or_try_init(|| self.check_views(&plan)).await?;
         let at = request.at.unwrap_or_else(|| self.clock().now());
         plan.answer(self.online().as_ref(), &request.rows, at)
     }
@@ -194,18 +202,17 @@ impl ServingPlan {
         let schema = rows.schema();
         let mut seen = BTreeSet::new();
         for field in schema.fields() {
-            let known = self.request.get(field.name()).is_some();
-            if !known || !seen.insert(field.name()) {
-                let reason = if known { "is given twice" } else { "is not a key or parameter" };
-                let error = Error::new(
-                    ErrorKind::Invalid,
-                    "unknown_column",
-                    format!("`{}` {reason} of {}", field.name(), service.reference()),
-                );
+            if self.request.get(field.name()).is_none() {
+                let message = format!("`{}` is not a key or parameter of {}", field.name(), service.reference());
+                let error = Error::new(ErrorKind::NotFound, "unknown_column", message);
                 return Err(match name::nearest(field.name(), self.request.names()) {
-                    Some(near) if !known => error.remedy(format!("did you mean `{near}`?")),
-                    _ => error.remedy(format!("it takes: {}", self.wanted())),
+                    Some(near) => error.remedy(format!("did you mean `{near}`?")),
+                    None => error.remedy(format!("it takes: {}", self.wanted())),
                 });
+            }
+            if !seen.insert(field.name()) {
+                let message = format!("`{}` is given twice to {}", field.name(), service.reference());
+                return Err(Error::new(ErrorKind::Invalid, "duplicate_column", message).remedy("give it once"));
             }
         }
         let columns = self.request.0.iter().map(|column| {

@@ -116,7 +116,12 @@ impl Engine {
                     Reference { selector: Some(Selector::Number(pinned.version.0.into())), ..reference.clone() };
                 shown.request = Some(self.service_signature(scope, &exact).await?.1);
             }
-            Kind::FeatureView => shown.online = self.online().published(pinned)?.map(|p| (p.at, p.rows)),
+            Kind::FeatureView => {
+                shown.online = self.catalog().online(project).await?.into_iter().find_map(|item| match item {
+                    Item::Online { view, at, rows, .. } if view == *pinned => Some((at, rows)),
+                    _ => None,
+                });
+            }
             Kind::Entity => {}
         }
         Ok(shown)

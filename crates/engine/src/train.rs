@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{
-    Definition, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result, Selector, SnapshotNumber,
+    Definition, Error, ErrorKind, Kind, KnownMoment, Micros, Name, Pinned, Reference, Registered, Result, Selector,
+    SnapshotNumber,
 };
-use asof_offline::{ExportFormat, InputSnapshot, KnownAt, Manifest, ManifestDraft, Progress};
-use asof_query::{Definitions, KnownMoment, Planner, TrainingOptions};
+use asof_offline::{ExportFormat, InputSnapshot, Manifest, ManifestDraft, Progress};
+use asof_query::{Definitions, Planner, TrainingOptions};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
 use datafusion::logical_expr::LogicalPlan;
@@ -194,12 +195,7 @@ impl Recipe {
     }
 
     fn recorded_options(&self) -> asof_offline::TrainingOptions {
-        let known_at = match self.options.known_at {
-            KnownMoment::EventTime => KnownAt::Row,
-            KnownMoment::At(moment) => KnownAt::Moment(moment),
-            KnownMoment::Now => KnownAt::Now,
-        };
-        asof_offline::TrainingOptions { known_at, statuses: self.options.statuses }
+        asof_offline::TrainingOptions { known_at: self.options.known_at, statuses: self.options.statuses }
     }
 
     fn draft(&self, run: RunId, created: Micros) -> Result<ManifestDraft> {
@@ -229,10 +225,5 @@ impl Recipe {
 
 /// The options a manifest recorded, for computing its rows again.
 pub(crate) fn options_of(manifest: &Manifest) -> TrainingOptions {
-    let known_at = match manifest.options.known_at {
-        KnownAt::Row => KnownMoment::EventTime,
-        KnownAt::Moment(moment) => KnownMoment::At(moment),
-        KnownAt::Now => KnownMoment::Now,
-    };
-    TrainingOptions { known_at, statuses: manifest.options.statuses }
+    TrainingOptions { known_at: manifest.options.known_at, statuses: manifest.options.statuses }
 }

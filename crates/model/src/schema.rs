@@ -188,6 +188,12 @@ pub fn common_key_type(left: &DataType, right: &DataType) -> Option<DataType> {
     }
 }
 
+/// Whether every value of one key type is a value of the other as well: it is the same, or a wider integer.
+pub fn key_type_holds(holder: &DataType, held: &DataType) -> bool {
+    let wide_enough = !holder.is_integer() || held.primitive_width() <= holder.primitive_width();
+    common_key_type(holder, held).is_some() && wide_enough
+}
+
 mod as_sql {
     use arrow::datatypes::DataType;
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -246,5 +252,19 @@ mod tests {
         assert_eq!(common_key_type(&DataType::Int32, &DataType::Int64), Some(DataType::Int64));
         assert_eq!(common_key_type(&DataType::Utf8, &DataType::Int64), None);
         assert_eq!(common_key_type(&DataType::Float64, &DataType::Float64), None);
+    }
+
+    #[test]
+    fn a_key_holds_what_is_no_wider() {
+        use DataType::*;
+        let check = |holder: DataType, held: DataType, expected| {
+            assert_eq!(key_type_holds(&holder, &held), expected, "{held} in {holder}");
+        };
+        check(Int64, Int8, true);
+        check(Int32, Int32, true);
+        check(Int16, Int64, false);
+        check(Utf8, Utf8, true);
+        check(Utf8, Int8, false);
+        check(Float64, Float64, false);
     }
 }

@@ -89,7 +89,7 @@ fn of_engine(error: &DataFusionError) -> Error {
     match error.find_root() {
         DataFusionError::ResourcesExhausted(why) => {
             Error::new(ErrorKind::Precondition, "out_of_memory", format!("not enough memory to sort: {why}"))
-                .remedy("raise the memory limit of offline work")
+                .remedy("raise [offline] memory, or ask for less at once")
         }
         _ => Error::internal(error),
     }

@@ -31,7 +31,7 @@ pub use ingest::{Format, Ingest, Ingested, IngestedFile, ReadOptions, SkippedFil
 pub use progress::{Progress, Quiet};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::{Commit, Store};
-pub use training::{InputSnapshot, KnownAt, Manifest, ManifestDraft, TrainingOptions, content_digest};
+pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions, content_digest};
 
 /// The hidden last column of every dataset: the order in which it accepted its rows. `BIGINT NOT NULL`, unique in
 /// the dataset, never reused.

@@ -71,6 +71,14 @@ impl Parts {
         Ok(())
     }
 
+    /// Opens a file if there is none yet, so that there is one even without rows.
+    pub(crate) fn at_least_one(&mut self) -> Result<()> {
+        if self.open.is_none() && self.done.is_empty() {
+            self.open = Some(self.next_part()?);
+        }
+        Ok(())
+    }
+
     /// Closes the last file. All files and their names are durable afterwards.
     pub(crate) fn finish(mut self) -> Result<Vec<DataFile>> {
         if let Some(part) = self.open.take() {

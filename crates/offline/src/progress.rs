@@ -2,7 +2,7 @@
 
 /// Told about progress; called at most a few times per thousand rows, from any thread.
 pub trait Progress: Send + Sync {
-    /// `done` of `total` (if known) units of a stage: `hashing` counts bytes, `reading` and `writing` count rows.
+    /// `done` of `total` (if known) units of a stage: `hashing` and `checking` count bytes, all others rows.
     fn advance(&self, stage: &str, done: u64, total: Option<u64>);
 }
 

@@ -111,7 +111,7 @@ impl From<Error> for asof_model::Error {
                 told(Kind::Precondition, "not_materialized").remedy(again(view.name.as_str()))
             }
             Error::UnknownColumn { column, known, .. } => {
-                let told = told(Kind::Invalid, "unknown_column");
+                let told = told(Kind::NotFound, "unknown_column");
                 match nearest(column, known.iter().map(String::as_str)) {
                     Some(near) => told.remedy(format!("did you mean `{near}`?")),
                     None => told.remedy(format!("it has: {}", known.join(", "))),
@@ -125,8 +125,8 @@ impl From<Error> for asof_model::Error {
             Error::DuplicateColumn { .. } => {
                 told(Kind::Invalid, "duplicate_column").remedy("give one of them another name with AS")
             }
-            Error::LayoutMismatch { .. } => told(Kind::Invalid, "layout_mismatch"),
-            Error::NullEventTime { .. } => told(Kind::Invalid, "null_event_time"),
+            Error::LayoutMismatch { .. } => told(Kind::Internal, "layout_mismatch"),
+            Error::NullEventTime { .. } => told(Kind::Internal, "null_event_time"),
             Error::TooLarge { .. } => told(Kind::Invalid, "row_too_large"),
             Error::OtherFormat { view, .. } => told(Kind::Precondition, "other_format").remedy(again(view)),
             Error::Damaged { view, .. } => told(Kind::Corrupt, "online_damaged").remedy(again(view)),

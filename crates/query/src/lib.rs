@@ -18,6 +18,7 @@ pub mod visibility;
 mod bind;
 mod fault;
 mod features;
+mod kept;
 mod plan;
 mod select;
 mod service;

@@ -124,7 +124,7 @@ impl Drop for StoreLock {
 
 fn unreachable(path: &Path, error: &std::io::Error) -> Error {
     let message = format!("the store's lock file {} cannot be used: {error}", path.display());
-    Error::new(ErrorKind::Unavailable, "store_unreachable", message)
+    Error::new(ErrorKind::Precondition, "store_unreachable", message)
         .remedy("check [store] url, and that this user may write there")
 }
 

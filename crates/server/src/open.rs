@@ -31,7 +31,8 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     let folder = store_folder(config)?;
     std::fs::create_dir_all(&folder).map_err(|e| {
         let message = format!("the store's folder {} cannot be made: {e}", folder.display());
-        Error::new(ErrorKind::Unavailable, "store_unreachable", message).remedy("check [store] url")
+        Error::new(ErrorKind::Precondition, "store_unreachable", message)
+            .remedy("check [store] url, and that this user may write there")
     })?;
     let listen = (verb == "serve").then_some(config.server.listen.as_str());
     let lock = StoreLock::take(&folder, verb, listen, patience).await?;

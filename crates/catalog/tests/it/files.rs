@@ -114,7 +114,7 @@ async fn a_file_of_a_newer_asof_is_refused() {
     let file = folder.path().join("catalog.db");
     open(&file).await.unwrap().close().await;
     meddle(&file, "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'later', TRUE, x'00', 0)").await;
-    check(open(&file).await, ErrorKind::Precondition, "catalog_newer", "layout 9999");
+    check(open(&file).await, ErrorKind::Precondition, "other_format", "layout 9999");
 }
 
 #[tokio::test]

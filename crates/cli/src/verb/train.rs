@@ -27,6 +27,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// What was learned later does not count; `now`: all that is known counts. By default each row's own time.
+    /// This is about features: the spine, its labels included, is always read as it is known today.
     #[arg(long, value_name = "TIME|now", value_parser = known_at)]
     known_at: Option<String>,
     /// Add a column `<feature>__status` for each feature.

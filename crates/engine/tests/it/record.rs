@@ -1,11 +1,23 @@
 //! Runs: every change is one, with exact inputs and outputs; a dead one is repaired at the next start.
 
+use std::sync::{Arc, Mutex};
+
 use asof_engine::{LogRequest, ReadOptions};
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
 use asof_model::{Clock, SnapshotNumber};
-use asof_offline::{Ingest, Ingested, Quiet};
+use asof_offline::{Ingest, Ingested, Progress, Quiet};
 
 use crate::world::{PROJECT, World, trips};
+
+/// All that was told of progress.
+#[derive(Default)]
+struct Heard(Mutex<Vec<(String, u64, Option<u64>)>>);
+
+impl Progress for Heard {
+    fn advance(&self, stage: &str, done: u64, total: Option<u64>) {
+        self.0.lock().unwrap().push((stage.to_owned(), done, total));
+    }
+}
 
 async fn runs(world: &World) -> Vec<Run> {
     world.engine.log(&world.scope, LogRequest::default()).await.unwrap()
@@ -71,8 +83,13 @@ async fn the_same_training_set_is_built_once_and_rebuilds_to_the_bit() {
     let third = world.train("prices").await.unwrap();
     assert_eq!((third.manifest.number, third.manifest.rows), (2, 3));
     for reference in ["prices@1", "prices@2"] {
-        let rebuilt = world.engine.rebuild(&world.scope, &reference.parse().unwrap()).await.unwrap();
+        let heard = Arc::new(Heard::default());
+        let rebuilt = world.engine.rebuild(&world.scope, &reference.parse().unwrap(), heard.clone()).await.unwrap();
         assert!(rebuilt.equal(), "{reference}");
+        let rows = rebuilt.manifest.rows;
+        let heard = heard.0.lock().unwrap();
+        assert_eq!(heard.first().map(|(stage, done, _)| (stage.as_str(), *done)), Some(("checking", 0)));
+        assert_eq!(heard.last(), Some(&("comparing".to_owned(), rows, Some(rows))));
     }
 }
 

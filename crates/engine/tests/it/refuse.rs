@@ -2,6 +2,7 @@
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use asof_model::{ErrorKind, Micros, Status};
+use asof_online::MemoryStore;
 use std::sync::Arc;
 
 use crate::world::{PROJECT, World, request, trips};
@@ -23,17 +24,25 @@ fn texts(columns: &[(&str, &str)]) -> RecordBatch {
 async fn bad_requests_name_what_to_change() {
     let world = served().await;
     world.materialize(&[], None).await.unwrap();
-    for (rows, code, says) in [
+    use ErrorKind::{Invalid, NotFound};
+    for (rows, kind, code, says) in [
         (
             texts(&[("driver", "ann")]),
+            Invalid,
             "missing_column",
             "`city` is missing: pricing@1 needs it as the key of last_there",
         ),
-        (texts(&[("drivr", "ann")]), "unknown_column", "did you mean `driver`?"),
-        (texts(&[("driver", "ann"), ("city", "0")]), "wrong_type", "`city` must be INT, not VARCHAR"),
+        (texts(&[("drivr", "ann")]), NotFound, "unknown_column", "did you mean `driver`?"),
+        (
+            texts(&[("driver", "ann"), ("driver", "bob")]),
+            Invalid,
+            "duplicate_column",
+            "`driver` is given twice to pricing@1",
+        ),
+        (texts(&[("driver", "ann"), ("city", "0")]), Invalid, "wrong_type", "`city` must be INT, not VARCHAR"),
     ] {
         let error = world.get(rows, None).await.unwrap_err();
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Invalid, code), "{error}");
+        assert_eq!((error.kind(), error.code()), (kind, code), "{error}");
         assert!(error.to_string().contains(says), "{error}");
     }
 }
@@ -44,6 +53,23 @@ async fn a_view_that_is_not_online_says_how_to_bring_it_there() {
     let error = world.get(request(&[(Some("ann"), Some(0), 1.0)]), None).await.unwrap_err();
     assert_eq!(error.code(), "not_materialized");
     assert!(error.to_string().contains("asof materialize last_trip"), "{error}");
+}
+
+#[tokio::test]
+async fn rows_that_were_lost_are_not_served_and_all_else_is_still_told() {
+    let mut world = served().await;
+    world.materialize(&[], None).await.unwrap();
+    world.online = Arc::new(MemoryStore::default());
+    world.reopen().await;
+    let asked = || request(&[(Some("ann"), Some(0), 1.0)]);
+    let error = world.get(asked(), None).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Corrupt, "online_damaged"));
+    let shown = world.engine.show(&world.scope, &"pricing".parse().unwrap()).await.unwrap();
+    assert_eq!(shown.request.unwrap().names().collect::<Vec<_>>(), ["driver", "city", "distance"]);
+    let shown = world.engine.show(&world.scope, &"last_trip".parse().unwrap()).await.unwrap();
+    assert_eq!(shown.online.map(|(_, keys)| keys), Some(1));
+    world.materialize(&[], None).await.unwrap();
+    world.get(asked(), None).await.unwrap();
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ pub const PROJECT: &str = "
     CREATE FEATURE VIEW last_trip ENTITY driver TIMESTAMP ended TTL INTERVAL '100 seconds'
         AS SELECT driver, ended, fare, trip FROM trips;
     CREATE FEATURE VIEW last_there ENTITY place TIMESTAMP ended
-        AS SELECT driver, city, ended, fare AS fare_there FROM trips;
+        AS SELECT driver, CAST(city AS INT) AS city, ended, fare AS fare_there FROM trips;
     CREATE FEATURE SERVICE pricing REQUEST (distance DOUBLE)
         AS SELECT fare, last_trip.trip AS last_trip, fare_there, fare * 2 + distance AS estimate FROM last_trip, last_there;
     CREATE TRAINING SET prices FEATURES pricing TIMESTAMP asked

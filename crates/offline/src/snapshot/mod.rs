@@ -8,6 +8,7 @@ use asof_model::{Columns, Digest, Micros, Result, RunId, SnapshotNumber};
 use datafusion::catalog::TableProvider;
 
 use crate::folder::Folder;
+use crate::progress::Progress;
 pub(crate) use provider::FilesTable;
 
 /// One snapshot of a dataset. Cheap to clone but for the list of files.
@@ -58,9 +59,12 @@ impl Snapshot {
     ///
     /// # Errors
     /// `corrupt_file` naming the first file that is missing or not what was written.
-    pub async fn verify_files(&self) -> Result<()> {
+    pub async fn verify_files(&self, progress: &dyn Progress) -> Result<()> {
+        let (mut done, total) = (0, self.files.iter().map(|file| file.bytes).sum());
         for file in &self.files {
+            progress.advance("checking", done, Some(total));
             self.folder.verify(file).await?;
+            done += file.bytes;
         }
         Ok(())
     }

@@ -10,6 +10,8 @@ mod columns;
 mod commit;
 mod history;
 
+use std::fmt::Display;
+
 use asof_model::{Columns, Digest, Error, ErrorKind, Micros, Name, Result, SnapshotNumber};
 use deltalake::kernel::EagerSnapshot;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
@@ -67,9 +69,7 @@ impl Table {
         let inner = EagerSnapshot::try_new(self.log.as_ref(), number.map(|n| n.0)).await.map_err(Failure::from)?;
         let reader = serde_json::to_value(inner.protocol()).unwrap_or_default()["minReaderVersion"].as_u64();
         if reader != Some(1) {
-            let message = format!("dataset `{}`: another writer changed the protocol of its Delta table", self.dataset);
-            return Err(Error::new(ErrorKind::Unsupported, "foreign_table", message)
-                .remedy("only Asof may write to the tables of its store"));
+            return Err(self.foreign("another writer changed the protocol of its Delta table"));
         }
         Ok(Some(State { table: self.clone(), inner }))
     }
@@ -91,6 +91,12 @@ impl Table {
         let message = format!("dataset `{}` has no snapshot {number}: {there}", self.dataset);
         Error::new(ErrorKind::NotFound, "unknown_snapshot", message)
     }
+
+    /// What only another writer can have done.
+    fn foreign(&self, what: impl Display) -> Error {
+        Error::new(ErrorKind::Corrupt, "foreign_table", format!("dataset `{}`: {what}", self.dataset))
+            .remedy("restore its folder from a backup; only Asof may write to the tables of its store")
+    }
 }
 
 impl State {
@@ -105,11 +111,8 @@ impl State {
 
     /// The last sequence number given.
     pub(crate) async fn last_seq(&self) -> Result<i64> {
-        self.transaction(SEQ_TRANSACTION).await?.ok_or_else(|| {
-            let message = format!("dataset `{}`: its Delta log holds no sequence number", self.table.dataset);
-            Error::new(ErrorKind::Corrupt, "foreign_table", message)
-                .remedy("only Asof may write to the tables of its store")
-        })
+        let last = self.transaction(SEQ_TRANSACTION).await?;
+        last.ok_or_else(|| self.table.foreign("its Delta log holds no sequence number"))
     }
 
     /// The snapshot that let in a source file of this content.
@@ -146,9 +149,7 @@ impl State {
             let tags = view.add_action().tags.unwrap_or_default();
             let digest = tags.get(DIGEST_TAG).cloned().flatten().and_then(|text| text.parse().ok());
             let (Some(digest), Some(rows), Ok(bytes)) = (digest, view.num_records(), u64::try_from(view.size())) else {
-                let message = format!("dataset `{}`: Asof did not write its data file {path}", self.table.dataset);
-                return Err(Error::new(ErrorKind::Corrupt, "foreign_table", message)
-                    .remedy("only Asof may write to the tables of its store"));
+                return Err(self.table.foreign(format!("Asof did not write its data file {path}")));
             };
             files.push(DataFile { path, bytes, rows: rows as u64, digest });
         }

@@ -19,17 +19,28 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// What the rows of a stream are counted under.
+const COMPARING: &str = "comparing";
 
 /// The digest of a stream's content, and its rows.
 ///
 /// Names, types and values count, in their order; batches, encodings and files do not. Floats are compared by bits.
+/// `expected` is how many rows there should be; it is only told.
 ///
 /// # Errors
 /// Those of the stream; `unsupported_type` for a column that Asof does not keep.
-pub async fn content_digest(mut rows: SendableRecordBatchStream) -> Result<(Digest, u64)> {
+pub async fn content_digest(
+    mut rows: SendableRecordBatchStream,
+    expected: Option<u64>,
+    progress: &dyn Progress,
+) -> Result<(Digest, u64)> {
     let mut content = Content::new(&rows.schema())?;
+    progress.advance(COMPARING, 0, expected);
     while let Some(batch) = rows.try_next().await.map_err(Failure::from)? {
         content.add(&content.normal(&batch)?);
+        progress.advance(COMPARING, content.rows, expected);
     }
     Ok(content.finish())
 }

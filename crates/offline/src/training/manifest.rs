@@ -1,7 +1,7 @@
 //! The manifest: everything needed to build the same training set again, and to tell whether it is the same.
 
 use asof_model::digest::Hasher;
-use asof_model::{Columns, Digest, Micros, Name, Pinned, RunId, SnapshotNumber};
+use asof_model::{Columns, Digest, KnownMoment, Micros, Name, Pinned, RunId, SnapshotNumber};
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::DataFile;
@@ -9,24 +9,11 @@ use crate::snapshot::DataFile;
 /// The version of the manifest's own form.
 pub(super) const FORMAT: u32 = 1;
 
-/// As of when rows of the past counted as known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KnownAt {
-    /// As of each spine row's own moment.
-    #[default]
-    Row,
-    /// As of this moment.
-    Moment(Micros),
-    /// The rule was switched off: all that is known today.
-    Now,
-}
-
 /// What was asked for besides the definition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrainingOptions {
     /// As of when rows counted as known.
-    pub known_at: KnownAt,
+    pub known_at: KnownMoment,
     /// Whether every feature has a status column.
     pub statuses: bool,
 }

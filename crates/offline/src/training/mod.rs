@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use digest::content_digest;
-pub use manifest::{InputSnapshot, KnownAt, Manifest, ManifestDraft, TrainingOptions};
+pub use manifest::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions};
 
 /// The file that makes a folder a training set.
 const MANIFEST: &str = "manifest.json";

@@ -59,7 +59,7 @@ impl Store {
         match form["format"].as_u64() {
             Some(format) if format > u64::from(FORMAT) => {
                 let message = format!("training set `{name}@{number}` was built by a newer Asof");
-                return Err(Error::new(ErrorKind::Unsupported, "newer_manifest", message).remedy("upgrade Asof"));
+                return Err(Error::new(ErrorKind::Precondition, "other_format", message).remedy("use the newer Asof"));
             }
             Some(_) => {}
             None => return Err(corrupt("it does not say its format".to_owned())),

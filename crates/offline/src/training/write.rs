@@ -101,6 +101,8 @@ async fn parts_of(
             parts.write(&batch)?;
             meter.add(batch.num_rows() as u64);
         }
+        // Without rows there are still columns, for whoever opens the folder.
+        parts.at_least_one()?;
         Ok((parts.finish()?, content.finish()))
     })
     .await

@@ -2,6 +2,8 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
+use asof_offline::Quiet;
+
 use crate::world::{World, committed, name};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +22,7 @@ async fn leftovers_of_a_killed_ingest_harm_nobody() {
     assert_eq!(world.rows().await, ["2013-01-01T00:00:00Z 1 1"]);
     committed(world.ingest_file("b.csv", "ts,n\n2013-01-02,2\n").await);
     assert_eq!(world.rows().await, ["2013-01-01T00:00:00Z 1 1", "2013-01-02T00:00:00Z 2 2"]);
-    world.snapshot().await.unwrap().verify_files().await.unwrap();
+    world.snapshot().await.unwrap().verify_files(&Quiet).await.unwrap();
 }
 
 /// Killed after the commit and before anybody was told: the same ingest again must not double anything.
@@ -41,7 +43,7 @@ async fn damaged_and_missing_data_files_are_named() {
     committed(world.ingest_file("a.csv", "ts,n\n2013-01-01,1\n").await);
     let snapshot = world.snapshot().await.unwrap();
     let path = world.table().join(&snapshot.files[0].path);
-    snapshot.verify_files().await.unwrap();
+    snapshot.verify_files(&Quiet).await.unwrap();
     // One bit, in the values.
     let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
     let mut byte = [0];
@@ -50,10 +52,10 @@ async fn damaged_and_missing_data_files_are_named() {
     file.seek(SeekFrom::Start(40)).unwrap();
     file.write_all(&[byte[0] ^ 1]).unwrap();
     drop(file);
-    let error = snapshot.verify_files().await.unwrap_err();
+    let error = snapshot.verify_files(&Quiet).await.unwrap_err();
     assert!(error.code() == "corrupt_file" && error.message().contains(&snapshot.files[0].path), "{error}");
     std::fs::remove_file(&path).unwrap();
-    let error = snapshot.verify_files().await.unwrap_err();
+    let error = snapshot.verify_files(&Quiet).await.unwrap_err();
     assert!(error.message().ends_with("it is missing"), "{error}");
 }
 

@@ -1,6 +1,6 @@
 //! The same content is let in once.
 
-use asof_offline::Ingested;
+use asof_offline::{Ingested, Quiet};
 
 use crate::world::{World, committed, name};
 
@@ -45,7 +45,7 @@ async fn checkpoints_forget_nothing() {
     assert!(matches!(&again, Ingested::Unchanged { skipped } if skipped[0].since.unwrap().0 == 0), "{again:?}");
     let snapshot = world.snapshot().await.unwrap();
     assert_eq!((snapshot.number.0, snapshot.rows, snapshot.files.len()), (22, 23, 23));
-    snapshot.verify_files().await.unwrap();
+    snapshot.verify_files(&Quiet).await.unwrap();
     assert_eq!(world.rows().await.last().unwrap(), "2013-01-23T00:00:00Z 23 23");
     let old = world.store.snapshot(&name("p"), &name("d"), Some(asof_model::SnapshotNumber(4))).await.unwrap().unwrap();
     assert_eq!((old.rows, old.committed.0), (5, 1_700_000_000_123_456));

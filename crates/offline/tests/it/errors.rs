@@ -160,13 +160,14 @@ async fn files_that_are_not_what_they_seem() {
 async fn sources_that_are_not_there() {
     let world = World::new().await;
     world.file("flights.csv", "ts\n");
-    let check = |source: &'static str, code: &'static str, remedy: Option<&'static str>| {
+    let check = |source: &'static str, code: &'static str, near: Option<&'static str>| {
         let (path, world) = (world.path(source), &world);
         async move {
             let error = world.ingest(&[path.to_str().unwrap()]).await.unwrap_err();
             assert_eq!(error.code(), code, "{error}");
-            let shown = remedy.map(|near| format!("did you mean `{}`?", world.path(near).display()));
-            assert!(shown.is_none() || error.remedy_text() == shown.as_deref(), "{error}");
+            let near = near.map(|near| format!("did you mean `{}`?", world.path(near).display()));
+            let otherwise = "name a file that is there, a URL, or several files by a glob: data/*.csv";
+            assert_eq!(error.remedy_text(), Some(near.as_deref().unwrap_or(otherwise)), "{error}");
             assert!(error.message().contains(source), "{error}");
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::ipc::writer::{FileWriter, StreamWriter};
-use asof_offline::{Format, Ingested};
+use asof_offline::{Format, Ingested, Quiet};
 use flate2::write::GzEncoder;
 use parquet::arrow::ArrowWriter;
 
@@ -147,7 +147,7 @@ async fn an_object_store_is_as_good_as_a_folder() {
     committed(world.ingest_file("a.csv", CSV).await);
     committed(world.ingest_file("b.csv", "ts,n\n2013-01-03,3\n").await);
     assert_eq!(world.rows().await[2], "2013-01-03T00:00:00Z 3 - - 3");
-    world.snapshot().await.unwrap().verify_files().await.unwrap();
+    world.snapshot().await.unwrap().verify_files(&Quiet).await.unwrap();
     let again = world.ingest(&[world.path("a.csv").to_str().unwrap()]).await.unwrap();
     assert!(matches!(again, Ingested::Unchanged { .. }), "{again:?}");
 }

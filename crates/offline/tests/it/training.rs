@@ -8,12 +8,11 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::Int32Type;
-use asof_model::{Digest, Kind, Micros, Pinned, RunId, SnapshotNumber, Version};
-use asof_offline::{
-    ExportFormat, InputSnapshot, KnownAt, ManifestDraft, Quiet, Store, TrainingOptions, content_digest, export,
-};
+use asof_model::{Digest, Kind, KnownMoment, Micros, Pinned, RunId, SnapshotNumber, Version};
+use asof_offline::{ExportFormat, InputSnapshot, ManifestDraft, Quiet, Store, TrainingOptions, content_digest, export};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use proptest::prelude::*;
 
 use crate::world::name;
@@ -47,7 +46,7 @@ fn draft(run: i64) -> ManifestDraft {
         service: pinned(Kind::FeatureService, "s"),
         closure: vec![pinned(Kind::TrainingSet, "t"), pinned(Kind::FeatureService, "s")],
         spine: "SELECT 1".into(),
-        options: TrainingOptions { known_at: KnownAt::Moment(Micros(5)), statuses: true },
+        options: TrainingOptions { known_at: KnownMoment::At(Micros(5)), statuses: true },
         inputs: vec![InputSnapshot { dataset: name("d"), number: SnapshotNumber(7) }],
         engine: "0".into(),
         run: RunId::new(Micros(run)),
@@ -71,7 +70,8 @@ async fn what_is_written_is_read_back() {
         assert_eq!((manifest.rows, manifest.number, manifest.files.len()), (6, 1, 1));
         assert_eq!(store.manifest(&name("p"), &name("t"), 1).await.unwrap(), manifest);
         assert_eq!(store.training_sets(&name("p"), &name("t")).await.unwrap(), [1]);
-        let (digest, rows) = content_digest(store.read_training_set(&manifest).await.unwrap()).await.unwrap();
+        let (digest, rows) =
+            content_digest(store.read_training_set(&manifest).await.unwrap(), None, &Quiet).await.unwrap();
         assert_eq!((digest, rows), (manifest.content, 6));
         // The same again by another run: the same data, and another number.
         let again = store.write_training_set(draft(2), 2, stream(vec![batch(), batch()]), &Quiet).await.unwrap();
@@ -80,6 +80,22 @@ async fn what_is_written_is_read_back() {
         let error = store.manifest(&name("p"), &name("t"), 4).await.unwrap_err();
         assert_eq!(error.message(), "there is no training set `t@4`: there are 1, 2");
     }
+}
+
+/// Manifests live longer than the program that wrote them.
+#[test]
+fn a_manifest_says_in_the_same_words_by_when_things_were_known() {
+    let check = |known_at: KnownMoment, written: &str| {
+        let options = TrainingOptions { known_at, statuses: false };
+        assert_eq!(serde_json::to_string(&options).unwrap(), format!(r#"{{"known_at":{written},"statuses":false}}"#));
+        assert_eq!(
+            serde_json::from_str::<TrainingOptions>(&serde_json::to_string(&options).unwrap()).unwrap(),
+            options
+        );
+    };
+    check(KnownMoment::EventTime, r#""row""#);
+    check(KnownMoment::At(Micros(5)), r#"{"moment":5}"#);
+    check(KnownMoment::Now, r#""now""#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +128,7 @@ async fn a_number_is_given_once_and_a_killed_attempt_is_swept_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_training_set_without_rows_has_columns() {
-    let (_folder, store) = store().await;
+    let (folder, store) = store().await;
     let none = batch().slice(0, 0);
     let task = tokio::spawn({
         let store = store.clone();
@@ -121,11 +137,16 @@ async fn a_training_set_without_rows_has_columns() {
     let manifest = task.await.unwrap().unwrap();
     let rows = store.read_training_set(&manifest).await.unwrap();
     assert_eq!(rows.schema().fields().len(), 3);
-    assert_eq!(content_digest(rows).await.unwrap(), (manifest.content, 0));
+    assert_eq!(content_digest(rows, None, &Quiet).await.unwrap(), (manifest.content, 0));
+    let [file] = &manifest.files[..] else { panic!("one file: {:?}", manifest.files) };
+    let file = std::fs::File::open(folder.path().join("training/p/t/1").join(&file.path)).unwrap();
+    let file = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(file.metadata().file_metadata().num_rows(), 0);
+    assert_eq!(file.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["n", "x", "s"]);
 }
 
 async fn digest(batches: Vec<RecordBatch>) -> Digest {
-    content_digest(stream(batches)).await.unwrap().0
+    content_digest(stream(batches), None, &Quiet).await.unwrap().0
 }
 
 #[tokio::test]
@@ -209,7 +230,7 @@ async fn rows_are_exported() {
     assert_eq!(back.map(|b| b.unwrap().num_rows()).sum::<usize>(), 3);
     let mut file = Vec::new();
     export(stream(vec![batch()]), ExportFormat::Parquet, &mut file).await.unwrap();
-    let back = parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(bytes::Bytes::from(file), 10).unwrap();
+    let back = ParquetRecordBatchReader::try_new(bytes::Bytes::from(file), 10).unwrap();
     assert_eq!(back.map(|b| b.unwrap().num_rows()).sum::<usize>(), 3);
 }
 

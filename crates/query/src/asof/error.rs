@@ -4,8 +4,6 @@ use asof_model::ErrorKind as Kind;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
 
-use crate::asof::KnownMoment;
-
 /// Why an as-of join cannot be planned or run.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -51,7 +49,7 @@ impl From<Error> for asof_model::Error {
             Error::KeyTypes { .. } => {
                 invalid("key_type", "cast one side to the type of the other; floats are never keys")
             }
-            Error::NotAMoment { .. } => invalid("timestamp_type", "cast it to TIMESTAMP"),
+            Error::NotAMoment { .. } => invalid("column_type", "cast it to TIMESTAMP"),
             Error::Ambiguous(_) => invalid("ambiguous_column", "rename one of them with AS"),
             Error::NullMoment { .. } => {
                 invalid("null_timestamp", "leave rows without a time out: add WHERE … IS NOT NULL")
@@ -83,16 +81,6 @@ impl From<Error> for DataFusionError {
         match error {
             Error::Engine(error) => error,
             ours => DataFusionError::External(Box::new(asof_model::Error::from(ours))),
-        }
-    }
-}
-
-impl std::fmt::Display for KnownMoment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            KnownMoment::EventTime => f.write_str("event time"),
-            KnownMoment::At(moment) => moment.fmt(f),
-            KnownMoment::Now => f.write_str("now"),
         }
     }
 }

@@ -57,6 +57,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Extension, LogicalPlan};
 use std::sync::Arc;
 
+pub use asof_model::KnownMoment;
 pub use exec::{AsofJoinExec, KeyPair, ViewInput};
 pub use logical::AsofJoin;
 pub use planner::AsofPlanner;
@@ -69,17 +70,6 @@ pub const EVENT_TIME: &str = "__event_time";
 /// The output column, qualified by the view's alias, that says what was found, as the number of an
 /// [`asof_model::Status`]: 0 a row (whose values may be null), 2 missing, 3 expired.
 pub const STATUS: &str = "__status";
-
-/// The moment by which a row must have been known (rule 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KnownMoment {
-    /// The spine row's own: what was learned later did not exist yet.
-    EventTime,
-    /// One moment for all rows: "as we knew it on 1 March".
-    At(Micros),
-    /// The rule is off: whatever is known today counts, in its latest revision.
-    Now,
-}
 
 /// One view, as the join reads it. The columns are those of `plan`, except the first of each pair in `on`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -114,7 +104,7 @@ pub struct ViewSide {
 /// name, or the two cannot be told apart.
 ///
 /// # Errors
-/// `key_type` where a key of one type is compared with one of another, `timestamp_type` where a
+/// `key_type` where a key of one type is compared with one of another, `column_type` where a
 /// moment is not one, `ambiguous_column` where two output columns could not be told apart.
 pub fn asof_join(
     spine: LogicalPlan,

@@ -57,6 +57,8 @@ pub(crate) enum Problem {
     NotInService(&'static str),
     #[error("a feature service reads feature views: write `view` or `view(column, …) AS alias`")]
     NotAView,
+    #[error("the SELECT of a feature service reads no view")]
+    NoView,
     #[error("`{view}` has the key ({key}), so it takes {} in parentheses, not {given}", count(.wanted))]
     KeyCount { view: String, key: String, wanted: usize, given: usize },
     #[error("the alias `{0}` is used twice")]
@@ -137,6 +139,7 @@ impl From<Problem> for Error {
                 invalid("not_in_service").remedy("shape the rows in a feature view; a service picks and computes columns")
             }
             NotAView => invalid("not_in_service"),
+            NoView => invalid("not_in_service").remedy("say what it reads: FROM view, …"),
             KeyCount { .. } => invalid("key_count"),
             AliasTwice(_) => invalid("alias_twice").remedy("give one of them another alias with AS"),
             AliasRequest => invalid("alias_reserved"),
@@ -146,7 +149,7 @@ impl From<Problem> for Error {
             SpineLacks { is_key: true, .. } => invalid("spine_column")
                 .remedy("add it to the SELECT, or let the service take it from another: view(column) AS alias"),
             SpineLacks { .. } => invalid("spine_column").remedy("add it to the SELECT"),
-            SpineType { wanted, .. } => invalid("spine_type").remedy(format!("CAST it to {wanted}")),
+            SpineType { wanted, .. } => invalid("column_type").remedy(format!("CAST it to {wanted}")),
             SpineClash { column, .. } => invalid("duplicate_column")
                 .remedy(format!("rename one of them, for example in the spine: {column} AS spine_{column}")),
         }

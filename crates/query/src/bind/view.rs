@@ -3,7 +3,7 @@
 
 use asof_model::definition::{KnownAt, View};
 use asof_model::name::nearest;
-use asof_model::schema::{common_key_type, sql_type};
+use asof_model::schema::{key_type_holds, sql_type};
 use asof_model::{Column, Columns, Definition, Kind, Registered};
 use datafusion::arrow::datatypes::DataType;
 use datafusion::sql::sqlparser::ast::Query;
@@ -95,7 +95,7 @@ impl Output<'_> {
         for key in &entity.columns.0 {
             let purpose = format!("the key of {}", entity.pinned.name);
             let found = self.column(&key.name, purpose, self.written.item("ENTITY", 0))?;
-            if common_key_type(&found.data_type, &key.data_type).is_none() {
+            if !key_type_holds(&key.data_type, &found.data_type) {
                 return Err(Problem::KeyType {
                     column: key.name.clone(),
                     found: sql_type(&found.data_type),

@@ -161,8 +161,8 @@ pub fn execution_error(error: DataFusionError) -> Error {
         },
         DataFusionError::Execution(reason) => bad_value(reason),
         DataFusionError::ResourcesExhausted(reason) => {
-            Error::new(asof_model::ErrorKind::Unavailable, "out_of_memory", reason)
-                .remedy("give offline work more memory, or ask for less at once")
+            Error::new(asof_model::ErrorKind::Precondition, "out_of_memory", reason)
+                .remedy("raise [offline] memory, or ask for less at once")
         }
         other => Error::internal(other.strip_backtrace()),
     }

@@ -3,12 +3,13 @@
 use asof_model::definition::TrainingSet;
 use asof_model::{Definition, Kind, Registered, Result};
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, Result as EngineResult, TableReference};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::common::{Column, DFSchema, ExprSchema, Result as EngineResult, TableReference};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::view::side;
 use super::{Planner, TrainingOptions, not_a, planning_error};
 use crate::asof::{STATUS, asof_join};
+use crate::kept::kept;
 use crate::service::{BoundService, REQUEST, status};
 use crate::stack::deep;
 use crate::visibility::Revisions;
@@ -35,7 +36,7 @@ impl Planner<'_> {
         };
         let service = self.service(self.input(registered, &set.features)?)?;
         let spine = self.spine(registered, set)?;
-        let spine_columns = spine.schema().columns();
+        let spine_schema = spine.schema().clone();
         let mut sides = Vec::with_capacity(service.views.len());
         for view in &service.views {
             let rows = self.view(&view.view, options.known_at)?;
@@ -44,13 +45,13 @@ impl Planner<'_> {
             sides.push(side(rows, definition, &view.alias, on, &view.features, definition.ttl)?);
         }
         let joined = asof_join(spine, spine_column(&set.timestamp), sides, options.known_at)?;
-        let spine = spine_columns.into_iter().map(|column| {
+        let spine = spine_schema.columns().into_iter().map(|column| {
             let name = column.name.clone();
             Expr::Column(column).alias(name)
         });
         let mut projected: Vec<Expr> = spine.collect();
         for output in &service.outputs {
-            let value = over_spine(output.expression.clone(), &service).map_err(planning_error)?;
+            let value = over_spine(output.expression.clone(), &service, &spine_schema).map_err(planning_error)?;
             projected.push(value.clone().alias(&output.name));
             if options.statuses {
                 let views = output.reads.iter().map(|i| {
@@ -83,15 +84,13 @@ fn spine_column(name: &str) -> Column {
 }
 
 /// A service's expression with the spine's columns for the request's parameters, in the parameters' types.
-fn over_spine(expression: Expr, service: &BoundService) -> EngineResult<Expr> {
+fn over_spine(expression: Expr, service: &BoundService, spine: &DFSchema) -> EngineResult<Expr> {
     let replaced = expression.transform(|e| match e {
         Expr::Column(column) if column.relation.as_ref().is_some_and(|r| r.table() == REQUEST) => {
-            let value = Expr::Column(spine_column(&column.name));
-            let declared = service.request.get(&column.name).map(|c| c.data_type.clone());
-            Ok(Transformed::yes(match declared {
-                Some(data_type) => cast(value, data_type),
-                None => value,
-            }))
+            let column = spine_column(&column.name);
+            let given = spine.data_type(&column)?;
+            let declared = service.request.get(&column.name).map_or(given, |c| &c.data_type);
+            Ok(Transformed::yes(kept(Expr::Column(column.clone()), given, declared)?))
         }
         other => Ok(Transformed::no(other)),
     })?;

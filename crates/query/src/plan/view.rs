@@ -7,6 +7,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit}
 
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
+use crate::kept::kept;
 use crate::select::{self, Relations};
 use crate::stack::deep;
 use crate::syntax;
@@ -128,7 +129,7 @@ fn typed(relation: Relation, columns: &Columns) -> Result<Relation> {
             return Err(Error::internal(format!("`{}` came out where `{}` was registered", field.name(), column.name)));
         }
         let value = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-        let value = if *field.data_type() == column.data_type { value } else { cast(value, column.data_type.clone()) };
+        let value = kept(value, field.data_type(), &column.data_type).map_err(planning_error)?;
         projected.push(value.alias(&column.name));
     }
     let mut keep = |column: Option<Column>| {

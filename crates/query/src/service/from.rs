@@ -72,7 +72,7 @@ pub(super) fn views<E: From<Fault>>(
         let found = find(&factor.written, factor.span)?;
         views.push(factor.bind(found)?);
     }
-    if views.is_empty() { Err(Problem::NoFeatures.at(name).into()) } else { Ok(views) }
+    if views.is_empty() { Err(Problem::NoView.at(name).into()) } else { Ok(views) }
 }
 
 /// One item of FROM, as written.

@@ -6,7 +6,7 @@ use asof_model::schema::normal;
 use datafusion::common::{Column, DFSchemaRef, Result as EngineResult, TableReference};
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::{find_aggregate_exprs, find_window_exprs};
-use datafusion::logical_expr::{EmptyRelation, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::logical_expr::{EmptyRelation, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::Analyzer;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::sqlparser::ast::{
@@ -18,6 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::Span;
 use super::{BoundView, Output};
 use crate::bind::Problem;
 use crate::fault::{At, Fault};
+use crate::kept::kept;
 use crate::select::{self, OPTIONS};
 
 /// All outputs, in order, each name once.
@@ -114,11 +115,11 @@ impl Binder<'_> {
         let reads = (0..self.views.len()).filter(|i| read.iter().any(|c| is_of(c, &self.views[*i].alias))).collect();
         let typed = self.typed(bound).map_err(|e| select::refused(e, span))?;
         let data_type = typed.get_type(self.schema).map_err(|e| select::refused(e, span))?;
-        let kept = normal(&data_type)
+        let kept_type = normal(&data_type)
             .ok_or_else(|| select::Problem::UnsupportedType(name.to_owned(), select::type_name(&data_type)).at(span))?;
-        let typed = if kept == data_type { typed } else { cast(typed, kept.clone()) };
-        let expression = self.simplified(typed).map_err(|e| select::refused(e, span))?;
-        Ok(Output { name: name.to_owned(), expression, data_type: kept, reads })
+        let expression = kept(typed, &data_type, &kept_type).and_then(|typed| self.simplified(typed));
+        let expression = expression.map_err(|e| select::refused(e, span))?;
+        Ok(Output { name: name.to_owned(), expression, data_type: kept_type, reads })
     }
 
     /// The engine takes the first of several columns of one name in an expression; here that is an error.

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, TokenWithSpan};
 use super::cursor::{Cursor, Result};
 use super::interval::interval;
 use super::problem::Problem;
-use super::{Statement, Written, reach};
+use super::{Statement, Written, canonical, reach};
 use crate::fault::At;
 use crate::text::Text;
 
@@ -234,7 +234,7 @@ impl Reader {
         let mut conditions = self.cursor.list(Cursor::expression)?;
         let condition = conditions.pop().filter(|_| conditions.is_empty());
         let condition = condition.ok_or_else(|| Problem::Syntax("a check is one condition".to_owned()).at(span))?;
-        let text = condition.to_string();
+        let text = canonical::text(&condition);
         self.checks.push(condition);
         Ok(Check { name, condition: text })
     }
@@ -267,10 +267,10 @@ impl Reader {
         Ok(())
     }
 
-    /// The SELECT as the parser writes it out.
+    /// The text of the SELECT that every other one of its meaning has too.
     fn canonical(&self, object: &'static str) -> Result<String> {
         let query = self.query.as_ref().ok_or_else(|| self.missing(object, "AS", "AS SELECT …"))?;
-        Ok(query.to_string())
+        Ok(canonical::text(query.as_ref()))
     }
 
     fn missing(&self, object: &'static str, clause: &'static str, example: &'static str) -> crate::fault::Fault {

@@ -2,11 +2,12 @@
 //!
 //! A text is cut into tokens once, with their places; each definition up to its `;` is then read alone, so one
 //! mistake does not hide the next. Unquoted words are put into lower case before anything is parsed, and a
-//! definition keeps its SELECT as the parser writes it out again: formatting, comments and letter case leave
-//! no trace in it, and so none in its digest (law 1).
+//! definition keeps its SELECT as the parser writes it out again, free choices made one way (`canonical`):
+//! formatting, comments, letter case and the like leave no trace in it, and so none in its digest (law 1).
 //!
 //! Costs one pass over the text. Size and nesting are bounded on the tokens ([`limits`]), before anything recurses.
 
+mod canonical;
 mod cursor;
 mod definitions;
 mod interval;

@@ -1,8 +1,8 @@
 //! Definitions: changes, listings, and one thing whole.
 
 use asof_engine::{Change, Effect, Listing, Manifest, Shown, ShownSnapshot, Source};
-use asof_model::Columns;
-use asof_offline::{DataFile, KnownAt};
+use asof_model::{Columns, KnownMoment};
+use asof_offline::DataFile;
 use asof_proto::registry::v1 as wire;
 
 use super::object::{from_columns, from_pinned};
@@ -94,9 +94,8 @@ pub(crate) fn from_manifest(manifest: &Manifest) -> wire::BuiltTrainingSet {
         rows: manifest.rows,
         content: manifest.content.to_string(),
         known_at: match manifest.options.known_at {
-            KnownAt::Row => String::new(),
-            KnownAt::Now => "now".to_owned(),
-            KnownAt::Moment(moment) => moment.to_string(),
+            KnownMoment::EventTime => String::new(),
+            moment => moment.to_string(),
         },
         run: manifest.run.to_string(),
         created: manifest.created.0,

@@ -99,7 +99,7 @@ impl JobService for Jobs {
         let scope = desk.scope(scope).map_err(status)?;
         let set = reference(&set).map_err(status)?;
         let stream = events(
-            move |_| async move { desk.engine.rebuild(&scope, &set).await.map(from_rebuilt) },
+            move |reporter| async move { desk.engine.rebuild(&scope, &set, Arc::new(reporter)).await.map(from_rebuilt) },
             |progress| RebuildEvent { event: Some(rebuild_event::Event::Progress(progress)) },
             |result| RebuildEvent { event: Some(rebuild_event::Event::Result(result)) },
         );

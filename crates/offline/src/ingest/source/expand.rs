@@ -45,10 +45,10 @@ fn bad_source(text: &str, why: impl std::fmt::Display) -> Error {
 fn missing(text: &str, near: Option<String>) -> Error {
     let what = if text.contains(GLOB) { "no file matches" } else { "there is no file" };
     let error = Error::new(ErrorKind::NotFound, "no_such_file", format!("{what} `{text}`"));
-    match near {
-        Some(near) => error.remedy(format!("did you mean `{near}`?")),
-        None => error,
-    }
+    error.remedy(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "name a file that is there, a URL, or several files by a glob: data/*.csv".to_owned(),
+    })
 }
 
 fn local(text: &str, path: &Path) -> Result<Vec<Found>> {

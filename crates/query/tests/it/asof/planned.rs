@@ -79,7 +79,7 @@ fn a_moment_that_is_not_one_is_refused() {
     check_refused(
         spine(ints(&[1]), ints(&[0])),
         one_key("v", keyed(ints(&[1]), nanos(&[0]), vec![1])),
-        "timestamp_type",
+        "column_type",
         "`spine.t` is BIGINT, not a timestamp or a date",
     );
 }

@@ -133,6 +133,7 @@ fn services_that_do_not_fit() {
         "CREATE FEATURE SERVICE s AS SELECT carrier FROM carrier_delays",
         "CREATE FEATURE SERVICE s AS SELECT (SELECT 1) AS x, delay FROM carrier_delays",
         "CREATE FEATURE SERVICE s AS SELECT delay FROM (SELECT * FROM flights) AS f",
+        "CREATE FEATURE SERVICE s AS SELECT 1 AS one",
     ]));
 }
 

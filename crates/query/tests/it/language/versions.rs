@@ -8,7 +8,7 @@ fn check(texts: &[&str], expected: &[&str]) {
     let mut project = Project::with(BASE);
     let (last, before) = texts.split_last().expect("a text");
     before.iter().for_each(|text| drop(project.apply(text)));
-    assert_eq!(effects(&project.apply(last)), expected);
+    assert_eq!(effects(&project.apply(last)), expected, "{last}");
 }
 
 const VIEW: &str = "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at TTL INTERVAL '3 hours' AS SELECT carrier, at, delay FROM flights";
@@ -29,6 +29,100 @@ fn form_makes_no_version() {
         "CREATE FEATURE VIEW v TTL INTERVAL '3 hours' TIMESTAMP at ENTITY carrier AS SELECT carrier, at, delay FROM flights",
     );
     check(&[VIEW, &VIEW.replace(" AS SELECT", " WITH (owner = 'me') AS SELECT")], &["v@1 annotated WITH"]);
+}
+
+/// A view over a SELECT of two relations, `f` and `r`.
+fn selecting(select: &str) -> String {
+    let from = "flights AS f JOIN route_delays AS r ON f.origin = r.origin";
+    let select = select.replace("{from}", from);
+    format!("CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS {select}")
+}
+
+#[test]
+fn ways_to_write_the_same_make_no_version() {
+    let same = |one: &str, other: &str| {
+        let (one, other) = (selecting(one), selecting(other));
+        check(&[&one, &other], &["v@1 unchanged"]);
+        // The canonical text is one more way.
+        let project = Project::with(&format!("{BASE} {one}"));
+        let asof_model::Definition::FeatureView(view) = &project.get("v").definition else { panic!("a view") };
+        check(&[&one, &selecting(&view.query)], &["v@1 unchanged"]);
+    };
+    let feature = |one: &str, other: &str| {
+        let select = |x: &str| format!("SELECT f.carrier, f.at, {x} AS x FROM {{from}}");
+        same(&select(one), &select(other));
+    };
+    let from = |one: &str, other: &str| {
+        let select = |x: &str| format!("SELECT f.carrier, f.at, f.delay FROM {x}");
+        same(&select(one), &select(other));
+    };
+    from("flights AS f", "flights f");
+    from("flights AS f", "\"flights\" AS \"f\"");
+    from("(SELECT * FROM flights) AS f", "(SELECT ALL * FROM flights) f");
+    from(
+        "flights AS f JOIN route_delays AS b ON f.origin = b.origin",
+        "flights f INNER JOIN route_delays b ON (f.origin = b.origin)",
+    );
+    from(
+        "flights AS f LEFT JOIN route_delays AS b ON f.origin = b.origin",
+        "flights f LEFT OUTER JOIN route_delays b ON ((f.origin = b.origin))",
+    );
+    from(
+        "flights AS f RIGHT JOIN route_delays AS b ON f.origin = b.origin",
+        "flights f right outer join route_delays b on f.origin=b.origin",
+    );
+    from(
+        "flights AS f FULL JOIN route_delays AS b ON f.origin = b.origin",
+        "flights f FULL OUTER JOIN route_delays b ON f.origin = b.origin",
+    );
+    from(
+        "flights AS f JOIN (route_delays AS b JOIN route_delays AS c ON b.origin = c.origin) ON f.origin = b.origin",
+        "flights f INNER JOIN (route_delays b INNER JOIN route_delays c ON (b.origin = c.origin)) ON f.origin = b.origin",
+    );
+    from("flights AS f WHERE f.delay > 1 AND f.id <> 2", "flights f WHERE (f.delay > (1) AND f.id != 2)");
+    from("flights AS f ORDER BY f.id, f.at DESC LIMIT 5", "flights f ORDER BY (f.id) ASC, f.at DESC LIMIT 5");
+    from(
+        "(SELECT * FROM flights UNION SELECT * FROM flights) AS f",
+        "(SELECT * FROM flights UNION DISTINCT SELECT * FROM flights) f",
+    );
+    feature("CAST(f.delay + 1 AS INT)", "(f.delay + 1)::INTEGER");
+    feature("CAST(f.delay AS BIGINT)", "f.delay::int8");
+    feature("CAST(f.delay AS VARCHAR)", "f.delay::TEXT");
+    feature("CAST(f.id AS DOUBLE)", "(f.id::DOUBLE PRECISION)");
+    feature("CAST(f.carrier AS TIMESTAMP)", "f.carrier::timestamp without time zone");
+    feature("CAST(f.id AS DECIMAL(10, 2))", "f.id::numeric(10,2)");
+    feature("f.delay * 2 + abs(r.delay)", "(f.delay) * 2 + ABS((r.delay))");
+    feature("(f.delay + 1) * 2", "(((f.delay + 1)) * 2)");
+    feature("\"f\".\"distance\"", "f.distance");
+    feature("CASE WHEN f.delay > 1 THEN 1 ELSE 2 END", "(CASE WHEN (f.delay > 1) THEN (1) ELSE (2) END)");
+    feature("f.delay IN (1, 2)", "(f.delay) IN ((1), 2)");
+    feature(
+        "sum(f.delay) OVER (PARTITION BY f.carrier ORDER BY f.at)",
+        "SUM(f.delay) OVER (partition by (f.carrier) order by f.at ASC)",
+    );
+    let dataset = |check: &str| format!("CREATE DATASET d (at TIMESTAMP, x INT) TIMESTAMP at CHECK sane ({check})");
+    check(&[&dataset("x > 0"), &dataset("(X) > (0)")], &["d@1 unchanged"]);
+}
+
+#[test]
+fn another_meaning_makes_a_version() {
+    let differ = |one: &str, other: &str| {
+        let select = |x: &str| selecting(&format!("SELECT f.carrier, f.at, {x}"));
+        check(&[&select(one), &select(other)], &["v@2 from 1 AS"]);
+    };
+    differ("(f.delay + 1) * 2 AS x FROM {from}", "f.delay + 1 * 2 AS x FROM {from}");
+    differ("f.delay - (r.delay - 1) AS x FROM {from}", "f.delay - r.delay - 1 AS x FROM {from}");
+    differ("NOT (f.delay > 1 AND r.delay > 1) AS x FROM {from}", "NOT f.delay > 1 AND r.delay > 1 AS x FROM {from}");
+    differ("CAST(f.delay AS INT) AS x FROM {from}", "f.delay::BIGINT AS x FROM {from}");
+    differ("TRY_CAST(f.carrier AS INT) AS x FROM {from}", "f.carrier::INT AS x FROM {from}");
+    differ("f.delay AS x FROM {from}", "f.delay AS x FROM flights f LEFT JOIN route_delays r ON f.origin = r.origin");
+    differ("f.delay AS x FROM {from}", "f.delay AS \"X\" FROM {from}");
+    differ("f.delay AS x FROM {from} ORDER BY f.id LIMIT 1", "f.delay AS x FROM {from} ORDER BY f.id DESC LIMIT 1");
+    differ("f.delay AS \"current_date\" FROM {from}", "f.delay AS x FROM {from}");
+    differ(
+        "f.delay FROM (SELECT * FROM flights UNION SELECT * FROM flights) AS f",
+        "f.delay FROM (SELECT * FROM flights UNION ALL SELECT * FROM flights) AS f",
+    );
 }
 
 #[test]

@@ -93,7 +93,7 @@ fn types_are_made_one() {
         "CREATE ENTITY ride KEY (ride INT);
          CREATE FEATURE VIEW marks ENTITY ride TIMESTAMP day AS
            WITH both AS (SELECT id, sched FROM departures WHERE id < 2 UNION ALL SELECT id, sched FROM departures WHERE id = 2)
-           SELECT id AS ride, CAST(sched AS DATE) AS day, CAST(id AS SMALLINT) AS mark, arrow_cast(id, 'UInt8') AS small FROM both;
+           SELECT CAST(id AS INT) AS ride, CAST(sched AS DATE) AS day, CAST(id AS SMALLINT) AS mark, arrow_cast(id, 'UInt8') AS small FROM both;
          CREATE FEATURE SERVICE inputs AS SELECT * FROM marks(id) AS m;
          CREATE TRAINING SET rides FEATURES inputs TIMESTAMP sched AS SELECT id, sched FROM departures ORDER BY id LIMIT 4;",
     );
