@@ -16,12 +16,19 @@ const DEEPEST: usize = 32;
 /// in hidden folders and in folders named `data`; of a file itself. No path means the project's folder.
 ///
 /// # Errors
-/// `local_file` for what cannot be read, `no_definitions` where there is none.
+/// `no_such_file`, `local_file` for what cannot be read, `no_definitions` where there is none.
 pub(crate) fn read(paths: &[PathBuf], connection: &Connection) -> Result<Vec<SourceFile>> {
     let here = [default_folder(connection)];
     let paths = if paths.is_empty() { here.as_slice() } else { paths };
     let (mut files, mut seen) = (Vec::new(), BTreeSet::new());
     for path in paths {
+        if matches!(path.try_exists(), Ok(false)) {
+            return Err(Failure::refused(
+                "no_such_file",
+                format!("there is no file or folder `{}`", path.display()),
+                "name .sql files, or folders with some; without a name those of the project's folder are read",
+            ));
+        }
         find(path, DEEPEST, &mut files)?;
     }
     // The same file by two ways would be two definitions of one name.

@@ -45,7 +45,9 @@ impl Engine {
         let at = request.at.unwrap_or(now);
         if at > now {
             let message = format!("{at} lies in the future: what will be the newest then is not known");
-            return Err(Error::new(asof_model::ErrorKind::Invalid, "future_moment", message));
+            return Err(
+                Error::new(asof_model::ErrorKind::Invalid, "future_moment", message).remedy("leave --at out for now")
+            );
         }
         let views = self.wanted_views(scope, &request.views).await?;
         let mut done = Vec::with_capacity(views.len());

@@ -103,8 +103,17 @@ fn print_training_set(out: &mut Out, set: &BuiltTrainingSet) -> Result<()> {
     out.line(format!("  {}@{}: {rows}, {} columns, {created}", set.name, set.number, set.columns.len()))?;
     out.line(format!("  content {}", set.content))?;
     let snapshots: Vec<_> = set.snapshots.iter().map(|(dataset, number)| format!("{dataset}@{number}")).collect();
-    out.line(format!("  from {} as known at {}", snapshots.join(", "), set.known_at))?;
+    out.line(format!("  from {}, {}", snapshots.join(", "), as_known(&set.known_at)))?;
     out.line(format!("  run {}, {}", set.run, size(&set.files)))
+}
+
+/// By when a row must have been known to be among the features.
+fn as_known(known_at: &str) -> String {
+    match known_at {
+        "" => "as known at each row's own time".to_owned(),
+        "now" => "as known when it was built".to_owned(),
+        moment => format!("as known at {moment}"),
+    }
 }
 
 fn size(files: &[DataFile]) -> String {

@@ -33,7 +33,7 @@ pub(crate) struct Args {
     /// Add a column `<feature>__status` for each feature.
     #[arg(long)]
     statuses: bool,
-    /// How to print what was built.
+    /// How to print what was built; its rows go to a file with --out.
     #[arg(long, value_enum, default_value_t)]
     output: Style,
 }

@@ -97,6 +97,7 @@ fn a_row_that_fails_a_check_is_named() {
 fn a_file_that_is_not_there_is_named() {
     let project = ready();
     said("no_such_file", project.refused(1, &["ingest", "flights", "nowhere.csv"]));
+    said("no_such_definitions", project.refused(1, &["plan", "nowhere"]));
 }
 
 #[test]

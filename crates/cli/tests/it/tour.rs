@@ -162,6 +162,8 @@ fn everything_done_is_recorded() {
     let shown = project.json(&["show", "flights"]);
     assert_eq!((&shown["snapshot"]["rows"], &shown["definition"]["kind"]), (&json!(50), &json!("dataset")));
     assert_eq!(project.json(&["show", "delays@1"])["training_set"]["rows"], json!(50));
+    let text = project.done(&["show", "delays@1"]);
+    assert!(text.contains(", as known at each row's own time\n"), "{text}");
     let text = project.done(&["show", "airport_weather"]);
     assert!(text.contains("TTL 3 hours"), "{text}");
 

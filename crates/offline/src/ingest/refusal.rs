@@ -72,7 +72,9 @@ impl From<Refusal> for Error {
         let message = refusal.to_string();
         let invalid = |code| Error::new(ErrorKind::Invalid, code, message.clone());
         match &refusal {
-            Refusal::NotA { .. } => invalid("bad_value"),
+            Refusal::NotA { .. } => {
+                invalid("bad_value").remedy("correct it in the file, or say which texts mean null: --null TEXT")
+            }
             Refusal::NoTimestamp { .. } => invalid("null_timestamp").remedy("every row needs the time when it happened"),
             Refusal::Null { .. } => invalid("null_value"),
             Refusal::Check { .. } => invalid("check_failed"),

@@ -5,6 +5,9 @@ use asof_model::{Error, ErrorKind};
 use super::limits;
 use crate::fault::At;
 
+/// What can be written.
+const DEFINITIONS: &str = "a definition is CREATE DATASET, ENTITY, FEATURE VIEW, FEATURE SERVICE or TRAINING SET";
+
 /// A mistake in the text of a definition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
@@ -53,15 +56,14 @@ impl From<Problem> for Error {
         let error = |code| Error::new(ErrorKind::Invalid, code, message.clone());
         match problem {
             Unreadable(_) | Syntax(_) => error("syntax"),
-            Unexpected { near, .. } => match near {
+            Unexpected { near, expected, .. } => match near {
                 Some(word) => error("syntax").remedy(format!("did you mean {word}?")),
+                None if expected == "CREATE" => error("syntax").remedy(DEFINITIONS),
                 None => error("syntax"),
             },
             UnknownKind(_, near) => error("unknown_kind").remedy(match near {
                 Some(kind) => format!("did you mean CREATE {kind}?"),
-                None => {
-                    "a definition is CREATE DATASET, ENTITY, FEATURE VIEW, FEATURE SERVICE or TRAINING SET".to_owned()
-                }
+                None => DEFINITIONS.to_owned(),
             }),
             UnknownClause { near, clauses, .. } => error("unknown_clause").remedy(match near {
                 Some(clause) => format!("did you mean {clause}?"),

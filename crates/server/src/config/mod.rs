@@ -203,8 +203,12 @@ impl Config {
             beside(&mut self.catalog.url, format!("sqlite:{}/catalog.db", store.path));
             beside(&mut self.online.url, format!("rocksdb:{}/online", store.path));
         }
-        self.catalog.url = location::anchored(&self.catalog.url, "sqlite", folder)?;
-        self.online.url = location::anchored(&self.online.url, "rocksdb", folder)?;
+        // What no local store gives a default stays empty: opening the store says what is wrong.
+        for (url, scheme) in [(&mut self.catalog.url, "sqlite"), (&mut self.online.url, "rocksdb")] {
+            if !url.is_empty() {
+                *url = location::anchored(url, scheme, folder)?;
+            }
+        }
         Ok(self)
     }
 }

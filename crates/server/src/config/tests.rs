@@ -56,6 +56,11 @@ fn urls_follow_the_store_and_paths_the_file() {
     let expected =
         [format!("file:{}", at("conf/data")), format!("sqlite:{}", at("conf/data/catalog.db")), "memory:".into()];
     assert_eq!(urls(&config), expected);
+
+    let config = load("[store]\nurl = 's3://bucket/x'", &[]).unwrap();
+    assert_eq!(urls(&config), ["s3://bucket/x", "", ""]);
+    let error = crate::open::store_folder(&config).unwrap_err();
+    assert!(error.message().starts_with("[store] url = \"s3://bucket/x\": stores behind `s3:`"), "{error}");
 }
 
 #[test]
