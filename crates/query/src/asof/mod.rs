@@ -63,6 +63,8 @@ pub use logical::AsofJoin;
 pub use planner::AsofPlanner;
 pub use sequence::SequenceExec;
 
+use crate::windows::WindowCall;
+
 /// The output column, qualified by the view's alias, with the event time of the row that was found; null unless
 /// one was found that is within the TTL.
 pub const EVENT_TIME: &str = "__event_time";
@@ -95,12 +97,14 @@ pub struct ViewSide {
     /// **All** features of the view, whether wanted or not: they decide ties, and training and materialization
     /// must decide them alike. Those nobody reads are pruned by the optimizer wherever rows cannot tie.
     pub features: Vec<Column>,
+    /// Aggregates over as-of windows of the view's rows.
+    pub windows: Vec<WindowCall>,
 }
 
 /// Joins `views` to `spine` as of `timestamp`, a column of the spine.
 ///
-/// The output has the spine's fields as they are; then, for each view, its features, [`EVENT_TIME`] and [`STATUS`],
-/// qualified by the view's alias. Give the spine an alias of its own where one of its columns has a feature's
+/// The output has the spine's fields as they are; then, for each view, its features, the results of its windows,
+/// [`EVENT_TIME`] and [`STATUS`], qualified by the view's alias. Give the spine an alias of its own where one of its columns has a feature's
 /// name, or the two cannot be told apart.
 ///
 /// # Errors

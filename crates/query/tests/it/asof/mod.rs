@@ -136,6 +136,7 @@ pub(crate) fn side(alias: &str, plan: LogicalPlan, declared: Declared) -> ViewSi
         unique: false,
         ttl: declared.ttl.map(Micros),
         features: vec![column("value"), column("extra")],
+        windows: Vec::new(),
     }
 }
 

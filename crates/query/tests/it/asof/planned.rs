@@ -32,6 +32,7 @@ fn one_key(alias: &str, plan: LogicalPlan) -> ViewSide {
         unique: false,
         ttl: None,
         features: vec![column("value")],
+        windows: Vec::new(),
     }
 }
 
