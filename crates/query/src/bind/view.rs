@@ -118,7 +118,8 @@ impl Output<'_> {
     /// That its functions have values over as-of windows, and that key and times are those of rows.
     fn of_windows(&self, entity: &Registered, windows: &windows::AsOf, plan: LogicalPlan) -> Result<(), Fault> {
         let place = |problem: &WindowProblem| {
-            let called = |function: &str| windows.calls.iter().find(|(name, _)| name == function).map(|(_, span)| *span);
+            let called =
+                |function: &str| windows.calls.iter().find(|(name, _)| name == function).map(|(_, span)| *span);
             let column = problem.column().map(|column| select::span_of_output(self.written.query(), column));
             column.or_else(|| called(problem.function()?)).or(windows.calls.first().map(|(_, span)| *span))
         };

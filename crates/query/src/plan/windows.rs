@@ -31,7 +31,8 @@ impl<'a> WindowedView<'a> {
         let plain = view.features.names().filter(|name| !is_computed(name)).map(str::to_owned);
         let features = plain.chain(beside).collect();
         let used: Vec<&Computed> = computed.iter().filter(|c| view.used.contains(&c.name)).collect();
-        let needs = |call: &WindowCall| used.iter().any(|c| c.expression.column_refs().iter().any(|r| r.name == call.name));
+        let needs =
+            |call: &WindowCall| used.iter().any(|c| c.expression.column_refs().iter().any(|r| r.name == call.name));
         let calls = calls.into_iter().filter(needs).collect();
         WindowedView { view, features, calls, computed }
     }
@@ -78,7 +79,8 @@ impl<'a> WindowedView<'a> {
     /// every key (rule 6 and the TTL are about rows).
     pub(super) fn status(&self, columns: &[Column]) -> Result<Expr> {
         let own = |c: &&Column| c.relation.as_ref().is_some_and(|r| r.table() == self.view.alias);
-        let of_row = |c: &Column| self.computed.iter().find(|computed| computed.name == c.name).is_none_or(|c| c.reads_row);
+        let of_row =
+            |c: &Column| self.computed.iter().find(|computed| computed.name == c.name).is_none_or(|c| c.reads_row);
         if columns.iter().filter(own).any(of_row) {
             return Ok(Expr::Column(self.of(STATUS)));
         }

@@ -41,7 +41,9 @@ pub(crate) fn of(written: &Interval) -> std::result::Result<Micros, String> {
     match value.as_ref() {
         Expr::Value(value) => match (&value.value, leading_field) {
             (Value::SingleQuotedString(text), None) => parse(text),
-            (Value::SingleQuotedString(count) | Value::Number(count, _), Some(unit)) => parse(&format!("{count} {unit}")),
+            (Value::SingleQuotedString(count) | Value::Number(count, _), Some(unit)) => {
+                parse(&format!("{count} {unit}"))
+            }
             _ => unreadable(),
         },
         _ => unreadable(),

@@ -13,18 +13,13 @@ use super::rows::{Gathered, LastRows};
 use super::state::{Batch, State};
 use super::{Frame, WindowCall};
 
-/// Rows of a view, decoded: for each the number of its key among the spine's ([`NO_KEY`] if it has none there), and
-/// times in microseconds.
+/// Rows of a view, and what of them is decoded: times in microseconds, and the order of acceptance.
 pub(crate) struct Events<'a> {
-    pub(crate) keys: &'a [u32],
     pub(crate) times: &'a Int64Array,
     pub(crate) known: Option<&'a Int64Array>,
     pub(crate) seq: Option<&'a Int64Array>,
     pub(crate) rows: &'a RecordBatch,
 }
-
-/// The number of a key that is null, or that the spine does not have.
-const NO_KEY: u32 = u32::MAX;
 
 /// The windows of a view over the events of one partition. Partitions are merged, then settled into results.
 pub(crate) struct Windows {
@@ -33,8 +28,9 @@ pub(crate) struct Windows {
     states: Vec<Vec<State>>,
     last_rows: Option<LastRows>,
     reservation: MemoryReservation,
-    /// Kept for its memory.
+    /// What has been told of the events that come next.
     arrivals: Vec<Arrival>,
+    /// Kept for its memory.
     placed: Vec<Placed>,
 }
 
@@ -69,41 +65,19 @@ impl Windows {
         Ok(windows)
     }
 
-    /// Takes some events in. `span` gives, for a row with a key and a time, the moment from which it counts and that
-    /// from which it is superseded; none if it never counts.
-    pub(crate) fn absorb(
-        &mut self,
-        slots: &dyn Slots,
-        events: &Events<'_>,
-        span: impl Fn(usize) -> Option<(i64, Option<i64>)>,
-    ) -> Result<()> {
+    /// Is told where an event of the next batch counts.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) {
+        self.arrivals.push(arrival);
+    }
+
+    /// Takes in a batch of events, those of them that have been told of.
+    pub(crate) fn absorb(&mut self, slots: &dyn Slots, events: &Events<'_>) -> Result<()> {
         let mut arrivals = std::mem::take(&mut self.arrivals);
-        arrivals.clear();
-        let moments = slots.moments();
-        for (row, key) in events.keys.iter().enumerate() {
-            if *key == NO_KEY || events.times.is_null(row) {
-                continue;
-            }
-            let Some((from, until)) = span(row) else { continue };
-            let of = slots.of(*key);
-            let moments = &moments[of.clone()];
-            let first = moments.partition_point(|t| *t < from);
-            let until = until.map_or(moments.len(), |until| moments.partition_point(|t| *t < until));
-            if first < until {
-                arrivals.push(Arrival {
-                    row: row as u32,
-                    time: events.times.value(row),
-                    base: of.start as u32,
-                    slots: of.len() as u32,
-                    first: first as u32,
-                    until: until as u32,
-                });
-            }
-        }
         if !arrivals.is_empty() {
             let inputs = self.layout.inputs.iter().map(|column| events.rows.column(*column).clone()).collect();
             let batch = Batch { inputs, times: events.times, known: events.known, seq: events.seq };
-            self.distribute(&arrivals, moments, &batch)?;
+            self.distribute(&arrivals, slots.moments(), &batch)?;
+            arrivals.clear();
         }
         self.arrivals = arrivals;
         self.reserve()

@@ -172,7 +172,11 @@ fn as_of(expression: &Expr) -> Option<(&WindowFunction, Frame)> {
 fn is_subquery(expression: &Expr) -> bool {
     matches!(
         expression,
-        Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::SetComparison(_) | Expr::OuterReferenceColumn(_, _)
+        Expr::ScalarSubquery(_)
+            | Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(_, _)
     )
 }
 

@@ -6,7 +6,7 @@
 //! | `min`, `max`, `bool_and`, `bool_or` | the extreme | a maximum in a total order (NaN is the greatest float) |
 //! | `first_value`, `last_value` | the row | ordered by (event time, known, seq) |
 //! | `count(DISTINCT …)` | the values | a set |
-//! | `approx_distinct` | HyperLogLog registers | maxima; the hash is our own, the same on every machine |
+//! | `approx_distinct` | HyperLogLog registers | maxima; the hash is our own, so no upgrade changes it |
 //! | `approx_percentile_cont`, `approx_median` | DDSketch bins | counts; within 1 % of the value |
 //! | [`MERGES`] | the engine's | they do not depend on the order in which they merge |
 //! | anything, `ROWS n PRECEDING` | the rows | they are given to the function in their order |
@@ -87,7 +87,11 @@ pub(super) fn understand(
         "approx_percentile_cont" => match params.args.as_slice() {
             [_, share] => match constant(share).and_then(|v| v.cast_to(&DataType::Float64).ok()) {
                 Some(ScalarValue::Float64(Some(share))) if (0.0..=1.0).contains(&share) => quantile(name, types, share),
-                _ => Err(unmergeable(name, "its share is not a constant from 0 to 1", "write approx_percentile_cont(x, 0.9)")),
+                _ => Err(unmergeable(
+                    name,
+                    "its share is not a constant from 0 to 1",
+                    "write approx_percentile_cont(x, 0.9)",
+                )),
             },
             _ => Err(unmergeable(name, "it has a fixed error of 1 % here", "write approx_percentile_cont(x, 0.9)")),
         },
@@ -136,8 +140,13 @@ fn engines(
         "array_agg" | "string_agg" | "nth_value" => Some(("it keeps every row of the window", BOUND)),
         "percentile_cont" => Some(("it keeps every row of the window", "approx_percentile_cont(x, 0.9) is within 1 %")),
         "any_value" => Some(("it names no row in particular", "take first_value or last_value")),
-        _ if distinct => Some(("its state does not say which values it has seen", "leave DISTINCT out, or count(DISTINCT …)")),
-        _ => Some(("its answer would depend on the order in which rows come", "over the last n rows it has one: OVER (ROWS 10 PRECEDING)")),
+        _ if distinct => {
+            Some(("its state does not say which values it has seen", "leave DISTINCT out, or count(DISTINCT …)"))
+        }
+        _ => Some((
+            "its answer would depend on the order in which rows come",
+            "over the last n rows it has one: OVER (ROWS 10 PRECEDING)",
+        )),
     };
     match reason {
         None => {

@@ -46,7 +46,8 @@ impl Layout {
     pub(super) fn new(calls: &[WindowCall<usize>], rows: &Schema) -> Result<Self> {
         let mut layout = Layout { inputs: Vec::new(), types: Vec::new(), holdings: Vec::new(), calls: Vec::new() };
         for call in calls {
-            let call = call.renamed(|column| Ok::<_, datafusion::error::DataFusionError>(layout.input(*column, rows)))?;
+            let call =
+                call.renamed(|column| Ok::<_, datafusion::error::DataFusionError>(layout.input(*column, rows)))?;
             let kinds = kinds(&call, &layout.types)?;
             let holding = layout.holding(call.frame, call.filter);
             let held = &mut layout.holdings[holding].kinds;
@@ -172,9 +173,10 @@ impl Call {
                 let DataType::Decimal128(_, scale) = of else { return self.defect() };
                 mean_of_integers(sums, counts, *scale, &self.data_type)?.ok_or_else(|| self.overflow(view))?
             }
-            ([State::Counts(counts), State::Floats(sums), State::Floats(squares)], Measure::Spread { sample, root }) => {
-                deviation(sums, squares, counts, *sample, *root)
-            }
+            (
+                [State::Counts(counts), State::Floats(sums), State::Floats(squares)],
+                Measure::Spread { sample, root },
+            ) => deviation(sums, squares, counts, *sample, *root),
             ([State::Extremes(extremes)], Measure::Extreme { .. }) => extremes.finish(slots, of)?,
             ([State::Ends(ends)], Measure::End { .. }) => ends.finish(slots, of)?,
             ([State::Registers(registers)], Measure::ApproxDistinct) => registers.finish(slots),

@@ -40,7 +40,7 @@ pub(crate) use evaluate::{Events, Settled, Windows};
 pub(crate) use extract::{Computed, Windowed, extract};
 pub use frame::Frame;
 pub(crate) use frame::{default_hop, may_slide};
-pub(crate) use place::Slots;
+pub(crate) use place::{Arrival, Slots, cover};
 pub(crate) use problem::Problem;
 
 /// What every hidden column's name begins with.
@@ -49,12 +49,14 @@ pub(crate) const HIDDEN: &str = "__";
 /// What a marked window's partition begins with.
 const MARK: &str = "__asof ";
 
-/// The name of the partition that stands for an as-of window.
-pub(crate) fn marked(frame: Frame) -> String {
-    format!("{MARK}{frame}")
+/// The name of the partition that stands for the n-th as-of window. They are told apart because the engine calls a
+/// window by function and partition, and `sum(x)` and `sum(CAST(x AS …))` by one name.
+pub(crate) fn marked(n: usize, frame: Frame) -> String {
+    format!("{MARK}{n} {frame}")
 }
 
 /// The as-of window that a partition's name stands for.
 pub(crate) fn unmarked(name: &str) -> Option<Frame> {
-    name.strip_prefix(MARK)?.parse().ok()
+    let (_, frame) = name.strip_prefix(MARK)?.split_once(' ')?;
+    frame.parse().ok()
 }

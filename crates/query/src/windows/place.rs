@@ -14,9 +14,9 @@ pub(crate) trait Slots: Send + Sync {
     fn moments(&self) -> &[i64];
 }
 
-/// An event that counts at some slot of its key.
+/// An event that counts at some slot of its key. Slots are numbered in 32 bits.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     /// Its row in the batch.
     pub(super) row: u32,
     /// When it happened.
@@ -29,6 +29,20 @@ pub(super) struct Arrival {
     pub(super) first: u32,
     /// The slot from which on it is superseded, counted from `base`.
     pub(super) until: u32,
+}
+
+impl Arrival {
+    /// The event of a row that happened at `time` and counts at these of its key's slots, counted from their first.
+    pub(crate) fn new(row: usize, time: i64, key: &Range<usize>, counts: Range<usize>) -> Self {
+        Arrival {
+            row: row as u32,
+            time,
+            base: key.start as u32,
+            slots: key.len() as u32,
+            first: counts.start as u32,
+            until: counts.end as u32,
+        }
+    }
 }
 
 /// An event with the stretch of slots in which a window holds it; never empty.
@@ -72,7 +86,7 @@ pub(super) fn place(arrivals: &[Arrival], frame: Frame, moments: &[i64], placed:
 
 /// The nodes of a segment tree with `leaves` leaves that together cover the leaves from `first` to before `end`. Node 1
 /// is the root, `leaves + i` the leaf i, and the parent of n is n / 2.
-pub(super) fn cover(first: usize, end: usize, leaves: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn cover(first: usize, end: usize, leaves: usize) -> impl Iterator<Item = usize> {
     let (mut left, mut right) = (first + leaves, end + leaves);
     std::iter::from_fn(move || {
         while left < right {
@@ -89,4 +103,30 @@ pub(super) fn cover(first: usize, end: usize, leaves: usize) -> impl Iterator<It
         }
         None
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every range of every tree of up to 12 leaves: each leaf's ancestors hold the range's nodes exactly once.
+    #[test]
+    fn nodes_cover_a_range_once_and_nothing_else() {
+        for leaves in 1..=12 {
+            for first in 0..leaves {
+                for end in first..=leaves {
+                    let nodes: Vec<_> = cover(first, end, leaves).collect();
+                    for leaf in 0..leaves {
+                        let ancestors = std::iter::successors(Some(leaf + leaves), |n| (n / 2 > 0).then_some(n / 2));
+                        let hits = ancestors.filter(|n| nodes.contains(n)).count();
+                        assert_eq!(
+                            hits,
+                            usize::from((first..end).contains(&leaf)),
+                            "{leaves} leaves, {first}..{end}, leaf {leaf}"
+                        );
+                    }
+                }
+            }
+        }
+    }
 }

@@ -47,7 +47,8 @@ impl Problem {
 /// A sum that does not fit its type, found while a plan runs.
 pub(super) fn overflow(view: &str, written: &str, data_type: &str) -> DataFusionError {
     let message = format!("view `{view}`: a sum does not fit {data_type}: {written}");
-    let error = Error::new(ErrorKind::Invalid, "sum_overflow", message).remedy("CAST what is summed to DECIMAL(38,0) or DOUBLE");
+    let error = Error::new(ErrorKind::Invalid, "sum_overflow", message)
+        .remedy("CAST what is summed to DECIMAL(38,0) or DOUBLE");
     DataFusionError::External(Box::new(error))
 }
 

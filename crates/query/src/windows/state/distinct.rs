@@ -54,7 +54,8 @@ impl Distinct {
 
     pub(super) fn merge(&mut self, other: Distinct) {
         // Numbers were given as values came; they fit, since each partition's did, or the memory would not have.
-        let renumbered = other.numbers.into_iter().filter_map(|(value, number)| Some((number, self.number(&value).ok()?)));
+        let renumbered =
+            other.numbers.into_iter().filter_map(|(value, number)| Some((number, self.number(&value).ok()?)));
         let renumbered: HashMap<u32, u32> = renumbered.collect();
         self.held.extend(other.held.into_iter().filter_map(|(place, n)| Some((place, *renumbered.get(&n)?))));
     }

@@ -22,7 +22,13 @@ pub(in super::super) struct Ends {
 }
 
 impl Ends {
-    pub(super) fn new(input: usize, last: bool, ignore_nulls: bool, slots: usize, data_type: &DataType) -> Result<Self> {
+    pub(super) fn new(
+        input: usize,
+        last: bool,
+        ignore_nulls: bool,
+        slots: usize,
+        data_type: &DataType,
+    ) -> Result<Self> {
         let places = std::iter::repeat_with(|| None).take(2 * slots).collect();
         Ok(Ends { input, last, ignore_nulls, encoding: Encoding::new(data_type)?, places, bytes: 0 })
     }

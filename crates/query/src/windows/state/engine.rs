@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, UInt32Array, UInt64Array, new_empty_array};
-use datafusion::arrow::compute::take;
+use datafusion::arrow::array::{Array, ArrayRef, UInt32Array, UInt64Array};
+use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::error::Result;
@@ -14,8 +14,8 @@ use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFuncti
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::{GroupsAccumulatorAdapter, PhysicalExpr};
 
-use super::super::place::{Placed, Slots};
 use super::super::Argument;
+use super::super::place::{Placed, Slots};
 use super::Batch;
 use super::tree::{each_slot, places};
 
@@ -70,6 +70,9 @@ impl Engine {
     }
 
     pub(super) fn merge(&mut self, mut other: Engine) -> Result<()> {
+        if other.nodes.is_empty() {
+            return Ok(());
+        }
         let states = other.groups.state(EmitTo::All)?;
         let mut groups = vec![0; other.nodes.len()];
         for (place, group) in other.nodes {
@@ -84,45 +87,55 @@ impl Engine {
         if self.aggregate.in_order { self.by_leaf(slots) } else { self.by_path(slots) }
     }
 
-    /// Each slot's own group; an empty one for a slot without events.
+    /// Each slot's own group.
     fn by_leaf(&mut self, slots: &dyn Slots) -> Result<ArrayRef> {
-        let empty = self.nodes.len();
-        self.groups.update_batch(&self.nothing()?, &[], None, empty + 1)?;
-        let all = self.groups.evaluate(EmitTo::All)?;
-        let mut chosen = vec![empty as u64; slots.moments().len()];
-        each_slot(slots, |slot, mut path| {
-            let leaf = path.next().and_then(|leaf| self.nodes.get(&leaf));
-            chosen[slot] = leaf.map_or(empty as u64, |group| *group as u64);
-        });
-        Ok(take(&all, &UInt64Array::from(chosen), None)?)
+        let mut groups = vec![None; slots.moments().len()];
+        each_slot(slots, |slot, mut path| groups[slot] = path.next().and_then(|leaf| self.nodes.get(&leaf).copied()));
+        let all = if self.nodes.is_empty() { None } else { Some(self.groups.evaluate(EmitTo::All)?) };
+        self.spread(all, &groups)
     }
 
-    /// The groups of each slot's path, merged.
+    /// The groups of each slot's path, merged. A group is made for slots that have something only: accumulators take it
+    /// that no group is without rows.
     fn by_path(&mut self, slots: &dyn Slots) -> Result<ArrayRef> {
-        let count = slots.moments().len();
+        let mut groups = vec![None; slots.moments().len()];
+        let mut pairs: Vec<(u64, usize)> = Vec::new();
+        let mut count = 0;
+        each_slot(slots, |slot, path| {
+            for node in path.filter_map(|place| self.nodes.get(&place)) {
+                let group = *groups[slot].get_or_insert(count);
+                pairs.push((*node as u64, group));
+                count = count.max(group + 1);
+            }
+        });
+        if pairs.is_empty() {
+            return self.spread(None, &groups);
+        }
         let states = self.groups.state(EmitTo::All)?;
         let mut merged = accumulator(&self.expression)?;
-        merged.update_batch(&self.nothing()?, &[], None, count)?;
-        let (mut rows, mut into) = (Vec::with_capacity(PAIRS), Vec::with_capacity(PAIRS));
-        let mut pairs = Vec::new();
-        each_slot(slots, |slot, path| {
-            pairs.extend(path.filter_map(|place| Some((*self.nodes.get(&place)? as u64, slot))));
-        });
         for pairs in pairs.chunks(PAIRS) {
-            rows.clear();
-            into.clear();
-            rows.extend(pairs.iter().map(|(row, _)| *row));
-            into.extend(pairs.iter().map(|(_, slot)| *slot));
-            let rows = UInt64Array::from(rows.clone());
-            let part = states.iter().map(|state| Ok(take(state, &rows, None)?)).collect::<Result<Vec<_>>>()?;
-            merged.merge_batch(&part, &into, count)?;
+            let nodes: UInt64Array = pairs.iter().map(|(node, _)| *node).collect::<Vec<_>>().into();
+            let part = states.iter().map(|state| Ok(take(state, &nodes, None)?)).collect::<Result<Vec<_>>>()?;
+            let into: Vec<usize> = pairs.iter().map(|(_, group)| *group).collect();
+            // As many groups as have come up by now: they are numbered as they come.
+            let known = pairs.iter().map(|(_, group)| group + 1).max().unwrap_or(0);
+            merged.merge_batch(&part, &into, known)?;
         }
-        merged.evaluate(EmitTo::All)
+        let all = merged.evaluate(EmitTo::All)?;
+        self.spread(Some(all), &groups)
     }
 
-    /// Arguments without rows.
-    fn nothing(&self) -> Result<Vec<ArrayRef>> {
-        Ok(self.aggregate.types.iter().map(new_empty_array).collect())
+    /// The result of each slot's group, or that of no rows.
+    fn spread(&self, results: Option<ArrayRef>, groups: &[Option<usize>]) -> Result<ArrayRef> {
+        let nothing = self.expression.create_accumulator()?.evaluate()?.to_array()?;
+        let Some(results) = results else {
+            return Ok(take(&nothing, &UInt64Array::from(vec![0; groups.len()]), None)?);
+        };
+        let nothing = cast(&nothing, results.data_type())?;
+        let behind = results.len() as u64;
+        let all = concat(&[results.as_ref(), nothing.as_ref()])?;
+        let chosen: Vec<u64> = groups.iter().map(|group| group.map_or(behind, |group| group as u64)).collect();
+        Ok(take(&all, &UInt64Array::from(chosen), None)?)
     }
 
     pub(super) fn size(&self) -> usize {

@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, UInt64Array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, Float64Array, Int64Array, UInt64Array,
+};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type, UInt64Type};
 use datafusion::error::Result;
@@ -89,7 +91,8 @@ impl<T: Word> Maxima<T> {
             let best = path.next().map(|leaf| (leaf, self.places[leaf]));
             found[slot] = best.and_then(|(leaf, best)| {
                 let is_there = best > T::LEAST
-                    || (!self.least.is_empty() && (self.least.contains(&leaf) || path.any(|p| self.least.contains(&p))));
+                    || (!self.least.is_empty()
+                        && (self.least.contains(&leaf) || path.any(|p| self.least.contains(&p))));
                 is_there.then_some(best)
             });
         });
@@ -105,8 +108,21 @@ impl Extremes {
     pub(super) fn new(input: usize, greatest: bool, slots: usize, data_type: &DataType) -> Result<Self> {
         use DataType::*;
         let best = match data_type {
-            Boolean | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 | Float16 | Float32 | Float64
-            | Date32 | Date64 | Timestamp(_, _) => Best::Words(Maxima::new(slots)),
+            Boolean
+            | Int8
+            | Int16
+            | Int32
+            | Int64
+            | UInt8
+            | UInt16
+            | UInt32
+            | UInt64
+            | Float16
+            | Float32
+            | Float64
+            | Date32
+            | Date64
+            | Timestamp(_, _) => Best::Words(Maxima::new(slots)),
             Decimal128(_, _) => Best::Decimals(Maxima::new(slots)),
             other => Best::Values { encoding: Encoding::new(other)?, places: vec![None; 2 * slots], bytes: 0 },
         };
@@ -212,7 +228,9 @@ fn offer(place: &mut Option<Bytes>, value: &[u8], greatest: bool, bytes: &mut us
 /// Values as integers of the same order.
 fn to_words(values: &ArrayRef) -> Result<Int64Array> {
     Ok(match values.data_type() {
-        DataType::Boolean => cast(&cast(values, &DataType::Int8)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone(),
+        DataType::Boolean => {
+            cast(&cast(values, &DataType::Int8)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone()
+        }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             let floats = cast(values, &DataType::Float64)?;
             floats.as_primitive::<Float64Type>().unary(|v| {
@@ -256,7 +274,8 @@ mod tests {
         let words = to_words(&array).unwrap();
         assert!(words.values().is_sorted_by(|a, b| a < b), "{words:?}");
         let back = from_words(&words, &DataType::Float64).unwrap();
-        let bits = |a: &dyn Array| a.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+        let bits =
+            |a: &dyn Array| a.as_primitive::<Float64Type>().values().iter().map(|v| v.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&back), bits(&array));
         let negative_nan: ArrayRef = Arc::new(Float64Array::from(vec![-f64::NAN]));
         assert_eq!(to_words(&negative_nan).unwrap().value(0), words.value(8));

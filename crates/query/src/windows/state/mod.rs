@@ -106,7 +106,9 @@ impl State {
             Kind::Count(input) => State::Counts(Counts::new(*input, slots)),
             Kind::Floats { input, squared } => State::Floats(Floats::new(*input, *squared, slots)),
             Kind::Integers(input) => State::Integers(Integers::new(*input, slots)),
-            Kind::Extreme { input, greatest } => State::Extremes(Extremes::new(*input, *greatest, slots, &types[*input])?),
+            Kind::Extreme { input, greatest } => {
+                State::Extremes(Extremes::new(*input, *greatest, slots, &types[*input])?)
+            }
             Kind::End { input, last, ignore_nulls } => {
                 State::Ends(Ends::new(*input, *last, *ignore_nulls, slots, &types[*input])?)
             }

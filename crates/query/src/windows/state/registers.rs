@@ -2,7 +2,7 @@
 //! correction for small counts.
 //!
 //! 4,096 registers: a standard error of 1.6 %. A register holds a maximum, so neither order nor merging matters. The
-//! hash is fixed here and is the same on every machine, since the answer must be. Few registers of a node are ever
+//! hash is fixed here: a version's values must not change with an upgrade of the engine. Few registers of a node are ever
 //! touched, so they are held as (node, register) → value.
 
 use std::collections::HashMap;
@@ -56,7 +56,8 @@ impl Registers {
 
     /// Per slot.
     pub(in super::super) fn finish(&self, slots: &dyn Slots) -> ArrayRef {
-        let mut held: Vec<(usize, u16, u8)> = self.held.iter().map(|((place, r), value)| (*place, *r, *value)).collect();
+        let mut held: Vec<(usize, u16, u8)> =
+            self.held.iter().map(|((place, r), value)| (*place, *r, *value)).collect();
         held.sort_unstable();
         let mut now = Estimate::new();
         // What the nodes on the way have replaced, to be put back behind them.

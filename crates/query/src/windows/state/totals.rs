@@ -121,7 +121,13 @@ pub(in super::super) fn mean(sums: &Floats, counts: &Counts) -> ArrayRef {
 }
 
 /// The variance of each slot, or its root.
-pub(in super::super) fn deviation(sums: &Floats, squares: &Floats, counts: &Counts, sample: bool, root: bool) -> ArrayRef {
+pub(in super::super) fn deviation(
+    sums: &Floats,
+    squares: &Floats,
+    counts: &Counts,
+    sample: bool,
+    root: bool,
+) -> ArrayRef {
     let of = || if sample { Of::Sample } else { Of::Population };
     let spreads = (0..counts.counts.len()).map(|slot| {
         let compute = if root { crate::exact::deviation } else { crate::exact::variance };
@@ -205,7 +211,8 @@ pub(in super::super) fn mean_of_integers(
     let DataType::Decimal128(_, wanted) = data_type else {
         return internal_err!("a mean of decimals is a decimal, not {data_type}");
     };
-    let Some(shift) = u32::try_from(i16::from(*wanted) - i16::from(scale)).ok().and_then(|d| 10i128.checked_pow(d)) else {
+    let Some(shift) = u32::try_from(i16::from(*wanted) - i16::from(scale)).ok().and_then(|d| 10i128.checked_pow(d))
+    else {
         return internal_err!("a mean of decimals has no fewer digits than they");
     };
     let means = (0..counts.counts.len()).map(|slot| match counts.of(slot) {

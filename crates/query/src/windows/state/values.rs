@@ -25,7 +25,11 @@ impl Encoding {
     }
 
     /// One value per item, null for none.
-    pub(super) fn decode<'a>(&self, values: impl Iterator<Item = Option<&'a [u8]>>, data_type: &DataType) -> Result<ArrayRef> {
+    pub(super) fn decode<'a>(
+        &self,
+        values: impl Iterator<Item = Option<&'a [u8]>>,
+        data_type: &DataType,
+    ) -> Result<ArrayRef> {
         let null = self.encode(&datafusion::arrow::array::new_null_array(data_type, 1))?;
         let parser = self.converter.parser();
         let rows = values.map(|value| parser.parse(value.unwrap_or_else(|| null.row(0).data())));

@@ -4,6 +4,7 @@ mod files;
 mod oracle;
 mod planned;
 mod rules;
+mod windows;
 
 use std::sync::{Arc, LazyLock};
 
