@@ -17,6 +17,7 @@ pub mod visibility;
 pub mod windows;
 
 mod bind;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "states are stored once tiles go online"))]
 mod exact;
 mod fault;
 mod features;
