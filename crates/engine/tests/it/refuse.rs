@@ -120,7 +120,8 @@ async fn as_of_windows_are_trained_on_and_not_served_yet() {
     for refused in [
         world.materialize(&["recent"], None).await.unwrap_err(),
         world.get_from("moods", texts(&[("driver", "ann")]), None).await.unwrap_err(),
-        world.apply("CREATE FEATURE VIEW v ENTITY driver TIMESTAMP ended AS SELECT driver, ended, takings FROM recent")
+        world
+            .apply("CREATE FEATURE VIEW v ENTITY driver TIMESTAMP ended AS SELECT driver, ended, takings FROM recent")
             .await
             .unwrap_err()
             .remove(0),

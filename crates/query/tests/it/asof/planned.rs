@@ -221,7 +221,7 @@ fn the_spine_keeps_its_order_through_filters_sorts_and_partitions() {
     }
 }
 
-fn limited(bytes: usize) -> datafusion::execution::session_state::SessionState {
+pub(super) fn limited(bytes: usize) -> datafusion::execution::session_state::SessionState {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
         .build_arc()

@@ -4,16 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use asof_model::Micros;
-use asof_query::asof::{KnownMoment, asof_join};
+use asof_query::asof::{KnownMoment, ViewSide, asof_join};
 use asof_query::windows::{Argument, Frame, Measure, WindowCall};
 use datafusion::arrow::array::{BooleanArray, Float64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::{array_agg::array_agg_udaf, bit_and_or_xor::bit_xor_udaf};
+use datafusion::logical_expr::LogicalPlan;
 use proptest::prelude::*;
 
+use super::files::{Files, files, with_files};
 use super::oracle::{cut, key, rule, view};
-use super::{Ask, Cut, Declared, Fact, batch, collect, fact_rows, session, side, spine_rows, table};
+use super::planned::limited;
+use super::{Ask, Cut, Declared, Fact, PLAIN, WHOLE, batch, collect, fact_rows, session, side, spine_rows, table};
 
 /// Values that floats cannot add without rounding, each a multiple of 2^-70.
 const FLOATS: [f64; 3] = [0.1, 1e9, -1e9];
@@ -174,6 +178,18 @@ fn frame() -> impl Strategy<Value = Frame> {
     ]
 }
 
+fn plan(
+    asks: &[Ask],
+    facts: LogicalPlan,
+    declared: Declared,
+    windows: Vec<WindowCall>,
+    rule: KnownMoment,
+) -> LogicalPlan {
+    let spine = table("spine", spine_rows(asks), Cut { partitions: 1, ..WHOLE });
+    let side = ViewSide { windows, ..side("v", facts, declared) };
+    asof_join(spine, Column::from_name("t"), vec![side], rule).expect("a join")
+}
+
 /// The results of all calls, for each spine row.
 fn run(
     asks: &[Ask],
@@ -182,13 +198,15 @@ fn run(
     rule: KnownMoment,
     frames: &[Frame],
     cut: Cut,
+    stored: Option<Files>,
 ) -> Vec<Vec<ScalarValue>> {
-    let spine = table("spine", spine_rows(asks), Cut { partitions: 1, ..cut });
     let windows = frames.iter().flat_map(|frame| [calls(*frame, false), calls(*frame, true)].concat()).collect();
-    let side = asof_query::asof::ViewSide { windows, ..side("v", table("facts", rows(facts), cut), declared) };
-    let plan = asof_join(spine, Column::from_name("t"), vec![side], rule).expect("a join");
+    let (facts, session) = match stored {
+        Some(stored) => (files(&rows(facts), stored), with_files(cut)),
+        None => (table("facts", rows(facts), cut), session(cut)),
+    };
     let mut found = Vec::new();
-    for batch in collect(session(cut), plan).expect("the join runs") {
+    for batch in collect(session, plan(asks, facts, declared, windows, rule)).expect("the join runs") {
         // The spine's four columns and two features before, event time and status behind.
         let results = &batch.columns()[6..batch.num_columns() - 2];
         let value = |array, row| ScalarValue::try_from_array(array, row).expect("a value");
@@ -207,12 +225,14 @@ proptest! {
         rule in rule(),
         frames in proptest::collection::vec(frame(), 1..4),
         cut in cut(),
+        stored in proptest::option::weighted(0.3, (1..60usize, 1..20usize, 1..5usize)),
     ) {
         let asks: Vec<_> = asks.into_iter().map(|(key, t)| Ask { key, t }).collect();
         let mut frames = frames;
         frames.sort_unstable();
         frames.dedup();
-        let found = run(&asks, &facts, declared, rule, &frames, cut);
+        let stored = stored.map(|(rows_per_file, rows_per_group, rows_per_page)| Files { rows_per_file, rows_per_group, rows_per_page });
+        let found = run(&asks, &facts, declared, rule, &frames, cut, stored);
         prop_assert_eq!(found.len(), asks.len());
         for (ask, found) in asks.iter().zip(found) {
             let mut found = found.into_iter();
@@ -233,4 +253,33 @@ proptest! {
             }
         }
     }
+}
+
+/// So many facts of one key, one a moment, asked about at each of the last moments.
+fn many(asks: i64, facts: i64, calls: Vec<WindowCall>) -> LogicalPlan {
+    let key = (Some("a"), Some(1));
+    let fact = |i| Fact { key, ts: Some(i), known: None, superseded: None, seq: i, value: Some(i % 3) };
+    let rows = rows(&(0..facts).map(fact).collect::<Vec<_>>());
+    let asks: Vec<_> = (0..asks).map(|i| Ask { key, t: facts - i }).collect();
+    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256 };
+    plan(&asks, table("facts", rows, cut), PLAIN, calls, KnownMoment::EventTime)
+}
+
+/// Twenty thousand events and some thousand pairs of event and node, in memory for a hundred slots.
+#[test]
+fn memory_follows_the_spine_and_not_the_events() {
+    let frame = Frame::Range { width: Micros(10_000), hop: Micros(1) };
+    let found = collect(limited(1 << 20), many(100, 20_000, calls(frame, false))).expect("fits");
+    let counts: usize = found.iter().map(RecordBatch::num_rows).sum();
+    assert_eq!(counts, 100);
+    let first = |column: usize| ScalarValue::try_from_array(found[0].column(column), 0).expect("a value");
+    // Of the moments from 10,001 to 20,000 the last has no event.
+    assert_eq!((first(6), first(17)), (ScalarValue::Int64(Some(9_999)), ScalarValue::Int64(Some(3))));
+}
+
+#[test]
+fn too_little_memory_is_an_error() {
+    let error = collect(limited(1 << 20), many(20_000, 10, calls(Frame::All, false))).expect_err("does not fit");
+    assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
+    assert!(error.to_string().contains("AsofJoinExec[windows of v]"), "{error}");
 }
