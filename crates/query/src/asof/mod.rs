@@ -20,7 +20,8 @@
 //! looks its key up, finds the slots from which it counts, and stays only where it beats what is there (`choose`).
 //! At the end the best rows are carried forward along each key's slots, and the output is gathered (`gather`).
 //! A row that is superseded counts for a range of slots; such ranges live in a segment tree per key, so that
-//! memory does not grow with the number of revisions.
+//! memory does not grow with the number of revisions. A view's as-of windows are computed in the same pass
+//! ([`crate::windows`]), from the same stretches of slots.
 //!
 //! Where a view is Parquet files under filters and projections, and its rows cannot tie, its features stay in the files
 //! until the rows are chosen (`late`). Otherwise the rows that are referred to are kept in memory (`kept`).

@@ -44,6 +44,9 @@ pub(crate) fn extract(plan: LogicalPlan) -> Result<Windowed, Problem> {
     };
     let mut extraction = Extraction::default();
     let rest = extraction.windows(Arc::unwrap_or_clone(input))?;
+    if holds_marks(&rest)? {
+        return Err(Problem::Beneath);
+    }
     extraction.outputs(&outputs)?;
     let Extraction { calls, plain, hidden, computed, beside, .. } = extraction;
     let hidden = hidden.into_iter().map(|(expression, name)| expression.alias(name));
@@ -167,6 +170,15 @@ fn as_of(expression: &Expr) -> Option<(&WindowFunction, Frame)> {
         }
         _ => None,
     }
+}
+
+/// Whether some as-of window is left, because something stands between it and the columns that come out.
+fn holds_marks(plan: &LogicalPlan) -> Result<bool, Problem> {
+    let is_marked = |node: &LogicalPlan| match node {
+        LogicalPlan::Window(window) => Ok(window.window_expr.iter().any(|expression| as_of(expression).is_some())),
+        _ => Ok(false),
+    };
+    Ok(plan.exists(is_marked)?)
 }
 
 fn is_subquery(expression: &Expr) -> bool {

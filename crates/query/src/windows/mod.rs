@@ -4,7 +4,7 @@
 //! A view says `avg(x) OVER (RANGE INTERVAL '7 days' PRECEDING)`; the value moves with time even when no event arrives.
 //! Which rows a window holds is the rule of SEMANTICS.md ([`Frame`]), and what becomes of them depends on nothing else:
 //! neither on the order of rows, nor batches, nor partitions, to the bit. An aggregate that cannot hold this is refused
-//! when planned, with the reason ([`function`]).
+//! when planned, with the reason (`function`).
 //!
 //! # How
 //! - **Binding.** The parser marks as-of windows ([`crate::syntax::windows`]); the engine binds and types the marked
@@ -13,9 +13,9 @@
 //!   comes from windows an expression over their results.
 //! - **Evaluating.** The as-of join hands its rows to [`Windows`], one per view and partition. A row counts for a
 //!   contiguous stretch of its key's slots: from the first at which it has happened and is known to the last before
-//!   it has left or is superseded ([`place`]). What can be subtracted is added at the first slot and subtracted behind
-//!   the last, with running totals at the end ([`totals`]); all else sits in the O(log n) nodes of a tree over the
-//!   key's slots ([`tree`]). The last n rows of each slot are kept as they are ([`rows`]).
+//!   it has left or is superseded (`place`). What can be subtracted is added at the first slot and subtracted behind
+//!   the last, with running totals at the end (`state/totals`); all else sits in the O(log n) nodes of a tree over the
+//!   key's slots (`state/tree`). The last n rows of each slot are kept as they are (`rows`).
 //!
 //! # What it costs
 //! One pass over the view for its own rows and all windows together; calls with equal frame, filter and argument share

@@ -18,6 +18,8 @@ pub(crate) enum Problem {
     NotOfARow { column: String, purpose: String },
     #[error("`{0}` mixes an as-of window with a subquery")]
     Subquery(String),
+    #[error("an as-of window stands beneath something that makes rows of its own, such as unnest")]
+    Beneath,
     #[error("{0}")]
     Defect(String),
 }
@@ -31,7 +33,7 @@ impl Problem {
             Problem::NotAnAggregate(function)
             | Problem::Unmergeable { function, .. }
             | Problem::Type { function, .. } => Some(function),
-            Problem::NotOfARow { .. } | Problem::Subquery(_) | Problem::Defect(_) => None,
+            Problem::NotOfARow { .. } | Problem::Subquery(_) | Problem::Beneath | Problem::Defect(_) => None,
         }
     }
 
@@ -65,6 +67,8 @@ impl From<Problem> for Error {
                 .remedy("take it from a column, or compute it in a view of its own"),
             Problem::Subquery(_) => error(ErrorKind::Unsupported, "unsupported_sql")
                 .remedy("join what the subquery gives in FROM, or compute it in a column of its own"),
+            Problem::Beneath => error(ErrorKind::Unsupported, "unsupported_sql")
+                .remedy("make the rows in a subquery in FROM, or in a view of its own"),
             Problem::Defect(_) => Error::internal(message),
         }
     }

@@ -240,8 +240,8 @@ fn to_words(values: &ArrayRef) -> Result<Int64Array> {
             })
         }
         DataType::UInt64 => values.as_primitive::<UInt64Type>().unary(|v| (v ^ (1 << 63)) as i64),
-        DataType::Timestamp(_, _) | DataType::Date64 | DataType::Date32 => {
-            cast(values, &DataType::Int64)?.as_primitive::<Int64Type>().clone()
+        DataType::Date32 => {
+            cast(&cast(values, &DataType::Int32)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone()
         }
         _ => cast(values, &DataType::Int64)?.as_primitive::<Int64Type>().clone(),
     })
@@ -258,6 +258,7 @@ fn from_words(words: &Int64Array, data_type: &DataType) -> Result<ArrayRef> {
             let unsigned: UInt64Array = words.unary(|w| w as u64 ^ (1 << 63));
             Arc::new(unsigned)
         }
+        DataType::Date32 => return Ok(cast(&cast(words, &DataType::Int32)?, data_type)?),
         _ => return Ok(cast(words, data_type)?),
     };
     Ok(array)
@@ -265,6 +266,8 @@ fn from_words(words: &Int64Array, data_type: &DataType) -> Result<ArrayRef> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::arrow::array::{Date32Array, Float32Array, Int8Array, TimestampMicrosecondArray};
+
     use super::*;
 
     #[test]
@@ -282,11 +285,18 @@ mod tests {
     }
 
     #[test]
-    fn unsigned_words_too() {
-        let array: ArrayRef = Arc::new(UInt64Array::from(vec![0, 1, 1 << 63, u64::MAX]));
-        let words = to_words(&array).unwrap();
-        assert!(words.values().is_sorted_by(|a, b| a < b), "{words:?}");
-        assert_eq!(&from_words(&words, &DataType::UInt64).unwrap(), &array);
+    fn words_of_every_type_lead_back() {
+        let check = |array: ArrayRef| {
+            let words = to_words(&array).unwrap();
+            assert!(words.values().is_sorted_by(|a, b| a < b), "{words:?}");
+            assert_eq!(&from_words(&words, array.data_type()).unwrap(), &array);
+        };
+        check(Arc::new(UInt64Array::from(vec![0, 1, 1 << 63, u64::MAX])));
+        check(Arc::new(BooleanArray::from(vec![false, true])));
+        check(Arc::new(Date32Array::from(vec![i32::MIN, -1, 0, i32::MAX])));
+        check(Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN, -1, 0, i64::MAX]).with_timezone("UTC")));
+        check(Arc::new(Int8Array::from(vec![i8::MIN, -1, 0, i8::MAX])));
+        check(Arc::new(Float32Array::from(vec![f32::NEG_INFINITY, -0.0, 0.0, 1e-40, f32::INFINITY])));
     }
 
     #[test]
