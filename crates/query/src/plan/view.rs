@@ -177,8 +177,9 @@ fn visible(source: &Relation) -> Columns {
 fn typed(relation: Relation, registered: &Registered) -> Result<Relation> {
     let schema = relation.plan.schema();
     let mut projected = Vec::with_capacity(schema.fields().len());
-    let rank =
-        |column: &Column| [&relation.hidden.seq, &relation.hidden.superseded].into_iter().flatten().any(|c| c == column);
+    let rank = |column: &Column| {
+        [&relation.hidden.seq, &relation.hidden.superseded].into_iter().flatten().any(|c| c == column)
+    };
     for column in schema.columns().into_iter().filter(|column| !rank(column)) {
         let (found, name) = (schema.data_type(&column).map_err(planning_error)?, column.name.clone());
         let wanted = match registered.columns.get(&name) {
