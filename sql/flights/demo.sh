@@ -86,7 +86,9 @@ step 'Ingest airports' "$ASOF" ingest airports data/airports.csv --null NA --set
 
 step 'Build the training set: each flight as of its scheduled departure' \
   "$ASOF" train delays --out .demo/delays.parquet
-step 'Build the same with a leak, for comparison (see leak.sql)' \
+step 'Build one with as-of windows: what happened in the 7 and 30 days before each departure (see windows.sql)' \
+  "$ASOF" train trends --out .demo/trends.parquet
+step 'Build the first with a leak, for comparison (see leak.sql)' \
   "$ASOF" train leaky_delays --out .demo/leaky_delays.parquet
 
 step "Bring the newest values of $AT into the online store" "$ASOF" materialize --at "$AT"
@@ -104,7 +106,8 @@ step 'Where did these values come from?' \
 step 'What are the inputs of the model made of, and who uses them?' "$ASOF" lineage arrival_risk
 stop_server
 
-step 'Train a small model on both sets' quietly "$VENV/bin/python" -B model.py .demo/delays.parquet .demo/leaky_delays.parquet
+step 'Train a small model on each set' quietly "$VENV/bin/python" -B model.py \
+  .demo/delays.parquet .demo/trends.parquet .demo/leaky_delays.parquet
 
 end=$(micros)
 cat <<END

@@ -31,7 +31,7 @@ pub use explain::{Explanation, Origin};
 pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
-pub use materialize::{MaterializeRequest, Materialized};
+pub use materialize::{MaterializeReport, MaterializeRequest, Materialized};
 pub use rebuild::Rebuilt;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};

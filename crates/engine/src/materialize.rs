@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asof_model::run::{Item, RunId, Verb};
-use asof_model::{Definition, Error, Kind, Micros, Reference, Registered, Result};
+use asof_model::{Definition, Error, Kind, Micros, Pinned, Reference, Registered, Result};
 use asof_offline::Progress;
 use asof_online::{Layout, Published};
 use asof_query::{Definitions, Planner};
@@ -29,18 +29,29 @@ pub struct Materialized {
     pub published: Published,
 }
 
+/// What was brought online.
+#[derive(Clone, Debug)]
+pub struct MaterializeReport {
+    /// The views that are online now.
+    pub views: Vec<Materialized>,
+    /// Views that some service reads, that nobody named, and that cannot be brought online yet: they have as-of
+    /// windows.
+    pub skipped: Vec<Pinned>,
+}
+
 impl Engine {
     /// Publishes the newest rows of views, one run each. A view becomes visible whole; if a later one
     /// fails, the earlier ones stay.
     ///
     /// # Errors
-    /// `unknown_name`, `wrong_kind`, `nothing_ingested`, `nothing_to_materialize`, and those of the stores.
+    /// `unknown_name`, `wrong_kind`, `nothing_ingested`, `nothing_to_materialize`, `windows_trained_only` for a view
+    /// that was named, and those of the stores.
     pub async fn materialize(
         &self,
         scope: &Scope,
         request: MaterializeRequest,
         progress: Arc<dyn Progress>,
-    ) -> Result<Vec<Materialized>> {
+    ) -> Result<MaterializeReport> {
         let now = self.clock().now();
         let at = request.at.unwrap_or(now);
         if at > now {
@@ -49,13 +60,20 @@ impl Engine {
                 Error::new(asof_model::ErrorKind::Invalid, "future_moment", message).remedy("leave --at out for now")
             );
         }
-        let views = self.wanted_views(scope, &request.views).await?;
+        let (mut views, mut skipped) = (Vec::new(), Vec::new());
+        for view in self.wanted_views(scope, &request.views).await? {
+            if request.views.is_empty() && asof_query::has_windows(&view)? {
+                skipped.push(view.pinned);
+            } else {
+                views.push(view);
+            }
+        }
         let mut done = Vec::with_capacity(views.len());
         for (index, view) in views.iter().enumerate() {
             progress.advance(view.pinned.name.as_str(), index as u64, Some(views.len() as u64));
             done.push(self.materialize_view(scope, view, at).await?);
         }
-        Ok(done)
+        Ok(MaterializeReport { views: done, skipped })
     }
 
     async fn wanted_views(&self, scope: &Scope, named: &[Reference]) -> Result<Vec<Registered>> {

@@ -88,7 +88,7 @@ pub(crate) struct ServingPlan {
     pub(crate) serving: Serving,
     /// What each request must bring: keys first, then parameters.
     pub(crate) request: Columns,
-    /// Set once the rows online were found to be those that were recorded.
+    /// Set once its views were found to be such as can be served, and the rows online those that were recorded.
     checked: OnceCell<()>,
 }
 
@@ -121,6 +121,7 @@ impl Engine {
 
     async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
         for view in &plan.serving.views {
+            asof_query::refuse_windows(&view.view, "served")?;
             self.check_online(&view.view.pinned).await?;
         }
         Ok(())
@@ -139,7 +140,8 @@ impl Engine {
     ///
     /// # Errors
     /// `unknown_name`, `wrong_kind`, `missing_column`, `unknown_column`, `duplicate_column`, `wrong_type`, `too_many_entities`,
-    /// `not_materialized`, `online_damaged`, `moment_not_held` for a moment before the materialized one.
+    /// `not_materialized`, `windows_trained_only`, `online_damaged`, `moment_not_held` for a moment before the materialized
+    /// one.
     pub async fn get(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
         let plan = self.serving_plan(scope, &request.service).await?;
         plan.checked.get_or_try_init(|| self.check_views(&plan)).await?;

@@ -5,8 +5,8 @@
 //! - [`Planner`] turns registered definitions into DataFusion plans over pinned snapshots: a view's rows, a
 //!   training set, a view's newest rows, and the compiled form of a service ([`Serving`]). Training and
 //!   serving evaluate the same bound expressions (law 2).
-//! - [`asof`] is the operator that joins views to a spine as of each row's moment; [`visibility`] decides
-//!   which rows of a dataset count at a moment.
+//! - [`asof`] is the operator that joins views to a spine as of each row's moment; [`windows`] are aggregates over
+//!   what had happened by then; [`visibility`] decides which rows of a dataset count at a moment.
 //!
 //! It does no I/O: tables are handed in ([`Tables`]), and so is the moment. Binding and planning recurse
 //! over the text's structure; nesting is bounded before parsing, and the work is done on a deep stack, so that no
@@ -14,8 +14,11 @@
 
 pub mod asof;
 pub mod visibility;
+pub mod windows;
 
 mod bind;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "states are stored once tiles go online"))]
+mod exact;
 mod fault;
 mod features;
 mod kept;
@@ -32,5 +35,6 @@ pub use bind::{Change, ClauseChange, Effect, Registry, bind};
 pub use features::features;
 pub use plan::{Definitions, Planner, ServedView, Serving, Tables, TrainingOptions, ViewRows, execution_error};
 pub use session::session_state;
+pub use syntax::windows::{has_windows, refuse as refuse_windows};
 pub use syntax::{Statement, parse};
 pub use text::Source;

@@ -41,13 +41,18 @@ impl Args {
         match self.output {
             Style::Json => {
                 let views = answer.views.iter().map(document).collect::<Vec<_>>();
-                out.json(&json!({ "views": views }))?;
+                let skipped = answer.skipped.iter().map(pinned::json).collect::<Vec<_>>();
+                out.json(&json!({ "views": views, "skipped": skipped }))?;
             }
             Style::Table => {
                 for view in &answer.views {
                     let name = view.view.as_ref().map(pinned::reference).unwrap_or_default();
                     let (keys, at) = (counted(view.rows, "key"), moment(view.at));
                     out.line(format!("{name}: {keys} online as of {at} (run {})", view.run))?;
+                }
+                for view in &answer.skipped {
+                    let name = pinned::reference(view);
+                    out.line(format!("{name}: skipped, since views with as-of windows can only be trained on yet"))?;
                 }
             }
         }

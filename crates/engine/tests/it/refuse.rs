@@ -101,3 +101,31 @@ async fn present_null_missing_and_expired_are_four_answers() {
     let statuses: Vec<_> = reply.details[0].statuses.iter().map(|s| Status::from_u8(s.unwrap()).unwrap()).collect();
     assert_eq!(statuses, [Status::Present, Status::Null, Status::Missing, Status::Expired]);
 }
+
+const RECENT: &str = "
+    CREATE FEATURE VIEW recent ENTITY driver TIMESTAMP ended
+        AS SELECT driver, ended, sum(fare) OVER (RANGE INTERVAL '1 hour' PRECEDING) AS takings FROM trips;
+    CREATE FEATURE SERVICE moods AS SELECT takings, fare FROM recent, last_trip;
+    CREATE TRAINING SET mooded FEATURES moods TIMESTAMP asked AS SELECT driver, ended AS asked FROM trips;
+";
+
+#[tokio::test]
+async fn as_of_windows_are_trained_on_and_not_served_yet() {
+    let world = served().await;
+    world.apply(&format!("{PROJECT}{RECENT}")).await.unwrap();
+    assert_eq!(world.train("mooded").await.unwrap().manifest.rows, 1);
+    let report = world.materialize(&[], None).await.unwrap();
+    let skipped: Vec<_> = report.skipped.iter().map(|view| view.name.as_str()).collect();
+    assert_eq!((report.views.len(), skipped), (2, vec!["recent"]));
+    for refused in [
+        world.materialize(&["recent"], None).await.unwrap_err(),
+        world.get_from("moods", texts(&[("driver", "ann")]), None).await.unwrap_err(),
+        world
+            .apply("CREATE FEATURE VIEW v ENTITY driver TIMESTAMP ended AS SELECT driver, ended, takings FROM recent")
+            .await
+            .unwrap_err()
+            .remove(0),
+    ] {
+        assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unsupported, "windows_trained_only"), "{refused}");
+    }
+}

@@ -90,13 +90,17 @@ impl World {
         self.engine.train(&self.scope, request, Arc::new(Quiet)).await
     }
 
-    pub async fn materialize(&self, views: &[&str], at: Option<Micros>) -> Result<Vec<asof_engine::Materialized>> {
+    pub async fn materialize(&self, views: &[&str], at: Option<Micros>) -> Result<asof_engine::MaterializeReport> {
         let views = views.iter().map(|v| v.parse().unwrap()).collect();
         self.engine.materialize(&self.scope, MaterializeRequest { views, at }, Arc::new(Quiet)).await
     }
 
     pub async fn get(&self, rows: RecordBatch, at: Option<Micros>) -> Result<GetReply> {
-        self.engine.get(&self.scope, GetRequest { service: "pricing".parse()?, rows, at }).await
+        self.get_from("pricing", rows, at).await
+    }
+
+    pub async fn get_from(&self, service: &str, rows: RecordBatch, at: Option<Micros>) -> Result<GetReply> {
+        self.engine.get(&self.scope, GetRequest { service: service.parse()?, rows, at }).await
     }
 }
 

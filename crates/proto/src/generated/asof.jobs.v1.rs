@@ -217,6 +217,9 @@ pub mod materialize_event {
 pub struct MaterializeResult {
     #[prost(message, repeated, tag = "1")]
     pub views: ::prost::alloc::vec::Vec<Materialized>,
+    /// Views that are read by some service and cannot be brought online yet: they have as-of windows.
+    #[prost(message, repeated, tag = "2")]
+    pub skipped: ::prost::alloc::vec::Vec<super::super::object::v1::Pinned>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Materialized {

@@ -16,6 +16,7 @@ use super::KnownMoment;
 use super::error::Error;
 use super::keys::NO_KEY;
 use super::spine::KeyIndex;
+use crate::windows::{Arrival, Events, cover};
 
 /// Rows of a view, decoded: for each the number of its key among the spine's, and times in microseconds.
 #[derive(Debug)]
@@ -25,6 +26,13 @@ pub(super) struct ViewRows {
     pub(super) known: Option<Int64Array>,
     pub(super) superseded: Option<Int64Array>,
     pub(super) seq: Option<Int64Array>,
+}
+
+impl ViewRows {
+    /// The same for windows.
+    pub(super) fn events<'a>(&'a self, rows: &'a RecordBatch) -> Events<'a> {
+        Events { times: &self.times, known: self.known.as_ref(), seq: self.seq.as_ref(), rows }
+    }
 }
 
 /// A row of a view: a place (a batch that is kept, or a file) and the row's number there.
@@ -218,8 +226,13 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
         Ok(Candidates { index, rule, lasting, passing: Vec::new(), holder, reservation })
     }
 
-    /// Takes a batch of the view in, with what was decoded of it.
-    pub(super) fn absorb(&mut self, batch: &RecordBatch, rows: &ViewRows) -> Result<(), Error> {
+    /// Takes a batch of the view in, with what was decoded of it, and says of each row that counts from where to where.
+    pub(super) fn absorb(
+        &mut self,
+        batch: &RecordBatch,
+        rows: &ViewRows,
+        mut arrive: impl FnMut(Arrival),
+    ) -> Result<(), Error> {
         let held = self.holder.hold(batch)?;
         let index = Arc::clone(&self.index);
         let mut cursor = Cursor::new(&index);
@@ -241,6 +254,7 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
             if first >= end {
                 continue;
             }
+            arrive(Arrival::new(row, time, &slots, first..end));
             let mut rank = [time; N];
             if has_known && N > 1 {
                 rank[1] = known.unwrap_or(time);
@@ -408,26 +422,6 @@ impl Winners {
     }
 }
 
-/// The nodes of a segment tree with `leaves` leaves that together cover the leaves from `first` to before `end`.
-fn cover(first: usize, end: usize, leaves: usize) -> impl Iterator<Item = usize> {
-    let (mut left, mut right) = (first + leaves, end + leaves);
-    std::iter::from_fn(move || {
-        while left < right {
-            if left % 2 == 1 {
-                left += 1;
-                return Some(left - 1);
-            }
-            if right % 2 == 1 {
-                right -= 1;
-                return Some(right);
-            }
-            left /= 2;
-            right /= 2;
-        }
-        None
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -451,26 +445,5 @@ mod tests {
         check(at, 5, Some(7), Some(9), Some((5, None)));
         check(KnownMoment::Now, 5, Some(9), None, Some((5, None)));
         check(KnownMoment::Now, 5, Some(7), Some(9), None);
-    }
-
-    /// Every range of every tree of up to 12 leaves: each leaf's ancestors hold the range's nodes exactly once.
-    #[test]
-    fn nodes_cover_a_range_once_and_nothing_else() {
-        for leaves in 1..=12 {
-            for first in 0..leaves {
-                for end in first..=leaves {
-                    let nodes: Vec<_> = cover(first, end, leaves).collect();
-                    for leaf in 0..leaves {
-                        let ancestors = std::iter::successors(Some(leaf + leaves), |n| (n / 2 > 0).then_some(n / 2));
-                        let hits = ancestors.filter(|n| nodes.contains(n)).count();
-                        assert_eq!(
-                            hits,
-                            usize::from((first..end).contains(&leaf)),
-                            "{leaves} leaves, {first}..{end}, leaf {leaf}"
-                        );
-                    }
-                }
-            }
-        }
     }
 }

@@ -18,6 +18,7 @@ use futures::{TryStreamExt, stream};
 use super::KnownMoment;
 use super::error::Error;
 use super::stream::Run;
+use crate::windows::WindowCall;
 
 /// A pair of key columns, by position.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,8 @@ pub struct ViewInput {
     pub features: Vec<usize>,
     /// Which of `features` (positions in that list) decide between rows equal in (event time, known, seq).
     pub ties: Vec<usize>,
+    /// Aggregates over as-of windows of the rows.
+    pub windows: Vec<WindowCall<usize>>,
 }
 
 /// See [`crate::asof`]. Plain data besides its inputs, so that it can be sent elsewhere.
@@ -68,7 +71,7 @@ pub struct AsofJoinExec {
 
 impl AsofJoinExec {
     /// `timestamp` is a position in `spine`, which must have one partition and keep its order in it. `schema` is the
-    /// spine's fields, then for each view its features, event time and status.
+    /// spine's fields, then for each view its features, results of windows, event time and status.
     pub fn new(
         spine: Arc<dyn ExecutionPlan>,
         timestamp: usize,
@@ -128,6 +131,9 @@ impl DisplayAs for AsofJoinExec {
             write!(f, ", {}=[on={}, features={}", view.alias, on.join(" and "), features.join(" "))?;
             if let Some(ttl) = view.ttl {
                 write!(f, ", ttl={}us", ttl.0)?;
+            }
+            for call in &view.windows {
+                write!(f, ", {} over {}", call.written, call.frame)?;
             }
             f.write_str("]")?;
         }

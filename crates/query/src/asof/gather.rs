@@ -16,6 +16,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use super::choose::{RowRef, Winners};
 use super::error::Error;
 use super::spine::{KeyIndex, NO_SLOT};
+use crate::windows::Settled;
 
 /// The outcome for one view: what each slot got, and the rows that were found.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ pub(super) struct Chosen {
     /// Per slot the number of its row among those found, or one of the two below.
     rows: Vec<u32>,
     features: Vec<Feature>,
+    windows: Option<Settled>,
     _reservation: MemoryReservation,
 }
 
@@ -48,6 +50,7 @@ impl Chosen {
     pub(super) fn new(
         index: Arc<KeyIndex>,
         mut winners: Winners,
+        windows: Option<Settled>,
         batches: Vec<RecordBatch>,
         schema: &SchemaRef,
     ) -> Result<Self, Error> {
@@ -84,7 +87,7 @@ impl Chosen {
             row => row.row() as u32,
         };
         let rows = rows.into_iter().map(number).collect();
-        Ok(Chosen { index, times, rows, features, _reservation: reservation })
+        Ok(Chosen { index, times, rows, features, windows, _reservation: reservation })
     }
 
     /// How many rows were found, each counted once.
@@ -96,7 +99,7 @@ impl Chosen {
         }
     }
 
-    /// Adds the columns of one view: its features, event time and status.
+    /// Adds the columns of one view: its features, results of windows, event time and status.
     fn columns(&self, rows: Range<usize>, columns: &mut Vec<ArrayRef>) -> Result<(), Error> {
         let slots = self.index.slots_of_rows(rows);
         let row_of = |slot: &u32| if *slot == NO_SLOT { MISSING } else { self.rows[*slot as usize] };
@@ -112,6 +115,12 @@ impl Chosen {
         let statuses = UInt8Array::from_iter_values(slots.iter().map(status));
         for feature in &self.features {
             columns.push(feature.take(&found).map_err(DataFusionError::from)?);
+        }
+        if let Some(windows) = &self.windows {
+            let slots: UInt32Array = slots.iter().map(|slot| Some(*slot).filter(|slot| *slot != NO_SLOT)).collect();
+            for result in &windows.results {
+                columns.push(take(result, &slots, None).map_err(DataFusionError::from)?);
+            }
         }
         columns.push(Arc::new(times.with_timezone("UTC")));
         columns.push(Arc::new(statuses));

@@ -2,7 +2,7 @@
 //!
 //! Of the rows of a large view few are chosen, and a column costs what is decoded of it. So where a view's rows are
 //! rows of Parquet files, only filtered and projected on the way ([`Late::of`] says when), the first pass
-//! reads keys, times and whatever filters need, and remembers a row by its file and number. The second pass
+//! reads keys, times and whatever filters and windows need, and remembers a row by its file and number. The second pass
 //! decodes the features of the chosen rows alone: row groups and pages without any are skipped.
 //!
 //! The first pass also leaves out row groups and pages that lie wholly after the spine's last moment or beyond its keys. It
@@ -48,6 +48,7 @@ use super::choose::{FILE, ROW, RowRef};
 use super::error::Error;
 use super::exec::ViewInput;
 use super::spine::KeyIndex;
+use crate::windows::WindowCall;
 
 /// A view whose files can be read twice.
 #[derive(Debug)]
@@ -126,6 +127,7 @@ impl Late {
         let mut early: Vec<usize> = view.on.iter().map(|on| on.view).collect();
         early.push(view.timestamp);
         early.extend([view.known, view.superseded, view.seq].into_iter().flatten());
+        early.extend(view.windows.iter().flat_map(WindowCall::columns));
         early.sort_unstable();
         early.dedup();
         let mut files: Vec<PartitionedFile> = Vec::new();
@@ -182,6 +184,7 @@ impl Late {
         let input = self.plan(source, groups.collect(), false, outputs, &self.filters)?;
         let place = |old: usize| self.early.binary_search(&old).unwrap_or_default();
         let on = view.on.iter().map(|on| super::KeyPair { view: place(on.view), ..on.clone() });
+        let windows = view.windows.iter().map(|call| call.renamed(|column| Ok::<_, Error>(place(*column))));
         Ok(ViewInput {
             alias: view.alias.clone(),
             on: on.collect(),
@@ -192,6 +195,7 @@ impl Late {
             ttl: view.ttl,
             features: Vec::new(),
             ties: Vec::new(),
+            windows: windows.collect::<Result<_, _>>()?,
             input,
         })
     }

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 
 use super::error::Error;
 use super::{EVENT_TIME, KnownMoment, STATUS, ViewSide};
+use crate::windows::WindowCall;
 
 /// One spine joined to any number of views. Plain data: everything is in the fields and the inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -133,6 +134,7 @@ fn resolve_view(spine: &DFSchema, view: ViewSide) -> Result<ViewSide, Error> {
         superseded: view.superseded.as_ref().map(moment).transpose()?,
         seq,
         features: view.features.iter().map(plain).collect::<Result<_, _>>()?,
+        windows: view.windows.iter().map(|call| call.renamed(plain)).collect::<Result<_, _>>()?,
         alias: view.alias,
         unique: view.unique,
         ttl: view.ttl,
@@ -179,6 +181,9 @@ fn output_schema(spine: &DFSchema, views: &[ViewSide]) -> Result<DFSchemaRef, Er
             let (_, field) = view.plan.schema().qualified_field_from_column(feature)?;
             fields.push((alias.clone(), Arc::new(field.as_ref().clone().with_nullable(true))));
         }
+        for call in &view.windows {
+            fields.push((alias.clone(), Arc::new(Field::new(&call.name, call.data_type.clone(), true))));
+        }
         fields.push((alias.clone(), Arc::new(Field::new(EVENT_TIME, timestamp(), true))));
         fields.push((alias, Arc::new(Field::new(STATUS, DataType::UInt8, false))));
     }
@@ -206,6 +211,7 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
             columns.push(&view.timestamp);
             columns.extend([&view.known, &view.superseded, &view.seq].into_iter().flatten());
             columns.extend(ties);
+            columns.extend(view.windows.iter().flat_map(WindowCall::columns));
         }
         columns.into_iter().cloned().map(Expr::Column).collect()
     }
@@ -217,6 +223,9 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
             write!(f, "; {} on {}", view.alias, on.join(", "))?;
             if let Some(ttl) = view.ttl {
                 write!(f, " ttl {}us", ttl.0)?;
+            }
+            for call in &view.windows {
+                write!(f, " {} over {}", call.written, call.frame)?;
             }
         }
         Ok(())
@@ -239,6 +248,7 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
             let mut optional = |c: &Option<Column>| c.as_ref().map(|_| column()).transpose();
             let (known, superseded, seq) = (optional(&view.known)?, optional(&view.superseded)?, optional(&view.seq)?);
             all_ties.push(ties.iter().map(|_| column()).collect::<Result<_, _>>()?);
+            let windows = view.windows.iter().map(|call| call.renamed(|_| column())).collect::<Result<_, _>>()?;
             let features = view.features.iter().filter(|f| plan.schema().has_column(f)).cloned().collect();
             views.push(ViewSide {
                 alias: view.alias.clone(),
@@ -251,6 +261,7 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
                 unique: view.unique,
                 ttl: view.ttl,
                 features,
+                windows,
             });
         }
         Ok(Self::assemble(spine, timestamp, views, all_ties, self.known_at)?)
@@ -264,7 +275,7 @@ impl UserDefinedLogicalNodeCore for AsofJoin {
             for feature in &view.features {
                 origins.push(Some((n + 1, view.plan.schema().maybe_index_of_column(feature)?)));
             }
-            origins.extend([None, None]);
+            origins.extend(view.windows.iter().map(|_| None).chain([None, None]));
         }
         let mut needed = vec![Vec::new(); self.views.len() + 1];
         for output in output_columns {

@@ -20,7 +20,8 @@
 //! looks its key up, finds the slots from which it counts, and stays only where it beats what is there (`choose`).
 //! At the end the best rows are carried forward along each key's slots, and the output is gathered (`gather`).
 //! A row that is superseded counts for a range of slots; such ranges live in a segment tree per key, so that
-//! memory does not grow with the number of revisions.
+//! memory does not grow with the number of revisions. A view's as-of windows are computed in the same pass
+//! ([`crate::windows`]), from the same stretches of slots.
 //!
 //! Where a view is Parquet files under filters and projections, and its rows cannot tie, its features stay in the files
 //! until the rows are chosen (`late`). Otherwise the rows that are referred to are kept in memory (`kept`).
@@ -63,6 +64,8 @@ pub use logical::AsofJoin;
 pub use planner::AsofPlanner;
 pub use sequence::SequenceExec;
 
+use crate::windows::WindowCall;
+
 /// The output column, qualified by the view's alias, with the event time of the row that was found; null unless
 /// one was found that is within the TTL.
 pub const EVENT_TIME: &str = "__event_time";
@@ -95,12 +98,14 @@ pub struct ViewSide {
     /// **All** features of the view, whether wanted or not: they decide ties, and training and materialization
     /// must decide them alike. Those nobody reads are pruned by the optimizer wherever rows cannot tie.
     pub features: Vec<Column>,
+    /// Aggregates over as-of windows of the view's rows.
+    pub windows: Vec<WindowCall>,
 }
 
 /// Joins `views` to `spine` as of `timestamp`, a column of the spine.
 ///
-/// The output has the spine's fields as they are; then, for each view, its features, [`EVENT_TIME`] and [`STATUS`],
-/// qualified by the view's alias. Give the spine an alias of its own where one of its columns has a feature's
+/// The output has the spine's fields as they are; then, for each view, its features, the results of its windows,
+/// [`EVENT_TIME`] and [`STATUS`], qualified by the view's alias. Give the spine an alias of its own where one of its columns has a feature's
 /// name, or the two cannot be told apart.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use futures::StreamExt;
 use super::error::Error;
 use super::keys::{Keys, NO_KEY};
 use super::moments::micros;
+use crate::windows::Slots;
 
 /// All spine rows in order, cut into batches of the session's size, with their moments.
 #[derive(Debug)]
@@ -188,5 +189,19 @@ impl KeyIndex {
     /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.
     pub(super) fn slots_of_rows(&self, rows: Range<usize>) -> &[u32] {
         &self.row_slots[rows]
+    }
+}
+
+impl Slots for KeyIndex {
+    fn keys(&self) -> u32 {
+        self.keys.len()
+    }
+
+    fn of(&self, key: u32) -> Range<usize> {
+        self.slots_of(key)
+    }
+
+    fn moments(&self) -> &[i64] {
+        &self.moments
     }
 }

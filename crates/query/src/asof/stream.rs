@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use asof_model::Micros;
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
@@ -23,6 +24,7 @@ use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine};
+use crate::windows::{Settled, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
 type KeyColumns = Vec<(usize, DataType)>;
@@ -113,17 +115,17 @@ impl Run {
                 MetricBuilder::new(&self.metrics).counter("two_passes", 0).add(1);
                 let last = index.moments().iter().max().copied();
                 let narrow = late.narrowed(view, &index, last, &self.context)?;
-                let (mut winners, _) = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
+                let Found { mut winners, windows, .. } = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
                 let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                Chosen::new(index, winners, batches, &schema)
+                Chosen::new(index, winners, windows, batches, &schema)
             }
             None => {
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
-                let (mut winners, kept) = self.rank(view, &index, rows, kept).await?;
-                let batches = kept.into_rows(&mut winners.rows)?;
-                Chosen::new(index, winners, batches, &schema)
+                let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
+                let batches = holder.into_rows(&mut winners.rows)?;
+                Chosen::new(index, winners, windows, batches, &schema)
             }
         }
     }
@@ -135,7 +137,7 @@ impl Run {
         index: &Arc<KeyIndex>,
         rows: &Count,
         holder: impl Fn() -> Result<H, Error>,
-    ) -> Result<(Winners, H), Error> {
+    ) -> Result<Found<H>, Error> {
         match 1 + view.known.iter().len() + view.seq.iter().len() {
             1 => self.read::<1, H>(view, index, rows, holder).await,
             2 => self.read::<2, H>(view, index, rows, holder).await,
@@ -150,16 +152,19 @@ impl Run {
         index: &Arc<KeyIndex>,
         rows: &Count,
         holder: impl Fn() -> Result<H, Error>,
-    ) -> Result<(Winners, H), Error> {
-        let nothing =
-            || Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, self.reservation(&view.alias));
+    ) -> Result<Found<H>, Error> {
+        let nothing = || {
+            let reservation = self.reservation(&view.alias);
+            let candidates = Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, reservation)?;
+            Ok::<_, Error>(Reader { candidates, windows: self.windows(view, index)? })
+        };
         let mut partitions = JoinSet::new();
         for partition in 0..view.input.output_partitioning().partition_count() {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;
-            let (view, index, candidates, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
-            partitions.spawn(async move { read_partition(stream, &view, &index, candidates, &rows).await });
+            let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
+            partitions.spawn(async move { reader.read(stream, &view, &index, &rows).await });
         }
-        let mut all: Option<Candidates<N, H>> = None;
+        let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
             let found = done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
             match &mut all {
@@ -167,11 +172,23 @@ impl Run {
                 None => all = Some(found),
             }
         }
-        match all {
-            Some(all) => all.settle(view.ttl),
-            None => nothing()?.settle(view.ttl),
-        }
+        all.map_or_else(nothing, Ok)?.settle(view.ttl, index)
     }
+
+    fn windows(&self, view: &ViewInput, index: &KeyIndex) -> Result<Option<Windows>, Error> {
+        if view.windows.is_empty() {
+            return Ok(None);
+        }
+        let (rows, reservation) = (view.input.schema(), self.reservation(&format!("windows of {}", view.alias)));
+        Ok(Some(Windows::new(&view.alias, &view.windows, &rows, index, reservation)?))
+    }
+}
+
+/// What one view gives for each slot: the row that wins, in what holds rows, and the results of its windows.
+struct Found<H> {
+    winners: Winners,
+    holder: H,
+    windows: Option<Settled>,
 }
 
 /// All that the output is made of.
@@ -181,19 +198,49 @@ struct Output {
     schema: SchemaRef,
 }
 
-async fn read_partition<const N: usize, H: Holder>(
-    mut stream: SendableRecordBatchStream,
-    view: &ViewInput,
-    index: &KeyIndex,
-    mut candidates: Candidates<N, H>,
-    rows: &Count,
-) -> Result<Candidates<N, H>, Error> {
-    while let Some(batch) = stream.next().await {
-        let batch = batch?;
-        rows.add(batch.num_rows());
-        candidates.absorb(&batch, &view.decode(&batch, index)?)?;
+/// Reads partitions of a view: its rows compete for slots, and its windows take them in, in one pass.
+struct Reader<const N: usize, H> {
+    candidates: Candidates<N, H>,
+    windows: Option<Windows>,
+}
+
+impl<const N: usize, H: Holder> Reader<N, H> {
+    /// Reads a partition to its end.
+    async fn read(
+        mut self,
+        mut stream: SendableRecordBatchStream,
+        view: &ViewInput,
+        index: &KeyIndex,
+        rows: &Count,
+    ) -> Result<Self, Error> {
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            rows.add(batch.num_rows());
+            let decoded = view.decode(&batch, index)?;
+            match &mut self.windows {
+                None => self.candidates.absorb(&batch, &decoded, |_| {})?,
+                Some(windows) => {
+                    self.candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival))?;
+                    windows.absorb(index, &decoded.events(&batch))?;
+                }
+            }
+        }
+        Ok(self)
     }
-    Ok(candidates)
+
+    fn merge(&mut self, other: Self) -> Result<(), Error> {
+        self.candidates.merge(other.candidates)?;
+        if let (Some(all), Some(more)) = (&mut self.windows, other.windows) {
+            all.merge(more)?;
+        }
+        Ok(())
+    }
+
+    fn settle(self, ttl: Option<Micros>, index: &KeyIndex) -> Result<Found<H>, Error> {
+        let windows = self.windows.map(|windows| windows.settle(index)).transpose()?;
+        let (winners, holder) = self.candidates.settle(ttl)?;
+        Ok(Found { winners, holder, windows })
+    }
 }
 
 impl ViewInput {

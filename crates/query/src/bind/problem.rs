@@ -40,10 +40,6 @@ pub(crate) enum Problem {
     #[error("dataset `{0}` declares no columns, and nothing has been ingested that would say what they are")]
     NoColumnsYet(String),
     // Views.
-    #[error("as-of windows are not built yet")]
-    AsOfWindow,
-    #[error("SLIDE belongs to as-of windows, which are not built yet")]
-    Slide,
     #[error("the SELECT gives no column `{column}`, {purpose}")]
     MissingOutput { column: String, purpose: String, near: Option<String> },
     #[error("`{column}` is {found}, but the key of {entity} is {wanted}")]
@@ -125,9 +121,6 @@ impl From<Problem> for Error {
                 "declare them (CREATE DATASET {dataset} (column TYPE, …)), or apply the dataset alone (asof apply FILE), \
                  ingest, then apply the rest"
             )),
-            AsOfWindow => error(ErrorKind::Unsupported, "not_yet")
-                .remedy("say PARTITION BY and ORDER BY: then it is computed at the event rows"),
-            Slide => error(ErrorKind::Unsupported, "not_yet").remedy("leave it out"),
             MissingOutput { column, near, .. } => invalid("missing_column")
                 .remedy(near.map_or(format!("add `… AS {column}`"), |near| format!("did you mean `{near}`?"))),
             KeyType { wanted, .. } => invalid("key_type").remedy(format!("CAST it to {wanted}, or change the entity")),

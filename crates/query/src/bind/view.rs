@@ -6,29 +6,29 @@ use asof_model::name::nearest;
 use asof_model::schema::{key_type_holds, sql_type};
 use asof_model::{Column, Columns, Definition, Kind, Registered};
 use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::Query;
 
 use super::scope::{Scope, Stop, input, inputs};
 use super::{Bound, Problem};
 use crate::fault::{At, Fault};
 use crate::select::{self, Relations};
-use crate::syntax::windows::as_of_windows;
-use crate::syntax::{Written, names};
+use crate::syntax::{Written, names, windows};
+use crate::windows::{Problem as WindowProblem, extract};
 
 pub(super) fn bind(view: &View, written: &Written, scope: &Scope<'_>) -> Result<Bound, Stop> {
     let query = written.query();
-    if let Some(span) = as_of_windows(query).first() {
-        return Err(Problem::AsOfWindow.at(*span).into());
-    }
-    if view.slide.is_some() {
-        return Err(Problem::Slide.at(written.item("SLIDE", 0)).into());
-    }
     let entity = scope.resolve(&view.entity, written.item("ENTITY", 0), &[Kind::Entity])?;
     let sources = read(query, scope)?;
     select::check_output(query)?;
-    let plan = select::plan(query, &sources.relations)?;
+    let windows = windows::read(query, view.slide)?;
+    let plan = select::plan(windows.as_ref().map_or(query, |w| &w.query), &sources.relations)?;
     let given = select::output_columns(query, &plan)?;
-    let columns = Output { view, written, given }.check(&entity)?;
+    let output = Output { view, written, given };
+    let columns = output.check(&entity)?;
+    if let Some(windows) = &windows {
+        output.of_windows(&entity, windows, plan)?;
+    }
     known_at_is_said(view, &sources)?;
     let mut all: Vec<_> = sources.found.iter().map(|s| input(&s.written, &s.registered)).collect();
     all.push(input(&view.entity, &entity));
@@ -59,6 +59,7 @@ pub(super) fn read(query: &Query, scope: &Scope<'_>) -> Result<Sources, Stop> {
     for named in names(query) {
         let registered = scope.resolve(&named.written, named.span, &[Kind::Dataset, Kind::FeatureView])?;
         let columns = scope.columns(&registered, named.span)?;
+        windows::refuse(&registered, "read by another definition").map_err(|e| Fault::new(e, named.span))?;
         sources.relations.insert(named.written.clone(), select::stub(&columns));
         sources.found.push(FoundSource { written: named.written, registered, span: named.span });
     }
@@ -112,6 +113,33 @@ impl Output<'_> {
         }
         let features = crate::features::among(self.view, &columns, &entity.columns);
         if features.0.is_empty() { Err(Problem::NoFeatures.at(self.written.name)) } else { Ok(columns) }
+    }
+
+    /// That its functions have values over as-of windows, and that key and times are those of rows.
+    fn of_windows(&self, entity: &Registered, windows: &windows::AsOf, plan: LogicalPlan) -> Result<(), Fault> {
+        let place = |problem: &WindowProblem| {
+            let called =
+                |function: &str| windows.calls.iter().find(|(name, _)| name == function).map(|(_, span)| *span);
+            let column = problem.column().map(|column| select::span_of_output(self.written.query(), column));
+            column.or_else(|| called(problem.function()?)).or(windows.calls.first().map(|(_, span)| *span))
+        };
+        let fault = |problem: WindowProblem| {
+            let span = place(&problem).unwrap_or(self.written.name);
+            problem.at(span)
+        };
+        let computed = extract(plan).map_err(fault)?.computed;
+        let known_at = match &self.view.known_at {
+            KnownAt::Column(column) => Some((column.as_str(), "its KNOWN AT".to_owned())),
+            KnownAt::Silent | KnownAt::Never => None,
+        };
+        let keys = entity.columns.names().map(|key| (key, format!("the key of {}", entity.pinned.name)));
+        let of_rows = keys.chain([(self.view.timestamp.as_str(), "its TIMESTAMP".to_owned())]).chain(known_at);
+        for (column, purpose) in of_rows {
+            if computed.iter().any(|c| c.name == column) {
+                return Err(fault(WindowProblem::NotOfARow { column: column.to_owned(), purpose }));
+            }
+        }
+        Ok(())
     }
 
     fn moment(&self, columns: &mut Columns, name: &str, clause: &'static str) -> Result<(), Fault> {

@@ -8,6 +8,7 @@ mod newest;
 mod serving;
 mod training;
 mod view;
+mod windows;
 
 use std::collections::HashMap;
 use std::sync::Arc;

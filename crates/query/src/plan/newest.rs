@@ -22,24 +22,25 @@ impl Planner<'_> {
     /// join itself, with every key of the view at that moment for a spine.
     ///
     /// # Errors
-    /// Those of [`Planner::view`].
+    /// `windows_trained_only`, and those of [`Planner::view`].
     pub fn newest(&self, registered: &Registered, at: Micros) -> Result<LogicalPlan> {
         let view = match &registered.definition {
             Definition::FeatureView(view) => view,
             other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
         };
+        crate::refuse_windows(registered, "brought online")?;
         let entity = self.input_of_kind(registered, Kind::Entity)?;
         let keys: Vec<&str> = entity.columns.names().collect();
         let rows = self.view(registered, KnownMoment::EventTime)?;
         let spine = keys_at(&rows.plan, &keys, at).map_err(planning_error)?;
-        let features = crate::features(view, registered, entity);
+        let features: Vec<_> = crate::features(view, registered, entity).names().map(str::to_owned).collect();
         let on = keys.iter().map(|key| (of(KEYS, key), *key)).collect();
-        let side = side(rows, view, ROWS, on, &features, None)?;
+        let side = side(rows, view, ROWS, on, &features, None, &[])?;
         let joined = asof_join(spine, of(KEYS, AT), vec![side], KnownMoment::EventTime)?;
         let found = Expr::Column(of(ROWS, STATUS)).eq(lit(Status::Present as u8));
         let columns = (keys.iter().map(|key| of(KEYS, key)))
             .chain([of(ROWS, EVENT_TIME)])
-            .chain(features.names().map(|feature| of(ROWS, feature)));
+            .chain(features.iter().map(|feature| of(ROWS, feature)));
         let projected: Vec<_> = columns.map(|c| Expr::Column(c.clone()).alias(&c.name)).collect();
         let plan = LogicalPlanBuilder::from(joined)
             .filter(found)

@@ -7,11 +7,13 @@ use datafusion::common::{Column, DFSchema, ExprSchema, Result as EngineResult, T
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::view::side;
+use super::windows::{self, WindowedView};
 use super::{Planner, TrainingOptions, not_a, planning_error};
-use crate::asof::{STATUS, asof_join};
+use crate::asof::asof_join;
 use crate::kept::kept;
 use crate::service::{BoundService, REQUEST, status};
 use crate::stack::deep;
+use crate::syntax;
 use crate::visibility::Revisions;
 
 /// What qualifies the spine's columns inside the plan. No view's alias begins with an underscore.
@@ -38,13 +40,17 @@ impl Planner<'_> {
         let spine = self.spine(registered, set)?;
         let spine_schema = spine.schema().clone();
         let mut sides = Vec::with_capacity(service.views.len());
+        let mut windowed = Vec::with_capacity(service.views.len());
         for view in &service.views {
             let rows = self.view(&view.view, options.known_at)?;
             let on = view.from.iter().map(|from| spine_column(from)).zip(view.key.names()).collect();
             let definition = view.definition();
-            sides.push(side(rows, definition, &view.alias, on, &view.features, definition.ttl)?);
+            let computed = WindowedView::new(view, rows.windows.clone());
+            sides.push(side(rows, definition, &view.alias, on, &computed.features, definition.ttl, &computed.calls)?);
+            windowed.push(computed);
         }
         let joined = asof_join(spine, spine_column(&set.timestamp), sides, options.known_at)?;
+        let joined = windows::computed(joined, &spine_schema.columns(), &windowed).map_err(planning_error)?;
         let spine = spine_schema.columns().into_iter().map(|column| {
             let name = column.name.clone();
             Expr::Column(column).alias(name)
@@ -54,10 +60,8 @@ impl Planner<'_> {
             let value = over_spine(output.expression.clone(), &service, &spine_schema).map_err(planning_error)?;
             projected.push(value.clone().alias(&output.name));
             if options.statuses {
-                let views = output.reads.iter().map(|i| {
-                    let alias = TableReference::bare(service.views[*i].alias.as_str());
-                    Expr::Column(Column::new(Some(alias), STATUS))
-                });
+                let views = output.reads.iter().map(|i| windowed[*i].status(&output.columns));
+                let views = views.collect::<EngineResult<Vec<_>>>().map_err(planning_error)?;
                 projected.push(status::expression(value, views).alias(format!("{}{STATUS_SUFFIX}", output.name)));
             }
         }
@@ -66,7 +70,11 @@ impl Planner<'_> {
     }
 
     fn spine(&self, registered: &Registered, set: &TrainingSet) -> Result<LogicalPlan> {
-        let relation = deep(|| self.rows(registered, &set.query, Revisions::Latest, 0))??;
+        let rows = || {
+            let (query, text) = syntax::reread(registered, &set.query)?;
+            self.rows(registered, &query, &text, Revisions::Latest, 0)
+        };
+        let relation = deep(rows)??;
         let schema = relation.plan.schema();
         let hidden = [&relation.hidden.seq, &relation.hidden.superseded];
         let visible = schema.columns().into_iter().filter(|c| !hidden.iter().any(|h| h.as_ref() == Some(c)));
@@ -79,7 +87,7 @@ impl Planner<'_> {
     }
 }
 
-fn spine_column(name: &str) -> Column {
+pub(super) fn spine_column(name: &str) -> Column {
     Column::new(Some(TableReference::bare(SPINE)), name)
 }
 

@@ -1,9 +1,12 @@
 //! The rows of a feature view.
 
+use std::collections::BTreeMap;
+
 use asof_model::definition::{KnownAt, View};
 use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Registered, Result};
-use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::common::{Column, ExprSchema, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use datafusion::sql::sqlparser::ast::Query;
 
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
@@ -11,7 +14,9 @@ use crate::kept::kept;
 use crate::select::{self, Relations};
 use crate::stack::deep;
 use crate::syntax;
+use crate::text::Text;
 use crate::visibility::{self, Hidden, Relation, Revisions};
+use crate::windows::{self, Computed, WindowCall, Windowed};
 
 /// How deep views may read views; binding bounds what one apply can add.
 const MAX_DEPTH: usize = 64;
@@ -19,10 +24,22 @@ const MAX_DEPTH: usize = 64;
 /// A view's rows, with what the as-of join must know about them.
 #[derive(Clone, Debug)]
 pub struct ViewRows {
-    /// The view's columns in the types it is registered with, then the hidden ones.
+    /// The view's columns in the types it is registered with, then the hidden ones. Columns that come from as-of
+    /// windows are no columns of rows, and so not among them.
     pub plan: LogicalPlan,
     /// Which columns are hidden.
     pub hidden: Hidden,
+    /// The view's as-of windows.
+    pub(crate) windows: ViewWindows,
+}
+
+/// The as-of windows of a view, over its rows; none of anything for most views.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ViewWindows {
+    pub(crate) calls: Vec<WindowCall>,
+    pub(crate) computed: Vec<Computed>,
+    /// The rows' columns from which those are computed as well.
+    pub(crate) beside: Vec<String>,
 }
 
 impl Planner<'_> {
@@ -36,11 +53,10 @@ impl Planner<'_> {
             KnownMoment::Now => Revisions::Latest,
             KnownMoment::EventTime | KnownMoment::At(_) => Revisions::Timed,
         };
-        let Relation { plan, hidden } = deep(|| self.view_at(registered, revisions, 0))??;
-        Ok(ViewRows { plan, hidden })
+        deep(|| self.view_at(registered, revisions, 0))?
     }
 
-    fn view_at(&self, registered: &Registered, revisions: Revisions, depth: usize) -> Result<Relation> {
+    fn view_at(&self, registered: &Registered, revisions: Revisions, depth: usize) -> Result<ViewRows> {
         let view = match &registered.definition {
             Definition::FeatureView(view) => view,
             other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
@@ -52,22 +68,43 @@ impl Planner<'_> {
         }
         // KNOWN AT NONE: the latest revision counts, as if it had been known when it happened.
         let revisions = if view.known_at == KnownAt::Never { Revisions::Latest } else { revisions };
-        let relation = self.rows(registered, &view.query, revisions, depth)?;
-        typed(relation, &registered.columns)
+        let (query, text) = syntax::reread(registered, &view.query)?;
+        let marked = syntax::windows::read(&query, view.slide).map_err(|fault| fault.within(&text))?;
+        let Some(marked) = marked else {
+            let Relation { plan, hidden } = typed(self.rows(registered, &query, &text, revisions, depth)?, registered)?;
+            return Ok(ViewRows { plan, hidden, windows: ViewWindows::default() });
+        };
+        let bound = self.bound(registered, &marked.query, &text, revisions, depth)?;
+        let Windowed { events, calls, computed, beside } = windows::extract(bound.plan)?;
+        let Relation { plan, hidden } = typed(exposed(events, &bound.sources)?, registered)?;
+        Ok(ViewRows { plan, hidden, windows: ViewWindows { calls, computed, beside } })
     }
 
     /// The rows of a SELECT over datasets and views, with the hidden columns that it keeps.
     pub(super) fn rows(
         &self,
         registered: &Registered,
-        query: &str,
+        query: &Query,
+        text: &Text,
         revisions: Revisions,
         depth: usize,
     ) -> Result<Relation> {
-        let (query, text) = syntax::reread(registered, query)?;
-        let mut sources = std::collections::BTreeMap::new();
+        let bound = self.bound(registered, query, text, revisions, depth)?;
+        exposed(bound.plan, &bound.sources)
+    }
+
+    /// A SELECT bound over the columns of what it reads, and what that is.
+    fn bound(
+        &self,
+        registered: &Registered,
+        query: &Query,
+        text: &Text,
+        revisions: Revisions,
+        depth: usize,
+    ) -> Result<Bound> {
+        let mut sources = Sources::new();
         let mut relations = Relations::new();
-        for named in syntax::names(&query) {
+        for named in syntax::names(query) {
             if sources.contains_key(&named.written) {
                 continue;
             }
@@ -83,14 +120,30 @@ impl Planner<'_> {
                     let visible = visible(&source);
                     (source, visible)
                 }
-                _ => (self.view_at(input, revisions, depth + 1)?, input.columns.clone()),
+                _ => {
+                    crate::refuse_windows(input, "read by another definition")?;
+                    let ViewRows { plan, hidden, .. } = self.view_at(input, revisions, depth + 1)?;
+                    (Relation { plan, hidden }, input.columns.clone())
+                }
             };
             relations.insert(named.written.clone(), select::stub(&visible));
             sources.insert(named.written, source);
         }
-        let plan = select::plan(&query, &relations).map_err(|fault| fault.within(&text))?;
-        visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))
+        let plan = select::plan(query, &relations).map_err(|fault| fault.within(text))?;
+        Ok(Bound { plan, sources })
     }
+}
+
+/// A bound SELECT, and the rows of what it reads, by name.
+struct Bound {
+    plan: LogicalPlan,
+    sources: Sources,
+}
+
+type Sources = BTreeMap<String, Relation>;
+
+fn exposed(plan: LogicalPlan, sources: &Sources) -> Result<Relation> {
+    visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))
 }
 
 /// A dataset's rows with the declared columns that no ingest has brought yet: they are null.
@@ -120,17 +173,22 @@ fn visible(source: &Relation) -> Columns {
     Columns(columns.collect())
 }
 
-/// The rows in the types that are registered, unqualified.
-fn typed(relation: Relation, columns: &Columns) -> Result<Relation> {
+/// The rows in the types that are registered, unqualified. Those of windows' arguments are as they are.
+fn typed(relation: Relation, registered: &Registered) -> Result<Relation> {
     let schema = relation.plan.schema();
     let mut projected = Vec::with_capacity(schema.fields().len());
-    for ((qualifier, field), column) in schema.iter().zip(&columns.0) {
-        if *field.name() != column.name {
-            return Err(Error::internal(format!("`{}` came out where `{}` was registered", field.name(), column.name)));
-        }
-        let value = Expr::Column(Column::new(qualifier.cloned(), field.name()));
-        let value = kept(value, field.data_type(), &column.data_type).map_err(planning_error)?;
-        projected.push(value.alias(&column.name));
+    let rank = |column: &Column| {
+        [&relation.hidden.seq, &relation.hidden.superseded].into_iter().flatten().any(|c| c == column)
+    };
+    for column in schema.columns().into_iter().filter(|column| !rank(column)) {
+        let (found, name) = (schema.data_type(&column).map_err(planning_error)?, column.name.clone());
+        let wanted = match registered.columns.get(&name) {
+            Some(column) => &column.data_type,
+            None if name.starts_with(windows::HIDDEN) => found,
+            None => return Err(Error::internal(format!("{} was registered without `{name}`", registered.pinned))),
+        };
+        let value = kept(Expr::Column(column.clone()), found, wanted).map_err(planning_error)?;
+        projected.push(value.alias(name));
     }
     let mut keep = |column: Option<Column>| {
         column.map(|column| {
@@ -150,8 +208,9 @@ pub(super) fn side(
     view: &View,
     alias: &str,
     on: Vec<(Column, &str)>,
-    features: &Columns,
+    features: &[String],
     ttl: Option<asof_model::Micros>,
+    windows: &[WindowCall],
 ) -> Result<ViewSide> {
     let qualifier = TableReference::bare(alias);
     let column = |name: &str| Column::new(Some(qualifier.clone()), name);
@@ -169,6 +228,7 @@ pub(super) fn side(
         seq: rows.hidden.seq.map(|c| column(&c.name)),
         unique: false,
         ttl,
-        features: features.names().map(column).collect(),
+        features: features.iter().map(|feature| column(feature)).collect(),
+        windows: windows.iter().map(|call| call.qualified(&qualifier)).collect(),
     })
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use asof_model::definition::{Service, View};
 use asof_model::{Columns, Definition, Registered};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::{DFSchema, DFSchemaRef, TableReference};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, TableReference};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -60,6 +60,8 @@ pub(crate) struct Output {
     pub(crate) data_type: DataType,
     /// Positions of the views it reads.
     pub(crate) reads: Vec<usize>,
+    /// The features and parameters it reads, as it was written.
+    pub(crate) columns: Vec<Column>,
 }
 
 impl BoundView {

@@ -94,9 +94,10 @@ impl Binder<'_> {
                 let column = Column::new(Some(TableReference::bare(view.alias.as_str())), &feature.name);
                 let output = Output {
                     name: feature.name.clone(),
-                    expression: Expr::Column(column),
+                    expression: Expr::Column(column.clone()),
                     data_type: feature.data_type.clone(),
                     reads: vec![index],
+                    columns: vec![column],
                 };
                 outputs.push((output, span));
             }
@@ -119,7 +120,7 @@ impl Binder<'_> {
             .ok_or_else(|| select::Problem::UnsupportedType(name.to_owned(), select::type_name(&data_type)).at(span))?;
         let expression = kept(typed, &data_type, &kept_type).and_then(|typed| self.simplified(typed));
         let expression = expression.map_err(|e| select::refused(e, span))?;
-        Ok(Output { name: name.to_owned(), expression, data_type: kept_type, reads })
+        Ok(Output { name: name.to_owned(), expression, data_type: kept_type, reads, columns: read })
     }
 
     /// The engine takes the first of several columns of one name in an expression; here that is an error.

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::tokenizer::{Span, TokenWithSpan};
 use super::cursor::{Cursor, Result};
 use super::interval::interval;
 use super::problem::Problem;
-use super::{Statement, Written, canonical, reach};
+use super::{Statement, Written, canonical, reach, windows};
 use crate::fault::At;
 use crate::text::Text;
 
@@ -132,6 +132,7 @@ impl Reader {
         let entity = entity.ok_or_else(|| self.missing("feature view", "ENTITY", "ENTITY name"))?;
         let timestamp = timestamp.ok_or_else(|| self.missing("feature view", "TIMESTAMP", "TIMESTAMP column"))?;
         let query = self.canonical("feature view")?;
+        let slide = self.slid(slide)?;
         let name = self.name.clone();
         Ok(Definition::FeatureView(View { name, entity, timestamp, known_at, ttl, slide, query, annotations }))
     }
@@ -226,6 +227,18 @@ impl Reader {
         let slide = interval(&mut self.cursor)?;
         self.mark("SLIDE", here.union(&self.cursor.behind()));
         Ok(slide)
+    }
+
+    /// A SLIDE as it counts: one that says what would be without it is no part of the meaning (law 1).
+    fn slid(&self, slide: Option<asof_model::Micros>) -> Result<Option<asof_model::Micros>> {
+        let windows = match &self.query {
+            Some(query) => windows::read(query, slide)?,
+            None => None,
+        };
+        let Some(slide) = slide else { return Ok(None) };
+        let span = self.spans.get("SLIDE").and_then(|spans| spans.first()).copied().unwrap_or(self.at);
+        windows::check_slide(slide, windows.as_ref(), span)?;
+        Ok(windows.filter(|windows| !windows.slides_by(slide)).map(|_| slide))
     }
 
     fn check(&mut self) -> Result<Check> {

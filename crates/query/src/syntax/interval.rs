@@ -3,6 +3,7 @@
 
 use asof_model::Micros;
 use asof_model::time::{DAY, SECOND};
+use datafusion::sql::sqlparser::ast::{Expr, Interval, Value};
 
 use super::cursor::{Cursor, Result};
 use super::problem::Problem;
@@ -29,6 +30,24 @@ pub(crate) fn interval(cursor: &mut Cursor) -> Result<Micros> {
         text = format!("{text} {unit}");
     }
     parse(&text).map_err(|reason| Problem::InvalidInterval(reason).at(start.union(&cursor.behind())))
+}
+
+/// The length of an interval within an expression.
+pub(crate) fn of(written: &Interval) -> std::result::Result<Micros, String> {
+    let unreadable = || Err(format!("{written} is not a length of time"));
+    let Interval { value, leading_field, leading_precision: None, last_field: None, .. } = written else {
+        return unreadable();
+    };
+    match value.as_ref() {
+        Expr::Value(value) => match (&value.value, leading_field) {
+            (Value::SingleQuotedString(text), None) => parse(text),
+            (Value::SingleQuotedString(count) | Value::Number(count, _), Some(unit)) => {
+                parse(&format!("{count} {unit}"))
+            }
+            _ => unreadable(),
+        },
+        _ => unreadable(),
+    }
 }
 
 fn parse(text: &str) -> std::result::Result<Micros, String> {

@@ -45,6 +45,20 @@ pub(crate) enum Problem {
     NotAllowed(&'static str),
     #[error("a window that starts from `{0}` is not understood")]
     InheritedWindow(String),
+    #[error("{0}")]
+    WindowFrame(String),
+    #[error("an as-of window stands among the columns of the view's own SELECT, not here")]
+    WindowPlace,
+    #[error("a SELECT with as-of windows cannot have {0}: its rows are not what comes out")]
+    WindowBeside(&'static str),
+    #[error("a window function within another one, and one of them over an as-of window")]
+    WindowNested,
+    #[error("{0} WITHIN GROUP cannot be computed over an as-of window")]
+    WindowGroup(String),
+    #[error("SLIDE must divide a day or be whole days, so that hops meet at midnight")]
+    Slide,
+    #[error("SLIDE says how windows over a time slide, and the view has none")]
+    SlideAlone,
 }
 
 impl At for Problem {}
@@ -95,6 +109,18 @@ impl From<Problem> for Error {
             )),
             InheritedWindow(name) => Error::new(ErrorKind::Unsupported, "unsupported_sql", message.clone())
                 .remedy(format!("repeat the PARTITION BY and ORDER BY of `{name}`, or say OVER {name} as it is")),
+            WindowFrame(_) => error("window_frame")
+                .remedy("write RANGE INTERVAL '7 days' PRECEDING, ROWS 10 PRECEDING, or OVER () for all rows so far"),
+            WindowPlace => error("window_place").remedy(
+                "say PARTITION BY and ORDER BY, and it is computed at the event rows; or move it up into the view's SELECT",
+            ),
+            WindowBeside(what) => error("window_place")
+                .remedy(format!("do the {what} in a subquery in FROM, or in a view of its own")),
+            WindowNested => error("window_place").remedy("say PARTITION BY and ORDER BY of the inner one, in a subquery"),
+            WindowGroup(_) => Error::new(ErrorKind::Unsupported, "window_function", message.clone())
+                .remedy("approx_percentile_cont(x, 0.9) is within 1 % of the value, in any order of the rows"),
+            Slide => error("invalid_slide").remedy("for example 5 minutes, 1 hour, 6 hours, 1 day or 7 days"),
+            SlideAlone => error("invalid_slide").remedy("leave it out"),
             NotAllowed(_) => error("not_allowed").remedy("a definition is one SELECT over the names it gives"),
         }
     }

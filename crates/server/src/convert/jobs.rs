@@ -1,8 +1,8 @@
 //! Offline work: what was asked for, and what came of it.
 
 use asof_engine::{
-    ExportFormat, IngestReport, KnownMoment, MaterializeRequest, Materialized, ReadOptions, Rebuilt, TrainRequest,
-    Trained,
+    ExportFormat, IngestReport, KnownMoment, MaterializeReport, MaterializeRequest, Materialized, ReadOptions, Rebuilt,
+    TrainRequest, Trained,
 };
 use asof_model::{Error, ErrorKind, Micros, Result, name};
 use asof_offline::Format;
@@ -105,7 +105,7 @@ pub(crate) fn to_materialize(request: &wire::MaterializeRequest) -> Result<Mater
     Ok(MaterializeRequest { views, at: request.at.map(Micros) })
 }
 
-pub(crate) fn from_materialized(views: Vec<Materialized>) -> wire::MaterializeResult {
+pub(crate) fn from_materialized(report: MaterializeReport) -> wire::MaterializeResult {
     let view = |m: &Materialized| wire::Materialized {
         run: m.run.to_string(),
         view: Some(from_pinned(&m.published.view)),
@@ -113,7 +113,10 @@ pub(crate) fn from_materialized(views: Vec<Materialized>) -> wire::MaterializeRe
         rows: m.published.rows,
         at: m.published.at.0,
     };
-    wire::MaterializeResult { views: views.iter().map(view).collect() }
+    wire::MaterializeResult {
+        views: report.views.iter().map(view).collect(),
+        skipped: report.skipped.iter().map(from_pinned).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -116,8 +116,8 @@ impl JobService for Jobs {
         let materialize = to_materialize(&request).map_err(status)?;
         let stream = events(
             move |reporter| async move {
-                let views = desk.engine.materialize(&scope, materialize, Arc::new(reporter)).await?;
-                Ok(from_materialized(views))
+                let report = desk.engine.materialize(&scope, materialize, Arc::new(reporter)).await?;
+                Ok(from_materialized(report))
             },
             |progress| MaterializeEvent { event: Some(materialize_event::Event::Progress(progress)) },
             |result| MaterializeEvent { event: Some(materialize_event::Event::Result(result)) },

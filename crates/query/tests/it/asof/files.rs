@@ -30,13 +30,13 @@ static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 /// How rows are cut into files, row groups and pages: never of any consequence.
 #[derive(Clone, Copy, Debug)]
-struct Files {
-    rows_per_file: usize,
-    rows_per_group: usize,
-    rows_per_page: usize,
+pub(super) struct Files {
+    pub(super) rows_per_file: usize,
+    pub(super) rows_per_group: usize,
+    pub(super) rows_per_page: usize,
 }
 
-fn with_files(cut: Cut) -> SessionState {
+pub(super) fn with_files(cut: Cut) -> SessionState {
     let session = session(cut);
     let url = ObjectStoreUrl::parse("memory://files").expect("a URL");
     session.runtime_env().register_object_store(url.as_ref(), STORE.clone());
@@ -65,7 +65,7 @@ fn listing(folder: u32, schema: SchemaRef) -> LogicalPlan {
 }
 
 /// A table of Parquet files.
-fn files(rows: &RecordBatch, files: Files) -> LogicalPlan {
+pub(super) fn files(rows: &RecordBatch, files: Files) -> LogicalPlan {
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
     for start in (0..rows.num_rows()).step_by(files.rows_per_file) {
         let rows = rows.slice(start, files.rows_per_file.min(rows.num_rows() - start));

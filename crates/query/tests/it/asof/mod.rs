@@ -4,6 +4,7 @@ mod files;
 mod oracle;
 mod planned;
 mod rules;
+mod windows;
 
 use std::sync::{Arc, LazyLock};
 
@@ -136,6 +137,7 @@ pub(crate) fn side(alias: &str, plan: LogicalPlan, declared: Declared) -> ViewSi
         unique: false,
         ttl: declared.ttl.map(Micros),
         features: vec![column("value"), column("extra")],
+        windows: Vec::new(),
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) fn view() -> impl Strategy<Value = (Vec<Fact>, Declared)> {
     (facts, declared.prop_map(|(ttl, known, superseded, seq)| Declared { ttl, known, superseded, seq }))
 }
 
-fn cut() -> impl Strategy<Value = Cut> {
+pub(super) fn cut() -> impl Strategy<Value = Cut> {
     let rows_per_batch = prop_oneof![Just(1usize), Just(3), Just(8192)];
     let batch_size = prop_oneof![Just(1usize), Just(2), Just(8192)];
     (rows_per_batch, 1..=8usize, batch_size).prop_map(|(rows_per_batch, partitions, batch_size)| Cut {

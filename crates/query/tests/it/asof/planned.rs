@@ -32,6 +32,7 @@ fn one_key(alias: &str, plan: LogicalPlan) -> ViewSide {
         unique: false,
         ttl: None,
         features: vec![column("value")],
+        windows: Vec::new(),
     }
 }
 
@@ -220,7 +221,7 @@ fn the_spine_keeps_its_order_through_filters_sorts_and_partitions() {
     }
 }
 
-fn limited(bytes: usize) -> datafusion::execution::session_state::SessionState {
+pub(super) fn limited(bytes: usize) -> datafusion::execution::session_state::SessionState {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
         .build_arc()

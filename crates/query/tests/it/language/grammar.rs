@@ -44,7 +44,8 @@ fn every_clause_is_read_in_any_order() {
 
     let Definition::FeatureView(view) = check(
         "CREATE FEATURE VIEW v SLIDE INTERVAL '1 hour' TTL INTERVAL '3' HOURS KNOWN AT NONE TIMESTAMP ts ENTITY plane@2
-         AS WITH x AS (SELECT 1) SELECT timestamp, ttl, entity FROM t WHERE known = 'AT';",
+         AS WITH x AS (SELECT 1) SELECT timestamp, ttl, max(entity) OVER w AS slide FROM t WHERE known = 'AT'
+         WINDOW w AS (RANGE INTERVAL '1 day' PRECEDING), v AS (PARTITION BY ttl);",
     ) else {
         panic!("a view")
     };
@@ -52,7 +53,13 @@ fn every_clause_is_read_in_any_order() {
         (view.entity.as_str(), view.known_at, view.ttl.map(|t| t.0)),
         ("plane@2", KnownAt::Never, Some(10_800_000_000))
     );
-    assert_eq!(view.query, "WITH x AS (SELECT 1) SELECT timestamp, ttl, entity FROM t WHERE known = 'AT'");
+    // A day slides by the hour without being told.
+    assert_eq!(view.slide, None);
+    assert_eq!(
+        view.query,
+        "WITH x AS (SELECT 1) SELECT timestamp, ttl, max(entity) OVER w AS slide FROM t WHERE known = 'AT' \
+         WINDOW w AS (RANGE INTERVAL '1 day' PRECEDING), v AS (PARTITION BY ttl)"
+    );
 }
 
 #[test]

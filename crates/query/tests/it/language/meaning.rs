@@ -81,8 +81,9 @@ fn views_that_are_not_views() {
         "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS\n  SELECT carrier, at, seats FROM bookings",
         "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at KNOWN AT seen AS\n  SELECT carrier, at, seats FROM bookings",
         "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at KNOWN AT seen AS\n  SELECT carrier, max(at) AS at, max(seen) AS seen, sum(seats) AS seats FROM bookings GROUP BY carrier",
-        "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS\n  SELECT carrier, at, avg(delay) OVER w AS d FROM flights WINDOW w AS (RANGE INTERVAL '7 days' PRECEDING)",
-        "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at SLIDE INTERVAL '1 hour' AS\n  SELECT carrier, at, delay FROM flights",
+        "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS\n  SELECT carrier, at, avg(delay) OVER w AS d, corr(delay, distance) OVER w AS c\n  FROM flights WINDOW w AS (RANGE INTERVAL '7 days' PRECEDING)",
+        "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS\n  SELECT max(carrier) OVER () AS carrier, at, delay FROM flights",
+        "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS\n  SELECT carrier, at, (SELECT max(delay) FROM flights) - avg(delay) OVER () AS d FROM flights",
     ]));
 }
 

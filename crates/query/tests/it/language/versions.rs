@@ -158,6 +158,23 @@ fn each_clause_makes_a_version() {
 }
 
 #[test]
+fn windows_are_part_of_the_version() {
+    let view = "CREATE FEATURE VIEW v ENTITY carrier TIMESTAMP at AS \
+                SELECT carrier, at, sum(delay) OVER w AS d FROM flights WINDOW w AS (RANGE INTERVAL '7 days' PRECEDING)";
+    let slide = |by: &str| view.replace(" AS SELECT", &format!(" SLIDE INTERVAL '{by}' AS SELECT"));
+    let other = |text: &str, clause: &str| check(&[view, text], &[format!("v@2 from 1 {clause}").as_str()]);
+    other(&view.replace("7 days", "8 days"), "AS");
+    other(&view.replace("RANGE INTERVAL '7 days'", "ROWS 7"), "AS");
+    other(&view.replace("sum(delay) OVER", "sum(delay) FILTER (WHERE delay > 0) OVER"), "AS");
+    other(&slide("1 day"), "SLIDE");
+    check(&[&slide("1 day"), &slide("24 hours")], &["v@1 unchanged"]);
+    check(&[&slide("1 day"), &slide("2 days")], &["v@2 from 1 SLIDE"]);
+    // What a window does anyway cannot change a value when it is said.
+    check(&[view, &slide("1 hour")], &["v@1 unchanged"]);
+    check(&[view, &view.replace("sum(delay)", "/* the week's */ SUM(delay)")], &["v@1 unchanged"]);
+}
+
+#[test]
 fn a_change_upstream_makes_versions_of_what_is_bound_again() {
     let base = |ttl: &str| {
         format!(

@@ -45,6 +45,7 @@ fn answers(asks: &[Ask], all: &[Revision], kind: Kind, rule: KnownMoment, cut: C
         unique: false,
         ttl: None,
         features: vec![column("next")],
+        windows: Vec::new(),
     };
     let spine = table("spine", spine_rows(asks), Cut { partitions: 1, ..cut });
     let plan = asof_join(spine, column("t"), vec![side], rule).expect("a join");

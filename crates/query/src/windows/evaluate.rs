@@ -1,0 +1,167 @@
+//! All windows of a view, computed in the pass in which the as-of join reads it.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use datafusion::arrow::datatypes::Schema;
+use datafusion::error::Result;
+use datafusion::execution::memory_pool::MemoryReservation;
+
+use super::layout::{Holding, Layout};
+use super::place::{Arrival, Placed, Slots, place};
+use super::rows::{Gathered, LastRows};
+use super::state::{Batch, State};
+use super::{Frame, WindowCall};
+
+/// Rows of a view, and what of them is decoded: times in microseconds, and the order of acceptance.
+pub(crate) struct Events<'a> {
+    pub(crate) times: &'a Int64Array,
+    pub(crate) known: Option<&'a Int64Array>,
+    pub(crate) seq: Option<&'a Int64Array>,
+    pub(crate) rows: &'a RecordBatch,
+}
+
+/// The windows of a view over the events of one partition. Partitions are merged, then settled into results.
+pub(crate) struct Windows {
+    view: String,
+    layout: Arc<Layout>,
+    states: Vec<Vec<State>>,
+    last_rows: Option<LastRows>,
+    reservation: MemoryReservation,
+    /// What has been told of the events that come next.
+    arrivals: Vec<Arrival>,
+    /// Kept for its memory.
+    placed: Vec<Placed>,
+}
+
+impl Windows {
+    /// Of no events yet. `rows` is the schema of the view's rows, in which the calls name their columns.
+    pub(crate) fn new(
+        view: &str,
+        calls: &[WindowCall<usize>],
+        rows: &Schema,
+        slots: &dyn Slots,
+        reservation: MemoryReservation,
+    ) -> Result<Self> {
+        let layout = Arc::new(Layout::new(calls, rows)?);
+        let count = slots.moments().len();
+        // Before it is taken, so that too much is refused and not tried.
+        reservation.try_grow(count * size_of::<i64>() * layout.words())?;
+        let states = layout.states(count)?;
+        let last_rows = match layout.last_rows() {
+            0 => None,
+            most => Some(LastRows::new(most, &layout.types, count)?),
+        };
+        let windows = Windows {
+            view: view.to_owned(),
+            layout,
+            states,
+            last_rows,
+            reservation,
+            arrivals: Vec::new(),
+            placed: Vec::new(),
+        };
+        windows.reserve()?;
+        Ok(windows)
+    }
+
+    /// Is told where an event of the next batch counts.
+    pub(crate) fn arrive(&mut self, arrival: Arrival) {
+        self.arrivals.push(arrival);
+    }
+
+    /// Takes in a batch of events, those of them that have been told of.
+    pub(crate) fn absorb(&mut self, slots: &dyn Slots, events: &Events<'_>) -> Result<()> {
+        let mut arrivals = std::mem::take(&mut self.arrivals);
+        if !arrivals.is_empty() {
+            let inputs = self.layout.inputs.iter().map(|column| events.rows.column(*column).clone()).collect();
+            let batch = Batch { inputs, times: events.times, known: events.known, seq: events.seq };
+            self.distribute(&arrivals, slots.moments(), &batch)?;
+            arrivals.clear();
+        }
+        self.arrivals = arrivals;
+        self.reserve()
+    }
+
+    /// Gives events to the states of each frame and filter, and to the last rows.
+    fn distribute(&mut self, arrivals: &[Arrival], moments: &[i64], batch: &Batch<'_>) -> Result<()> {
+        if let Some(last_rows) = &mut self.last_rows {
+            last_rows.absorb(arrivals, batch)?;
+        }
+        for frame in self.layout.frames() {
+            place(arrivals, frame, moments, &mut self.placed);
+            let states = self.layout.holdings.iter().zip(&mut self.states);
+            for (holding, states) in states.filter(|(holding, _)| holding.frame == frame) {
+                give(holding, states, &self.placed, batch)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what another partition of the same view found.
+    pub(crate) fn merge(&mut self, other: Windows) -> Result<()> {
+        for (all, more) in self.states.iter_mut().flatten().zip(other.states.into_iter().flatten()) {
+            all.merge(more)?;
+        }
+        if let (Some(all), Some(more)) = (&mut self.last_rows, other.last_rows) {
+            all.merge(more);
+        }
+        self.reserve()
+    }
+
+    /// The result of each call, per slot.
+    pub(crate) fn settle(mut self, slots: &dyn Slots) -> Result<Settled> {
+        if let Some(last_rows) = self.last_rows.take() {
+            let (layout, states) = (Arc::clone(&self.layout), &mut self.states);
+            last_rows.each(slots, |gathered| give_rows(&layout, states, gathered))?;
+        }
+        self.states.iter_mut().flatten().for_each(|state| state.settle(slots));
+        self.reserve()?;
+        let results = self.layout.results(&self.view, &mut self.states, slots)?;
+        drop(std::mem::take(&mut self.states));
+        self.reservation.try_resize(results.iter().map(|array| array.get_array_memory_size()).sum())?;
+        Ok(Settled { results, _reservation: self.reservation })
+    }
+
+    fn reserve(&self) -> Result<()> {
+        let states: usize = self.states.iter().flatten().map(State::size).sum();
+        let rows = self.last_rows.as_ref().map_or(0, LastRows::size);
+        let scratch = self.arrivals.capacity() * size_of::<Arrival>() + self.placed.capacity() * size_of::<Placed>();
+        self.reservation.try_resize(states + rows + scratch)
+    }
+}
+
+/// Gives events to the states of one frame and filter.
+fn give(holding: &Holding, states: &mut [State], placed: &[Placed], batch: &Batch<'_>) -> Result<()> {
+    let met: Vec<Placed>;
+    let placed = match holding.filter {
+        None => placed,
+        Some(filter) => {
+            let condition: &BooleanArray = batch.inputs[filter].as_boolean();
+            let is_met = |p: &&Placed| condition.is_valid(p.row as usize) && condition.value(p.row as usize);
+            met = placed.iter().filter(is_met).copied().collect();
+            &met
+        }
+    };
+    if placed.is_empty() { Ok(()) } else { states.iter_mut().try_for_each(|state| state.absorb(placed, batch)) }
+}
+
+/// Gives the last rows of some slots to the states that are of rows.
+fn give_rows(layout: &Layout, states: &mut [Vec<State>], gathered: Gathered) -> Result<()> {
+    let Gathered { inputs, times, known, seq, placed } = gathered;
+    let batch = Batch { inputs, times: &times, known: Some(&known), seq: Some(&seq) };
+    for (holding, states) in layout.holdings.iter().zip(states) {
+        if let Frame::Rows(n) = holding.frame {
+            let last = placed.iter().filter(|(_, after)| *after < n as usize);
+            give(holding, states, &last.map(|(placed, _)| *placed).collect::<Vec<_>>(), &batch)?;
+        }
+    }
+    Ok(())
+}
+
+/// The results of a view's windows, per slot.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) results: Vec<ArrayRef>,
+    _reservation: MemoryReservation,
+}
