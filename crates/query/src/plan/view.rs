@@ -1,10 +1,13 @@
 //! The rows of a feature view.
 
+use std::collections::BTreeMap;
+
 use asof_model::definition::{KnownAt, View};
 use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Registered, Result};
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
+use super::cut::cut_off;
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
 use crate::select::{self, Relations};
@@ -14,6 +17,9 @@ use crate::visibility::{self, Hidden, Relation, Revisions};
 
 /// How deep views may read views; binding bounds what one apply can add.
 const MAX_DEPTH: usize = 64;
+
+/// The rows of what a SELECT names, by the name it writes.
+pub(super) type Sources = BTreeMap<String, Relation>;
 
 /// A view's rows, with what the as-of join must know about them.
 #[derive(Clone, Debug)]
@@ -63,8 +69,20 @@ impl Planner<'_> {
         revisions: Revisions,
         depth: usize,
     ) -> Result<Relation> {
+        let (plan, sources) = self.bound(registered, query, revisions, depth)?;
+        visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))
+    }
+
+    /// A SELECT bound over the visible columns of what it names, and the rows of each of these.
+    pub(super) fn bound(
+        &self,
+        registered: &Registered,
+        query: &str,
+        revisions: Revisions,
+        depth: usize,
+    ) -> Result<(LogicalPlan, Sources)> {
         let (query, text) = syntax::reread(registered, query)?;
-        let mut sources = std::collections::BTreeMap::new();
+        let mut sources = Sources::new();
         let mut relations = Relations::new();
         for named in syntax::names(&query) {
             if sources.contains_key(&named.written) {
@@ -73,13 +91,13 @@ impl Planner<'_> {
             let input = self.input(registered, &named.written)?;
             let (source, visible) = match &input.definition {
                 Definition::Dataset(dataset) => {
-                    let table = self.tables.table(&input.pinned).ok_or_else(|| {
-                        let message = format!("dataset `{}` has no data yet", input.pinned.name);
-                        Error::new(ErrorKind::Precondition, "nothing_ingested", message)
-                            .remedy(format!("ingest something first: asof ingest {} FILE…", input.pinned.name))
-                    })?;
+                    let table = self.table(input)?;
                     let source = with_declared(visibility::scan(dataset, table, revisions)?, &input.columns)?;
                     let visible = visible(&source);
+                    let source = match self.until {
+                        Some(moment) => cut_off(source, dataset, revisions, moment)?,
+                        None => source,
+                    };
                     (source, visible)
                 }
                 _ => (self.view_at(input, revisions, depth + 1)?, input.columns.clone()),
@@ -88,7 +106,7 @@ impl Planner<'_> {
             sources.insert(named.written, source);
         }
         let plan = select::plan(&query, &relations).map_err(|fault| fault.within(&text))?;
-        visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))
+        Ok((plan, sources))
     }
 }
 
