@@ -7,7 +7,6 @@ use arrow::array::RecordBatch;
 use asof_model::{Definition, Error, Micros, Pinned, Registered, Result};
 use asof_offline::Progress;
 use asof_query::{Definitions, Moments, Planner, Timeline, execution_error};
-use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use futures::{StreamExt, TryStreamExt};
 
@@ -21,9 +20,6 @@ use crate::datasets::Pins;
 
 /// The most rows of either computation that are looked at closely, unless a single bucket has more.
 const LOOKED_AT: i64 = 20_000;
-
-/// Rows in a batch, on other terms than usual.
-const OTHER_BATCHES: usize = 1_021;
 
 /// A view and all that its rows are made of. Cheap to clone.
 #[derive(Clone)]
@@ -92,7 +88,7 @@ impl Subject {
     }
 
     async fn sample(&self, plan: LogicalPlan, times: Moments) -> Result<Sample> {
-        self.fold(plan, self.in_order(), Sample::default(), move |sample, batch| {
+        self.fold(plan, Sample::default(), move |sample, batch| {
             moments(&batch, times, |_, moment| sample.add(moment));
             Ok(())
         })
@@ -101,50 +97,49 @@ impl Subject {
 
     /// How many rows the view has, and those that count at each moment.
     async fn count_all(&self, moments: Vec<Micros>) -> Result<(u64, Vec<Count>)> {
-        let counter = self.read(None, self.in_order(), Counter::new(moments), Counter::add).await?;
+        let counter = self.read(self.timeline(None)?, Counter::new(moments), Counter::add).await?;
         Ok((counter.rows(), counter.counts()))
     }
 
     /// The rows that count at a moment, over the sources cut off there.
     async fn count_cut(self, moment: Micros) -> Result<Count> {
-        let counter = self.read(Some(moment), self.in_order(), Counter::new(vec![moment]), Counter::add).await?;
+        let counter = self.read(self.timeline(Some(moment))?, Counter::new(vec![moment]), Counter::add).await?;
         counter.counts().pop().ok_or_else(|| Error::internal("a counter counts at every moment"))
     }
 
-    /// Computes the view again, in full, cut off, and in full on other terms, and compares some of the rows that differ.
+    /// Computes the view again, in full, cut off, and in full in another order, and compares some of the rows that differ.
     async fn look_at(&self, apart: &Apart<'_>) -> Result<Option<Difference>> {
         let (moment, buckets) = (apart.moment, apart.buckets());
-        let gather = |until, session| self.read(until, session, Gathered::new(moment, buckets.clone()), Gathered::add);
-        let all = gather(None, self.in_order()).await?;
-        let cut = gather(Some(moment), self.in_order()).await?;
-        let again = gather(None, self.on_other_terms()).await?;
+        let gather = |timeline| self.read(timeline, Gathered::new(moment, buckets.clone()), Gathered::add);
+        let all = gather(self.timeline(None)?).await?;
+        let cut = gather(self.timeline(Some(moment))?).await?;
+        let again = self.planner().reordered().timeline(&self.view)?;
+        let again = gather(again).await?;
         compare(&Reader::new(&self.timeline(None)?)?, &all, &cut, &again)
     }
 
-    /// Visits every row of the view, over its sources up to a moment.
+    /// Visits every row of the view.
     async fn read<T: Send + 'static>(
         &self,
-        until: Option<Micros>,
-        session: SessionState,
+        timeline: Timeline,
         into: T,
         visit: impl Fn(&mut T, &Row<'_>) + Send + 'static,
     ) -> Result<T> {
-        let timeline = self.timeline(until)?;
         let reader = Reader::new(&timeline)?;
-        self.fold(timeline.plan, session, into, move |into, batch| reader.read(&batch, |row| visit(into, &row))).await
+        self.fold(timeline.plan, into, move |into, batch| reader.read(&batch, |row| visit(into, &row))).await
     }
 
-    /// Runs a plan in the workshop, batch by batch.
+    /// Runs a plan in the workshop, batch by batch, on one partition: so that the same rows come in the same order,
+    /// whatever stands after them.
     async fn fold<T: Send + 'static>(
         &self,
         plan: LogicalPlan,
-        session: SessionState,
         mut into: T,
         mut visit: impl FnMut(&mut T, RecordBatch) -> Result<()> + Send + 'static,
     ) -> Result<T> {
         let engine = self.engine.clone();
         let work = async move {
-            let mut rows = engine.stream_in(session, plan).await?;
+            let mut rows = engine.stream_in(engine.workshop().session_of(1), plan).await?;
             while let Some(batch) = rows.next().await {
                 visit(&mut into, batch.map_err(execution_error)?)?;
             }
@@ -160,18 +155,6 @@ impl Subject {
     fn timeline(&self, until: Option<Micros>) -> Result<Timeline> {
         let planner = self.planner();
         until.map_or(self.planner(), |moment| planner.until(moment)).timeline(&self.view)
-    }
-
-    /// A session in which the same rows come in the same order whatever stands after them.
-    fn in_order(&self) -> SessionState {
-        self.engine.workshop().session_of(1)
-    }
-
-    /// A session in which what has no order of its own comes in another.
-    fn on_other_terms(&self) -> SessionState {
-        let session = self.engine.workshop().session_of(self.engine.workshop().limits().threads.max(2));
-        let config = session.config().clone().with_batch_size(OTHER_BATCHES);
-        SessionStateBuilder::new_from_existing(session).with_config(config).build()
     }
 
     /// The datasets that the view is made of, directly or not.

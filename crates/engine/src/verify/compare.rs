@@ -1,7 +1,7 @@
 //! What differs, looked at closely: rows of a few buckets, from three computations.
 //!
-//! With all sources, with the sources cut off, and with all sources once more on other terms (more threads, other
-//! batches). What the third shows too has nothing to do with the cut.
+//! With all sources, with the sources cut off, and with all sources once more, in another order. What the third shows too
+//! has nothing to do with the cut.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use super::rows::{Reader, Row};
 /// Floats that differ by less, relative to the larger, differ by how they were rounded.
 const ROUNDING: f64 = 1e-12;
 
-/// Of how many rows that differ the features are named.
+/// How many rows that differ are remembered.
 const NAMED: usize = 1_000;
 
 /// Rows of some buckets that count at a moment: what they say, by what they are.
@@ -34,7 +34,7 @@ pub(super) struct Gathered {
 pub(super) enum Difference {
     /// In the last bits of floats.
     Rounding,
-    /// On other terms too.
+    /// By another order too.
     Unstable(Shown),
     /// By the cut.
     Cut(Shown),
@@ -68,52 +68,98 @@ impl Gathered {
     }
 }
 
-/// How two sets of rows of one identity differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Gap {
-    None,
-    Rounding,
-    Real,
+/// Looks at the rows that differ between `all` and `cut`; none if none does. A feature in which rows differ between
+/// `all` and `again` too is not held against the cut.
+pub(super) fn compare(reader: &Reader, all: &Gathered, cut: &Gathered, again: &Gathered) -> Result<Option<Difference>> {
+    let (by_cut, rounded) = gaps(reader, all, cut)?;
+    let (by_chance, _) = gaps(reader, all, again)?;
+    if by_cut.is_empty() {
+        return Ok(rounded.then_some(Difference::Rounding));
+    }
+    let by_chance: BTreeSet<Aspect> = by_chance.iter().flat_map(Gap::aspects).collect();
+    let leak = shown(reader, &by_cut, |aspect| !by_chance.contains(aspect))?.map(Difference::Cut);
+    leak.map_or_else(|| Ok(shown(reader, &by_cut, |_| true)?.map(Difference::Unstable)), |leak| Ok(Some(leak)))
 }
 
-/// Looks at the rows that differ between `all` and `cut`; none if none does.
-pub(super) fn compare(reader: &Reader, all: &Gathered, cut: &Gathered, again: &Gathered) -> Result<Option<Difference>> {
-    let (mut leaks, mut unstable) = (Notes::default(), Notes::default());
-    let mut rounding = false;
-    let identities: BTreeSet<&[u8]> = all.rows.keys().chain(cut.rows.keys()).map(AsRef::as_ref).collect();
-    for identity in identities {
-        let (own, other) = (all.at(identity), cut.at(identity));
-        match gap(reader, &own, &other)? {
-            Gap::None => {}
-            Gap::Rounding => rounding = true,
-            Gap::Real if gap(reader, &own, &again.at(identity))? == Gap::Real => {
-                unstable.note(reader, identity, &own, &again.at(identity))?;
-            }
-            Gap::Real => leaks.note(reader, identity, &own, &other)?,
+/// What can differ: whether a row is there, or one of its features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Aspect {
+    Presence,
+    Feature(usize),
+}
+
+/// A row that differs, by more than rounding.
+struct Gap<'a> {
+    identity: &'a [u8],
+    own: Option<&'a [u8]>,
+    other: Option<&'a [u8]>,
+    /// Where both are there: the features that differ.
+    features: Vec<usize>,
+}
+
+impl Gap<'_> {
+    fn aspects(&self) -> Vec<Aspect> {
+        match (self.own, self.other) {
+            (Some(_), Some(_)) => self.features.iter().copied().map(Aspect::Feature).collect(),
+            _ => vec![Aspect::Presence],
         }
-        if leaks.count == NAMED {
+    }
+}
+
+/// One gap for each of the first rows that differ, and whether some row differs by rounding.
+fn gaps<'a>(reader: &Reader, own: &'a Gathered, other: &'a Gathered) -> Result<(Vec<Gap<'a>>, bool)> {
+    let (mut gaps, mut by_rounding) = (Vec::new(), false);
+    let identities: BTreeSet<&[u8]> = own.rows.keys().chain(other.rows.keys()).map(AsRef::as_ref).collect();
+    for identity in identities {
+        let (left, right) = (own.at(identity), other.at(identity));
+        let (left, right) = (without(&left, &right), without(&right, &left));
+        match (left.first().copied(), right.first().copied()) {
+            (None, None) => continue,
+            (Some(own), Some(other)) if left.len() == right.len() => {
+                let columns = differing(&reader.features(&[own, other])?)?;
+                by_rounding |= columns.iter().any(|(_, rounded)| *rounded);
+                let features: Vec<_> = columns.into_iter().filter(|(_, rounded)| !rounded).map(|(i, _)| i).collect();
+                if !features.is_empty() {
+                    gaps.push(Gap { identity, own: Some(own), other: Some(other), features });
+                }
+            }
+            (own, other) => {
+                // A row more or less; which of them are one another's is not known.
+                let (own, other) = if left.len() > right.len() { (own, None) } else { (None, other) };
+                gaps.push(Gap { identity, own, other, features: Vec::new() });
+            }
+        }
+        if gaps.len() == NAMED {
             break;
         }
     }
-    Ok(match (leaks.shown(), unstable.shown()) {
-        (Some(leak), _) => Some(Difference::Cut(leak)),
-        (None, Some(unstable)) => Some(Difference::Unstable(unstable)),
-        (None, None) if rounding => Some(Difference::Rounding),
-        (None, None) => None,
-    })
+    Ok((gaps, by_rounding))
 }
 
-fn gap(reader: &Reader, own: &[&[u8]], other: &[&[u8]]) -> Result<Gap> {
-    let (own, other) = (without(own, other), without(other, own));
-    if own.len() != other.len() {
-        return Ok(Gap::Real);
+/// What is shown of gaps, as far as they are of the aspects that count; none if none is.
+fn shown(reader: &Reader, gaps: &[Gap<'_>], counts: impl Fn(&Aspect) -> bool) -> Result<Option<Shown>> {
+    let relevant = |gap: &&Gap<'_>| gap.aspects().iter().any(&counts);
+    let both = |gap: &&Gap<'_>| gap.own.is_some() && gap.other.is_some();
+    let Some(example) = gaps.iter().filter(relevant).find(both).or(gaps.iter().find(relevant)) else {
+        return Ok(None);
+    };
+    let mut features: BTreeSet<usize> =
+        gaps.iter().flat_map(|g| &g.features).copied().filter(|f| counts(&Aspect::Feature(*f))).collect();
+    let columns = reader.feature_names();
+    if gaps.iter().filter(relevant).any(|gap| !both(&gap)) {
+        features.extend(0..columns.len());
     }
-    let mut widest = Gap::None;
-    for (own, other) in own.iter().zip(&other) {
-        let columns = differing(&reader.features(&[*own, *other])?)?;
-        widest = columns.into_iter().map(|(_, gap)| gap).max().unwrap_or(Gap::None).max(widest);
-    }
-    Ok(widest)
+    let columns_shown: Vec<usize> = match both(&example) {
+        true => features.iter().copied().filter(|f| example.features.contains(f)).collect(),
+        false => (0..columns.len()).collect(),
+    };
+    let side = |row: Option<&[u8]>| {
+        let project = |row| reader.features(&[row])?.project(&columns_shown).map_err(Error::internal);
+        row.map(project).transpose()
+    };
+    let row = reader.identity(&[example.identity])?;
+    let example = Example { row, with_all: side(example.own)?, cut_off: side(example.other)? };
+    Ok(Some(Shown { features: features.into_iter().map(|index| columns[index].clone()).collect(), example }))
 }
 
 /// The rows of one sorted list that another has no match for.
@@ -129,13 +175,13 @@ fn without<'a>(rows: &[&'a [u8]], others: &[&[u8]]) -> Vec<&'a [u8]> {
     left
 }
 
-/// The columns in which two rows differ, and how far.
-fn differing(pair: &RecordBatch) -> Result<Vec<(usize, Gap)>> {
+/// The columns in which two rows differ, and whether by rounding only.
+fn differing(pair: &RecordBatch) -> Result<Vec<(usize, bool)>> {
     let mut found = Vec::new();
     for (index, column) in pair.columns().iter().enumerate() {
         let order = make_comparator(column, column, SortOptions::default()).map_err(Error::internal)?;
         if order(0, 1) != Ordering::Equal {
-            found.push((index, if rounded(column) { Gap::Rounding } else { Gap::Real }));
+            found.push((index, rounded(column)));
         }
     }
     Ok(found)
@@ -152,49 +198,6 @@ fn rounded(pair: &ArrayRef) -> bool {
         _ => None,
     };
     floats.is_some_and(|(a, b)| a == b || (a - b).abs() <= ROUNDING * a.abs().max(b.abs()))
-}
-
-/// What was seen of one kind of difference.
-#[derive(Default)]
-struct Notes {
-    count: usize,
-    features: BTreeMap<usize, String>,
-    changed: Option<Example>,
-    one_sided: Option<Example>,
-}
-
-impl Notes {
-    fn note(&mut self, reader: &Reader, identity: &[u8], own: &[&[u8]], other: &[&[u8]]) -> Result<()> {
-        self.count += 1;
-        let (own, other) = (without(own, other), without(other, own));
-        if let (Some(own), Some(other)) = (own.first(), other.first()) {
-            let pair = reader.features(&[*own, *other])?;
-            let columns: Vec<usize> = differing(&pair)?.into_iter().map(|(index, _)| index).collect();
-            self.name(&pair, columns.iter().copied());
-            if self.changed.is_none() {
-                let shown = pair.project(&columns).map_err(Error::internal)?;
-                let (with_all, cut_off) = (Some(shown.slice(0, 1)), Some(shown.slice(1, 1)));
-                self.changed = Some(Example { row: reader.identity(&[identity])?, with_all, cut_off });
-            }
-        } else if self.one_sided.is_none()
-            && let Some(only) = own.first().or(other.first())
-        {
-            let shown = reader.features(&[*only])?;
-            self.name(&shown, 0..shown.num_columns());
-            let (with_all, cut_off) = if own.is_empty() { (None, Some(shown)) } else { (Some(shown), None) };
-            self.one_sided = Some(Example { row: reader.identity(&[identity])?, with_all, cut_off });
-        }
-        Ok(())
-    }
-
-    fn name(&mut self, batch: &RecordBatch, columns: impl Iterator<Item = usize>) {
-        self.features.extend(columns.map(|index| (index, batch.schema().field(index).name().clone())));
-    }
-
-    fn shown(self) -> Option<Shown> {
-        let example = self.changed.or(self.one_sided)?;
-        Some(Shown { features: self.features.into_values().collect(), example })
-    }
 }
 
 #[cfg(test)]

@@ -58,6 +58,11 @@ impl Reader {
         Ok(())
     }
 
+    /// What the features are called.
+    pub(super) fn feature_names(&self) -> Vec<String> {
+        self.features.schema.fields().iter().map(|f| f.name().clone()).collect()
+    }
+
     /// The key and times of rows.
     pub(super) fn identity(&self, rows: &[&[u8]]) -> Result<RecordBatch> {
         self.identity.batch(rows)

@@ -7,6 +7,7 @@
 mod causes;
 mod cut;
 mod newest;
+mod reordered;
 mod serving;
 mod timeline;
 mod training;
@@ -68,18 +69,25 @@ pub struct Planner<'a> {
     definitions: &'a Definitions,
     tables: &'a dyn Tables,
     until: Option<Micros>,
+    reordered: bool,
 }
 
 impl<'a> Planner<'a> {
     /// A planner over these.
     pub fn new(definitions: &'a Definitions, tables: &'a dyn Tables) -> Self {
-        Planner { definitions, tables, until: None }
+        Planner { definitions, tables, until: None, reordered: false }
     }
 
     /// Cuts every dataset off at a moment: what happened after it, or became known after it, is not there.
     #[must_use]
     pub fn until(self, moment: Micros) -> Self {
         Planner { until: Some(moment), ..self }
+    }
+
+    /// Reads the rows of datasets in another order than usual, which changes no value that has a meaning.
+    #[must_use]
+    pub fn reordered(self) -> Self {
+        Planner { reordered: true, ..self }
     }
 
     fn definition(&self, pinned: &Pinned) -> Result<&'a Arc<Registered>> {

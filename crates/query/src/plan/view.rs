@@ -8,6 +8,7 @@ use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 
 use super::cut::cut_off;
+use super::reordered::reordered;
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
 use crate::select::{self, Relations};
@@ -98,6 +99,7 @@ impl Planner<'_> {
                         Some(moment) => cut_off(source, dataset, revisions, moment)?,
                         None => source,
                     };
+                    let source = if self.reordered { reordered(source, dataset)? } else { source };
                     (source, visible)
                 }
                 _ => (self.view_at(input, revisions, depth + 1)?, input.columns.clone()),
