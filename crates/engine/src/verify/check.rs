@@ -45,7 +45,7 @@ impl Subject {
             return Ok(checked(Finding::Unchecked("it has no rows yet".to_owned())));
         }
         let total = moments.len() as u64;
-        let cuts = moments.iter().map(|moment| self.clone().count_cut(*moment));
+        let cuts: Vec<_> = moments.iter().map(|moment| self.clone().count_cut(*moment)).collect();
         let mut cuts = futures::stream::iter(cuts).buffered(self.engine.workshop().limits().threads);
         let mut parts = Vec::with_capacity(moments.len());
         while let Some(part) = cuts.try_next().await? {
