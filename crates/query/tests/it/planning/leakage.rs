@@ -139,15 +139,15 @@ fn is_after(dataset: &str, rows: &[Row], row: &Row, moment: i64) -> bool {
 fn changed(dataset: &str, rows: &[Row], changes: &[Change], added: &[(usize, Row)], moment: i64) -> Vec<Row> {
     let mut left = Vec::new();
     for (row, change) in rows.iter().zip(changes.iter().chain(std::iter::repeat(&Change::Keep))) {
-        let moved = |by: i64| Row { at: row.at + by, ..row.clone() };
         let new = match change {
-            Change::Delete => continue,
+            _ if !is_after(dataset, rows, row, moment) => row.clone(),
             Change::Keep => row.clone(),
+            Change::Delete => continue,
             Change::Revalue => Row { value: row.value.map_or(Some(7), |v| Some(v + 1)), ..row.clone() },
-            Change::Move(by) => moved(*by),
+            Change::Move(by) => Row { at: row.at + by, ..row.clone() },
         };
-        let free = is_after(dataset, rows, row, moment) && is_after(dataset, std::slice::from_ref(&new), &new, moment);
-        left.push(if free { new } else { row.clone() });
+        let stays_after = is_after(dataset, std::slice::from_ref(&new), &new, moment);
+        left.push(if stays_after { new } else { row.clone() });
     }
     for (place, row) in added {
         if is_after(dataset, rows, row, moment) {
