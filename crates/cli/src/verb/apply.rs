@@ -40,9 +40,9 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "apply").await?;
         let sources = sources::read(&self.paths, &connection)?;
-        let (scope, probe) = (connection.scope(), None);
+        let scope = connection.scope();
         let applied = if self.check_leakage {
-            let request = ApplyCheckedRequest { scope, sources, probe, plan: false };
+            let request = ApplyCheckedRequest { scope, sources, probe: None, plan: false };
             progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
         } else {
             let applied = connection.registry().apply(ApplyRequest { scope, sources }).await?.into_inner();

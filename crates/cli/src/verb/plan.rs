@@ -43,9 +43,9 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "plan").await?;
         let sources = sources::read(&self.paths, &connection)?;
-        let (scope, probe) = (connection.scope(), None);
+        let scope = connection.scope();
         let planned = if self.check_leakage {
-            let request = ApplyCheckedRequest { scope, sources, probe, plan: true };
+            let request = ApplyCheckedRequest { scope, sources, probe: None, plan: true };
             progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
         } else {
             let planned = connection.registry().plan(PlanRequest { scope, sources }).await?.into_inner();
