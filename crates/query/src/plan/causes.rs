@@ -87,7 +87,7 @@ impl Origin {
         Some(match self {
             Origin::Rounded(how) => format!(
                 "`{timestamp}` is rounded down ({how}), so a row is stamped before the rows that it is made of: stamp it \
-                 with the end of its period (… + INTERVAL), or with max() of their times"
+                 with the end of its period (… + INTERVAL), or use a window that ends at the current row"
             ),
             Origin::First => format!(
                 "`{timestamp}` is the first moment of the rows that are gathered (min): stamp the row with the last one, \
