@@ -80,7 +80,8 @@ impl FromStr for Bytes {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let units = [("GB", 1 << 30), ("MB", 1 << 20)];
-        let parsed = units.iter().find_map(|(unit, bytes)| Some(text.strip_suffix(unit)?.parse::<usize>().ok()? * bytes));
+        let parsed =
+            units.iter().find_map(|(unit, bytes)| Some(text.strip_suffix(unit)?.parse::<usize>().ok()? * bytes));
         parsed.map(Bytes).ok_or_else(|| format!("`{text}` is no size: 256MB, 1GB"))
     }
 }
