@@ -20,13 +20,14 @@ prepare() {
   [ -n "${ASOF_BENCH:-}" ] || cargo build --release --locked -p asof-bench-pit
   deploy/venv.sh "$venv" benches/pit/requirements.txt
   deploy/venv.sh "$feast" benches/pit/feast-requirements.txt
-  mkdir -p "$data/own"
   "$python" benches/pit/data.py "$data" --scale "$scale"
-  for view in a-10m b-5m c-1m d-100k; do
-    [ -d "$data/own/datasets/bench/${view//-/_}/_delta_log" ] && continue
-    echo "data: $view, as Asof lays it out"
-    "$binary" lay-out --store "$data/own" --dataset "${view//-/_}" "$data/time/$view.parquet"
-  done
+  # Laid out anew by every new build, so that what is measured is what this build would write.
+  if [ ! -d "$data/own" ] || [ "$binary" -nt "$data/own" ]; then
+    rm -rf "$data/own" && mkdir "$data/own"
+    echo "data: a-10m, as Asof lays it out"
+    "$binary" lay-out --store "$data/own" --dataset a_10m "$data/time/a-10m.parquet"
+    du -sh "$data/time/a-10m.parquet" "$data/own/datasets/bench/a_10m"
+  fi
 }
 run() { "$python" benches/pit/run.py "$data" --asof "$binary" --feast "$feast/bin/python" "$@"; }
 

@@ -38,6 +38,11 @@ class Contender:
     def label(self):
         return self.name or self.tool
 
+    @property
+    def loses_rows(self):
+        """Feast's Dask store leaves out spine rows whose entity has nothing to show: a bug of theirs, which is told."""
+        return self.tool == "feast-dask"
+
 
 @dataclass(frozen=True)
 class Goal:
@@ -89,11 +94,18 @@ def little_memory():
     return Case("limit", "a memory limit of 256 MB", contenders, [Goal("asof 256MB", 1.1, "asof")])
 
 
+def windows():
+    job = Job(question="windows")
+    contenders = [Contender(tool, job) for tool in ("duckdb-range", "duckdb-union")]
+    return Case("windows", "sum, count, avg and max over 1 hour, 7 and 30 days", contenders,
+                [Goal("asof", 1 / 5, "duckdb-range"), Goal("asof", 1 / 5, "duckdb-union")])
+
+
 def feast():
-    dask = Job(spine="100k")
-    contenders = [Contender("asof", Job()), Contender("feast-duckdb", Job()),
+    job, dask = Job(views=FOUR), Job(views=FOUR, spine="100k")
+    contenders = [Contender("asof", job), Contender("feast-duckdb", job),
                   Contender("asof", dask, "asof 100k"), Contender("feast-dask", dask, "feast-dask 100k")]
-    return Case("feast", "Feast's get_historical_features", contenders,
+    return Case("feast", "four views by Feast's get_historical_features", contenders,
                 [Goal("asof", 1 / 20, "feast-duckdb"), Goal("asof 100k", 1 / 20, "feast-dask 100k")])
 
 
@@ -111,5 +123,6 @@ CASES = [
     small_spines(),
     growth(),
     little_memory(),
+    windows(),
     feast(),
 ]

@@ -32,16 +32,24 @@ def tables(cases, figures):
     parts = []
     for case in cases:
         found = figures[case.name]
-        best = found.get("asof", {}).get("seconds")
         rows = []
-        for label, line in found.items():
-            share = f"{best / line['seconds']:.2f}" if best and not label.startswith("asof") else ""
+        for contender in (c for c in case.contenders if c.label in found):
+            label, line = contender.label, found[contender.label]
+            ours = counterpart(case, contender)
+            share = f"{found[ours]['seconds'] / line['seconds']:.2f}" if ours in found else ""
             peak = f"{line['peak_mb']:,.0f}" if line["peak_mb"] else "?"
             spread = f"{min(line['runs']):.3f}–{max(line['runs']):.3f}"
-            rows.append([label, f"{line['seconds']:.3f}", spread, peak, share])
+            lacking = f" ({line['lacking']:,} rows lost)" if line["lacking"] else ""
+            rows.append([label + lacking, f"{line['seconds']:.3f}", spread, peak, share])
         head = ["", "seconds", "from–to", "peak MB", "asof's share"]
         parts.append(f"**{case.name}**: {case.title}\n\n{table(head, rows)}")
     return "\n\n".join(parts)
+
+
+def counterpart(case, rival):
+    """The label of Asof's contender with the rival's job, or with its question at least."""
+    ours = [c for c in case.contenders if c.tool == "asof" and rival.tool != "asof" and c.job.answer == rival.job.answer]
+    return next((c.label for c in sorted(ours, key=lambda c: c.job != rival.job)), None)
 
 
 def goals(cases, figures):

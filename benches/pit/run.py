@@ -33,7 +33,7 @@ def command(contender, options):
         case "datafusion":
             start = [options.asof, "sql"]
         case _ if tool.startswith("feast-"):
-            start = [options.feast, HERE / "feast.py", tool.removeprefix("feast-"), job.question]
+            start = [options.feast, HERE / "feast_store.py", tool, job.question]
         case _:
             start = [sys.executable, HERE / "rivals.py", tool, job.question]
     spine = options.data / f"spine-{job.spine}.parquet"
@@ -68,9 +68,10 @@ def once(contender, options, keep):
 
 
 def measure(case, options):
-    """The case's contenders in turn; {label: {"seconds": median, "peak_mb": the highest, "runs": […]}}."""
+    """The case's contenders in turn; {label: {"seconds": median, "peak_mb": the highest, "runs": […], "lacking": rows}}."""
     contenders = [c for c in case.contenders if not options.tools or c.tool in options.tools]
     runs = {contender.label: [] for contender in contenders}
+    lacking = {}
     answers = {}
     try:
         for number in range(options.repeat):
@@ -79,20 +80,20 @@ def measure(case, options):
                 runs[contender.label].append(measurement)
                 print(f"  {contender.label:<18} {measurement['seconds']:8.3f} s", flush=True)
                 if result:
-                    check(contender, result, answers)
+                    lacking[contender.label] = check(contender, result, answers)
     finally:
         for _, folder in answers.values():
             shutil.rmtree(folder)
-    return {label: summary(lines) for label, lines in runs.items()}
+    return {label: summary(lines) | {"lacking": lacking[label]} for label, lines in runs.items()}
 
 
 def check(contender, result, answers):
-    """Holds a result against the first one of the same question, row by row."""
+    """Holds a result against the first one of the same question, row by row; how many rows it lacks, if it may."""
     first = answers.setdefault(contender.job.answer, (contender.label, result))
     if first[1] is result:
-        return
+        return 0
     try:
-        equal.check(first[1], result, f"{first[0]} and {contender.label}", contender.job.question)
+        return equal.check(first[1], result, f"{first[0]} and {contender.label}", contender)
     finally:
         shutil.rmtree(result)
 
@@ -113,7 +114,7 @@ def main():
     parser.add_argument("--tools", type=lambda text: text.split(","), default=[], help="only these, as asof,duckdb")
     parser.add_argument("--save", default="last", help="the name under which figures are kept, for `compare`")
     parser.add_argument("--results", type=Path, help="write the tables to this file too")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     unknown = set(options.cases) - {case.name for case in CASES}
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")
