@@ -94,6 +94,12 @@ def little_memory():
     return Case("limit", "a memory limit of 256 MB", contenders, [Goal("asof 256MB", 1.1, "asof")])
 
 
+def spill():
+    limited = Job(spine="30m", memory="64MB", out="parquet")
+    contenders = [Contender(tool, limited) for tool in ("asof", "duckdb")]
+    return Case("spill", "a spine of 30M rows (720 MB) in 64 MB, to Parquet", contenders, [Goal("asof", 300, what="peak_mb")])
+
+
 def windows():
     job = Job(question="windows")
     contenders = [Contender(tool, job) for tool in ("duckdb-range", "duckdb-union")]
@@ -123,6 +129,7 @@ CASES = [
     small_spines(),
     growth(),
     little_memory(),
+    spill(),
     windows(),
     feast(),
 ]

@@ -23,7 +23,7 @@ FEATURES = 5
 # Events of an entity in one slice of the year.
 SLICE = 100
 
-SPINES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000, "10m": 10_000_000}
+SPINES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000, "30m": 30_000_000}
 # The letter begins the names of the features; the number is how many events each entity has.
 VIEWS = {"a-1m": 10, "a-10m": 100, "a-30m": 300, "b-5m": 50, "c-1m": 10, "d-100k": 1}
 
@@ -33,9 +33,8 @@ def moments(values):
 
 
 def write_spine(path, rows, entities):
-    random = np.random.default_rng(1)
     # A shorter spine is the beginning of a longer one.
-    key = random.integers(0, entities, max(SPINES.values()))[:rows]
+    key = np.random.default_rng(1).integers(0, entities, rows)
     ts = START + np.random.default_rng(2).integers(0, YEAR, rows)
     table = pa.table({"id": np.arange(rows), "key": key, "ts": moments(ts)})
     pq.write_table(table, path, compression="zstd")

@@ -35,8 +35,12 @@ def tables(cases, figures):
         rows = []
         for contender in (c for c in case.contenders if c.label in found):
             label, line = contender.label, found[contender.label]
+            if line["failed"]:
+                rows.append([f"{label} (failed: {line['failed']})", "", "", "", ""])
+                continue
             ours = counterpart(case, contender)
-            share = f"{found[ours]['seconds'] / line['seconds']:.2f}" if ours in found else ""
+            best = found.get(ours, {}).get("seconds")
+            share = f"{best / line['seconds']:.2f}" if best else ""
             peak = f"{line['peak_mb']:,.0f}" if line["peak_mb"] else "?"
             spread = f"{min(line['runs']):.3f}–{max(line['runs']):.3f}"
             lacking = f" ({line['lacking']:,} rows lost)" if line["lacking"] else ""
@@ -58,18 +62,21 @@ def goals(cases, figures):
     for case in cases:
         found = figures[case.name]
         for goal in case.goals:
-            if goal.of not in found or (goal.to and goal.to not in found):
-                continue
-            value, unit = found[goal.of][goal.what], goal.what.removeprefix("peak_").upper().replace("SECONDS", "s")
-            if value is None:
-                continue
-            name = goal.of
-            if goal.to:
-                value, unit, name = value / found[goal.to][goal.what], "", f"{goal.of} / {goal.to}"
-            what = " peak memory" if goal.what == "peak_mb" else ""
-            reached = "reached" if value <= goal.most else "MISSED"
-            lines.append(f"{case.name}: {name}{what} {value:.3g} {unit}".rstrip() + f" (goal ≤ {goal.most:.3g}) {reached}")
+            if goal.of in found and (not goal.to or goal.to in found):
+                lines.append(f"{case.name}: {verdict(goal, found)}")
     return lines
+
+
+def verdict(goal, found):
+    """What a goal came to: the value, the goal, and whether it was reached."""
+    name = goal.of + (f" / {goal.to}" if goal.to else "") + (" peak memory" if goal.what == "peak_mb" else "")
+    value = found[goal.of][goal.what]
+    against = found[goal.to][goal.what] if goal.to else 1
+    if not value or not against:
+        return f"{name} (goal ≤ {goal.most:.3g}) {'MISSED: ' + goal.of + ' failed' if not value else 'nothing to compare with'}"
+    unit = "" if goal.to else " MB" if goal.what == "peak_mb" else " s"
+    reached = "reached" if value / against <= goal.most else "MISSED"
+    return f"{name} {value / against:.3g}{unit} (goal ≤ {goal.most:.3g}{unit}) {reached}"
 
 
 def document(text, goals, options):
@@ -114,6 +121,8 @@ def compare(data, before, after):
     for case in (case for case in new if case in old):
         for label in (label for label in new[case] if label in old[case]):
             a, b = old[case][label], new[case][label]
+            if a["failed"] or b["failed"]:
+                continue
             times = [f"{a['seconds']:.3f}", f"{b['seconds']:.3f}", f"{b['seconds'] / a['seconds']:.2f}"]
             peaks = [f"{line['peak_mb']:,.0f}" if line["peak_mb"] else "?" for line in (a, b)]
             rows.append([f"{case}: {label}", *times, *peaks])

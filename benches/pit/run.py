@@ -3,7 +3,8 @@
     python run.py DATA --asof BINARY [CASE …] [--repeat 5] [--tools asof,duckdb] [--save NAME] [--results FILE]
 
 In the first round every result is also kept, after the clock has stopped, and held against that of the first contender
-with the same question; a result that differs stops the run. Contenders take turns (A B C A B C …), so that a machine
+with the same question; a result that differs stops the run. A contender that fails, as for want of memory, is out, and the
+table says why. Contenders take turns (A B C A B C …), so that a machine
 that drifts is as unfair to each. Files have been read before, so they are in the page cache for all.
 """
 
@@ -48,6 +49,10 @@ def path(data, layout, view):
     return f"{data}/{layout}/{name}.parquet{at}{ttl}"
 
 
+class Failed(Exception):
+    """Why a job was not done."""
+
+
 def once(contender, options, keep):
     """One run: its measurement, and the folder of its result, or None where nobody asked for it."""
     folder = Path(tempfile.mkdtemp(prefix="result-", dir=options.data))
@@ -59,7 +64,7 @@ def once(contender, options, keep):
     done = subprocess.run(line, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     if done.returncode:
         shutil.rmtree(folder)
-        raise SystemExit(f"{contender.label} failed: {' '.join(line)}\n{done.stderr}")
+        raise Failed((done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1])
     measurement = json.loads(done.stdout.splitlines()[-1])
     if keep:
         return measurement, folder
@@ -68,23 +73,39 @@ def once(contender, options, keep):
 
 
 def measure(case, options):
-    """The case's contenders in turn; {label: {"seconds": median, "peak_mb": the highest, "runs": […], "lacking": rows}}."""
+    """The case's contenders in turn; {label: the summary of its runs}."""
     contenders = [c for c in case.contenders if not options.tools or c.tool in options.tools]
-    runs = {contender.label: [] for contender in contenders}
-    lacking = {}
+    figures = {contender.label: {"runs": [], "peaks": [], "lacking": 0, "failed": ""} for contender in contenders}
     answers = {}
     try:
         for number in range(options.repeat):
             for contender in contenders:
-                measurement, result = once(contender, options, keep=number == 0)
-                runs[contender.label].append(measurement)
-                print(f"  {contender.label:<18} {measurement['seconds']:8.3f} s", flush=True)
-                if result:
-                    lacking[contender.label] = check(contender, result, answers)
+                figure = figures[contender.label]
+                if not figure["failed"]:
+                    turn(contender, options, figure, answers, keep=number == 0)
     finally:
         for _, folder in answers.values():
             shutil.rmtree(folder)
-    return {label: summary(lines) | {"lacking": lacking[label]} for label, lines in runs.items()}
+    for figure in figures.values():
+        figure["seconds"] = statistics.median(figure["runs"]) if not figure["failed"] else None
+        peaks = [peak for peak in figure.pop("peaks") if peak]
+        figure["peak_mb"] = max(peaks) / 1e6 if peaks and not figure["failed"] else None
+    return figures
+
+
+def turn(contender, options, figure, answers, keep):
+    """One run, noted in the contender's figure; its result is checked if it is kept."""
+    try:
+        measurement, result = once(contender, options, keep)
+    except Failed as reason:
+        figure["failed"] = str(reason)
+        print(f"  {contender.label:<18}   failed: {reason}", flush=True)
+        return
+    figure["runs"].append(measurement["seconds"])
+    figure["peaks"].append(measurement["peak_bytes"])
+    print(f"  {contender.label:<18} {measurement['seconds']:8.3f} s", flush=True)
+    if result:
+        figure["lacking"] = check(contender, result, answers)
 
 
 def check(contender, result, answers):
@@ -96,12 +117,6 @@ def check(contender, result, answers):
         return equal.check(first[1], result, f"{first[0]} and {contender.label}", contender)
     finally:
         shutil.rmtree(result)
-
-
-def summary(lines):
-    seconds = [line["seconds"] for line in lines]
-    peaks = [line["peak_bytes"] for line in lines if line["peak_bytes"]]
-    return {"seconds": statistics.median(seconds), "runs": seconds, "peak_mb": max(peaks) / 1e6 if peaks else None}
 
 
 def main():
