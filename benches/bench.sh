@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What Asof is measured against. `make bench` does all of it; `make bench BENCH='run one --tools asof,duckdb'` a part.
 #   bench.sh                        everything; the tables go to benches/RESULTS.md
-#   bench.sh data                   the rivals, the release build, and the data (3 GB)
+#   bench.sh data                   the rivals, the release build, and the data (10 GB)
 #   bench.sh run [CASE…] [OPTION…]  cases and options of pit/run.py; --save NAME keeps the figures under a name
 #   bench.sh compare BEFORE AFTER   two saved runs side by side
 # CARGO_TARGET_DIR says where all of it goes (default: target); SCALE=0.001 takes a thousandth of the rows;

@@ -87,6 +87,12 @@ def growth():
                  Goal("asof 10m", 1.1, "asof 1m", "peak_mb")])
 
 
+def huge():
+    job = Job(views=("a-100m",))
+    return Case("huge", "a view of 100M rows", [Contender("asof", job), Contender("duckdb", job)],
+                [Goal("asof", 300, what="peak_mb")])
+
+
 def little_memory():
     limited = Job(memory="256MB")
     contenders = [Contender("asof", Job()), Contender("asof", limited, "asof 256MB"),
@@ -128,6 +134,7 @@ CASES = [
            {"duckdb": None, "polars": None}),
     small_spines(),
     growth(),
+    huge(),
     little_memory(),
     spill(),
     windows(),

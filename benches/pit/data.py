@@ -10,6 +10,7 @@ the year, so that making them takes no more memory than a slice.
 
 import argparse
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,10 @@ FEATURES = 5
 SLICE = 100
 
 SPINES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000, "30m": 30_000_000}
+# Bytes of an event on disk, a little more than there are.
+EVENT = 56
 # The letter begins the names of the features; the number is how many events each entity has.
-VIEWS = {"a-1m": 10, "a-10m": 100, "a-30m": 300, "b-5m": 50, "c-1m": 10, "d-100k": 1}
+VIEWS = {"a-1m": 10, "a-10m": 100, "a-30m": 300, "a-100m": 1000, "b-5m": 50, "c-1m": 10, "d-100k": 1}
 
 
 def moments(values):
@@ -90,9 +93,13 @@ def main():
             write_spine(path.with_suffix(".part"), max(1, round(rows * options.scale)), entities)
             path.with_suffix(".part").rename(path)
     for name, per_entity in VIEWS.items():
-        if not (options.folder / "time" / f"{name}.parquet").exists():
-            print(f"data: {name}", flush=True)
-            write_view(options.folder, name, per_entity, entities)
+        if (options.folder / "time" / f"{name}.parquet").exists():
+            continue
+        if shutil.disk_usage(options.folder).free < 3 * EVENT * entities * per_entity:
+            print(f"data: no {name}, for want of disk", flush=True)
+            continue
+        print(f"data: {name}", flush=True)
+        write_view(options.folder, name, per_entity, entities)
 
 
 if __name__ == "__main__":
