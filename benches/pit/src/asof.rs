@@ -102,6 +102,8 @@ async fn side(context: &SessionContext, alias: &str, view: &View) -> Result<View
         known: None,
         superseded: None,
         seq,
+        // The generator sees to it; rivals take any of two rows that tie.
+        unique: true,
         ttl: view.ttl,
         features: columns.into_iter().filter(feature).collect(),
     })
