@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use asof_model::clock::System;
-use asof_model::{Clock, Digest, Kind, Micros, Name, Pinned, RunId, Version};
-use asof_offline::{KnownAt, ManifestDraft, Quiet, Store, TrainingOptions};
+use asof_model::{Clock, Digest, Kind, KnownMoment, Micros, Name, Pinned, RunId, Version};
+use asof_offline::{ManifestDraft, Quiet, Store, TrainingOptions};
 use datafusion::execution::SendableRecordBatchStream;
 
 use crate::Result;
@@ -33,7 +33,7 @@ fn draft(now: Micros) -> Result<ManifestDraft> {
         service: pinned(Kind::FeatureService),
         closure: vec![],
         spine: "SELECT * FROM spine".to_owned(),
-        options: TrainingOptions { known_at: KnownAt::Row, statuses: false },
+        options: TrainingOptions { known_at: KnownMoment::EventTime, statuses: false },
         inputs: vec![],
         engine: env!("CARGO_PKG_VERSION").to_owned(),
         run: RunId::new(now),
