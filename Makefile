@@ -14,8 +14,8 @@ TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
 ASOF := $(TARGET)/debug/asof
-SCRIPTS := $(wildcard deploy/*.sh sql/*/*.sh) .ci/run
-PYTHON := $(wildcard tests/python/*.py sql/*/*.py)
+SCRIPTS := $(wildcard deploy/*.sh sql/*/*.sh benches/*.sh) .ci/run
+PYTHON := $(wildcard tests/python/*.py sql/*/*.py benches/*/*.py)
 
 .PHONY: help setup build demo test lint bench
 
@@ -48,6 +48,5 @@ lint: setup ## formatting, clippy, licences, scripts
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
 	@python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $(PYTHON)
 
-bench: setup ## what it is measured against
-	@if [ -d benches ]; then benches/bench.sh $(BENCH); \
-	else echo 'no benches yet: they come with the next milestone, the speed of the as-of join'; fi
+bench: setup ## what it is measured against: DuckDB, Polars, pandas, Feast, on the same files in the same run
+	@CARGO_TARGET_DIR=$(TARGET) benches/bench.sh $(BENCH)
