@@ -104,6 +104,7 @@ async fn side(context: &SessionContext, alias: &str, view: &View) -> Result<View
         seq,
         // The generator sees to it; rivals take any of two rows that tie.
         unique: true,
+        windows: Vec::new(),
         ttl: view.ttl,
         features: columns.into_iter().filter(feature).collect(),
     })

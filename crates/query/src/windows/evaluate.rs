@@ -46,7 +46,7 @@ impl Windows {
         let layout = Arc::new(Layout::new(calls, rows)?);
         let count = slots.moments().len();
         // Before it is taken, so that too much is refused and not tried.
-        reservation.try_grow(count * size_of::<i64>() * layout.words())?;
+        reservation.try_grow(size_of_val(slots.moments()) * layout.words())?;
         let states = layout.states(count)?;
         let last_rows = match layout.last_rows() {
             0 => None,
