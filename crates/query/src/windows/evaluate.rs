@@ -45,8 +45,8 @@ impl Windows {
     ) -> Result<Self> {
         let layout = Arc::new(Layout::new(calls, rows)?);
         let count = slots.moments().len();
-        // Before it is taken, so that too much is refused and not tried.
-        reservation.try_grow(count * size_of::<i64>() * layout.words())?;
+        // Before it is taken, so that too much is refused and not tried. A moment is a word.
+        reservation.try_grow(size_of_val(slots.moments()) * layout.words())?;
         let states = layout.states(count)?;
         let last_rows = match layout.last_rows() {
             0 => None,
