@@ -16,6 +16,8 @@ pub mod asof;
 pub mod visibility;
 
 mod bind;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "as-of windows will stand on it"))]
+mod exact;
 mod fault;
 mod features;
 mod kept;

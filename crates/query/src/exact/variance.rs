@@ -1,0 +1,35 @@
+//! Variance and standard deviation from exact sums.
+
+use super::round;
+use super::sums::Sums;
+
+/// What the values of a group are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// All there are: squares are divided by their count.
+    Population,
+    /// A sample of more: by one less.
+    Sample,
+}
+
+/// The variance of `count` values, of which these are the exact sum and sum of squares; rounded once. None for too
+/// few: no value, or one value of a sample. NaN where one is not finite.
+pub(crate) fn variance(sums: &Sums, squares: &Sums, group: usize, count: u64, of: Of) -> Option<f64> {
+    let divisor = match of {
+        Of::Population => count,
+        Of::Sample => count.checked_sub(1)?,
+    };
+    if divisor == 0 {
+        return None;
+    }
+    let (Ok(sum), Ok(squares)) = (sums.exact(group), squares.exact(group)) else { return Some(f64::NAN) };
+    // Σ(x - mean)² = (n·Σx² - (Σx)²) / n: nothing is lost where the two are nearly equal, because they are exact.
+    let mut spread = squares.times(count);
+    spread.subtract(&sum.squared());
+    Some(round::quotient(&spread, &[count, divisor]))
+}
+
+/// The standard deviation: the root of the variance, which IEEE 754 rounds to the nearest float.
+pub(crate) fn deviation(sums: &Sums, squares: &Sums, group: usize, count: u64, of: Of) -> Option<f64> {
+    variance(sums, squares, group, count, of).map(f64::sqrt)
+}
