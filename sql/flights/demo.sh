@@ -40,13 +40,25 @@ show() {
   printf '    $ %s\n' "$line"
 }
 
-# step TITLE [quietly] COMMAND…: one step, its command line, what it said, and how long it took.
+# What is meant to be refused.
+refused() {
+  if "$@"; then
+    echo 'this was to be refused' >&2
+    return 1
+  fi
+}
+
+# step TITLE [quietly|refused] COMMAND…: one step, its command line, what it said, and how long it took.
 step() {
   local title=$1 start end
   shift
   step=$((step + 1))
   printf '\n%2d. %s\n' "$step" "$title"
-  if [ "$1" = quietly ]; then shift; else show "$@"; fi
+  case $1 in
+    quietly) shift ;;
+    refused) show "${@:2}" ;;
+    *) show "$@" ;;
+  esac
   start=$(micros)
   "$@" 2>&1 | sed 's/^/    /'
   end=$(micros)
@@ -90,6 +102,10 @@ step 'Build one with as-of windows: what happened in the 7 and 30 days before ea
   "$ASOF" train trends --out .demo/trends.parquet
 step 'Build the first with a leak, for comparison (see leak.sql)' \
   "$ASOF" train leaky_delays --out .demo/leaky_delays.parquet
+
+step "Does a view of one's own tell the future? A day's mean that is stamped with the start of the day does (see leak.sql)" \
+  refused "$ASOF" verify carrier_day --leakage
+step 'The views behind the board at the gate do not' "$ASOF" verify departure_delay --leakage --samples 4
 
 step "Bring the newest values of $AT into the online store" "$ASOF" materialize --at "$AT"
 

@@ -26,6 +26,9 @@ AS SELECT last_fare, last_stops, last_fare / distance AS rate FROM last_ride;
 
 CREATE TRAINING SET ride_starts FEATURES next_ride TIMESTAMP started_at
 AS SELECT ride, driver, fare + 1.0 AS distance, ended_at - INTERVAL '30 minutes' AS started_at, tip > 2 AS tipped FROM rides;
+
+CREATE TRAINING SET no_rides FEATURES next_ride TIMESTAMP started_at
+AS SELECT ride, driver, fare AS distance, ended_at AS started_at FROM rides WHERE ride < 0;
 """
 
 NOON = datetime(2024, 3, 1, 12, tzinfo=timezone.utc)
@@ -78,5 +81,5 @@ class Project:
     def rides_table(self):
         return self.root / "store" / "datasets" / "taxis" / "rides"
 
-    def training_set(self, number):
-        return self.root / "store" / "training" / "taxis" / "ride_starts" / str(number)
+    def training_set(self, number, name="ride_starts"):
+        return self.root / "store" / "training" / "taxis" / name / str(number)

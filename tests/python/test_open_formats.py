@@ -84,6 +84,13 @@ class OpenFormats(unittest.TestCase):
         self.assertEqual(stored.num_rows, manifest["rows"])
         self.assertEqual(by_ride(stored.to_pylist()), expected())
 
+    def test_pyarrow_reads_a_training_set_without_rows(self):
+        self.project.asof("train", "no_rides")
+        [part] = self.project.training_set(1, "no_rides").glob("*.parquet")
+        read = pyarrow.parquet.read_table(part)
+        self.assertEqual(read.num_rows, 0)
+        self.assertEqual(read.column_names, ["ride", "driver", "distance", "started_at", "last_fare", "last_stops", "rate"])
+
 
 def codec(file, column):
     return file.metadata.row_group(0).column(column).compression

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, explain, get, ingest, init, lineage, log, ls, materialize, plan, rebuild, serve, show, train,
+    apply, explain, get, ingest, init, lineage, log, ls, materialize, plan, rebuild, serve, show, train, verify,
 };
 
 /// Features and their lineage: what was known when.
@@ -70,6 +70,7 @@ pub(crate) enum Brief {
     Lineage(lineage::Args),
     Explain(explain::Args),
     Rebuild(rebuild::Args),
+    Verify(verify::Args),
 }
 
 #[cfg(test)]

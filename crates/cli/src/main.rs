@@ -13,6 +13,7 @@ mod download;
 mod entities;
 mod failure;
 mod file_rows;
+mod leakage;
 mod literal;
 mod moments;
 mod out;

@@ -118,3 +118,23 @@ impl Event for jobs::MaterializeEvent {
         })
     }
 }
+
+impl Event for jobs::VerifyLeakageEvent {
+    type Answer = jobs::VerifyLeakageResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::verify_leakage_event::Event::Progress(progress) => Step::On(progress),
+            jobs::verify_leakage_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}
+
+impl Event for jobs::ApplyCheckedEvent {
+    type Answer = jobs::ApplyCheckedResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::apply_checked_event::Event::Progress(progress) => Step::On(progress),
+            jobs::apply_checked_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}

@@ -1,4 +1,5 @@
-//! `plan` and `apply`: what the files would change, and changing it, all or nothing.
+//! `plan` and `apply`: what the files would change, and changing it, all or nothing; on request only if no view
+//! that is new tells the future.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,9 +7,10 @@ use std::sync::Arc;
 use asof_catalog::Move;
 use asof_model::run::{Item, Outcome, RunId, Verb};
 use asof_model::{Columns, Error, Kind, Name, Registered, Result, Selector, Version};
+use asof_offline::Progress;
 use asof_query::{Change, Effect, Registry, Source};
 
-use crate::{Engine, Scope};
+use crate::{Checked, Engine, Probe, Scope};
 
 /// What the files would change, upstream first.
 #[derive(Debug)]
@@ -24,6 +26,24 @@ pub struct Applied {
     pub run: Option<RunId>,
     /// One entry per definition in the files.
     pub changes: Vec<Change>,
+}
+
+/// What was found out before anything was changed, and what was changed then.
+#[derive(Debug)]
+pub struct AppliedChecked {
+    /// One entry per definition in the files.
+    pub changes: Vec<Change>,
+    /// The views among them that are new or have a new meaning.
+    pub views: Vec<Checked>,
+    /// The run, unless nothing changed.
+    pub run: Option<RunId>,
+}
+
+impl AppliedChecked {
+    /// Whether nothing was changed because of what was found.
+    pub fn refused(&self) -> bool {
+        self.views.iter().any(|view| !view.finding.passes())
+    }
 }
 
 impl Engine {
@@ -43,6 +63,39 @@ impl Engine {
     /// Those of [`Engine::plan`], and `concurrent_apply` when somebody else changed a definition meanwhile.
     pub async fn apply(&self, scope: &Scope, sources: Vec<Source>) -> Result<Applied, Vec<Error>> {
         let (changes, known) = self.bind(scope, sources).await?;
+        self.register(scope, changes, &known).await
+    }
+
+    /// Checks the views whose meaning these files change over the data that is there, and then applies them, unless
+    /// rows of some view depend on what comes after them, or `plan` says not to.
+    ///
+    /// # Errors
+    /// Those of [`Engine::apply`] and [`Engine::verify`]; data that is not there is none.
+    pub async fn apply_checked(
+        &self,
+        scope: &Scope,
+        sources: Vec<Source>,
+        probe: &Probe,
+        plan: bool,
+        progress: Arc<dyn Progress>,
+    ) -> Result<AppliedChecked, Vec<Error>> {
+        let (changes, known) = self.bind(scope, sources).await?;
+        let is_new = |change: &&Change| {
+            change.registered.pinned.kind == Kind::FeatureView
+                && matches!(change.effect, Effect::Created | Effect::Versioned { .. })
+        };
+        let definitions: Vec<&Registered> = changes.iter().map(|c| &c.registered).collect();
+        let views: Vec<&Registered> = changes.iter().filter(is_new).map(|c| &c.registered).collect();
+        let checked = self.check_unregistered(&views, &definitions, probe, progress.as_ref()).await;
+        let mut outcome = AppliedChecked { views: checked.map_err(|e| vec![e])?, changes, run: None };
+        if !plan && !outcome.refused() {
+            let applied = self.register(scope, outcome.changes, &known).await?;
+            outcome = AppliedChecked { run: applied.run, changes: applied.changes, ..outcome };
+        }
+        Ok(outcome)
+    }
+
+    async fn register(&self, scope: &Scope, changes: Vec<Change>, known: &Known) -> Result<Applied, Vec<Error>> {
         let mut run = self.new_run(&scope.project, Verb::Apply);
         let (mut new, mut annotated, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for Change { registered, effect } in &changes {

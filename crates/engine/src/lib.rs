@@ -22,9 +22,10 @@ mod scope;
 mod serve;
 mod show;
 mod train;
+mod verify;
 mod workshop;
 
-pub use apply::{Applied, Planned};
+pub use apply::{Applied, AppliedChecked, Planned};
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use explain::{Explanation, Origin};
@@ -37,6 +38,7 @@ pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use show::{Listing, Shown, ShownSnapshot};
 pub use train::{TrainRequest, Trained};
+pub use verify::{Checked, Example, Finding, Leak, MAX_PROBES, Probe, Verified, VerifyRequest};
 pub use workshop::{Limits, Workshop};
 
 use std::collections::HashMap;

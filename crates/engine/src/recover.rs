@@ -32,7 +32,7 @@ impl Engine {
             })
         };
         match run.verb {
-            Verb::Apply | Verb::Rebuild => Ok(Vec::new()),
+            Verb::Apply | Verb::Rebuild | Verb::Verify => Ok(Vec::new()),
             Verb::Ingest => match defined(Kind::Dataset) {
                 Some(dataset) => self.left_snapshot(run, &dataset.name).await,
                 None => Ok(Vec::new()),

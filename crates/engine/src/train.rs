@@ -11,8 +11,8 @@ use asof_model::{
 };
 use asof_offline::{ExportFormat, InputSnapshot, Manifest, ManifestDraft, Progress};
 use asof_query::{Definitions, Planner, TrainingOptions};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionContext;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::logical_expr::LogicalPlan;
 
 use crate::datasets::Pins;
@@ -176,7 +176,16 @@ impl Engine {
 
     /// Executes a plan within the workshop's limits, its rows in order.
     pub(crate) async fn stream(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        let context = SessionContext::new_with_state(self.workshop().session());
+        self.stream_in(self.workshop().session(), plan).await
+    }
+
+    /// Executes a plan in a session of its own.
+    pub(crate) async fn stream_in(
+        &self,
+        session: SessionState,
+        plan: LogicalPlan,
+    ) -> Result<SendableRecordBatchStream> {
+        let context = SessionContext::new_with_state(session);
         let frame = context.execute_logical_plan(plan).await.map_err(asof_query::execution_error)?;
         frame.execute_stream().await.map_err(asof_query::execution_error)
     }

@@ -60,7 +60,12 @@ impl Workshop {
 
     /// A session whose plans run within the limits.
     pub(crate) fn session(&self) -> SessionState {
-        asof_query::session_state(self.environment.clone(), self.limits.threads)
+        self.session_of(self.limits.threads)
+    }
+
+    /// A session whose plans run on so many partitions.
+    pub(crate) fn session_of(&self, partitions: usize) -> SessionState {
+        asof_query::session_state(self.environment.clone(), partitions)
     }
 
     /// Runs work on the workshop's threads. Dropping the future stops the work at its next await.

@@ -62,11 +62,13 @@ pub enum Verb {
     Rebuild,
     /// A view's newest rows were published online.
     Materialize,
+    /// Views were looked through for rows that tell the future.
+    Verify,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 5] = [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Rebuild, Verb::Materialize];
+    pub const ALL: [Verb; 6] = [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Rebuild, Verb::Materialize, Verb::Verify];
 
     /// As typed on the command line.
     pub fn as_str(self) -> &'static str {
@@ -76,6 +78,7 @@ impl Verb {
             Verb::Train => "train",
             Verb::Rebuild => "rebuild",
             Verb::Materialize => "materialize",
+            Verb::Verify => "verify",
         }
     }
 }

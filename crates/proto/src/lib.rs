@@ -30,8 +30,12 @@ package!(
     error, "asof.error.v1.rs"
 );
 package!(
-    /// Offline work: ingest, train, export, rebuild, materialize.
+    /// Offline work: ingest, train, export, rebuild, materialize, verify.
     jobs, "asof.jobs.v1.rs"
+);
+package!(
+    /// Whether views tell the future.
+    leakage, "asof.leakage.v1.rs"
 );
 package!(
     /// Where things come from and who uses them.

@@ -33,7 +33,9 @@ mod text;
 pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind};
 pub use features::features;
-pub use plan::{Definitions, Planner, ServedView, Serving, Tables, TrainingOptions, ViewRows, execution_error};
+pub use plan::{
+    Definitions, Moments, Planner, ServedView, Serving, Tables, Timeline, TrainingOptions, ViewRows, execution_error,
+};
 pub use session::session_state;
 pub use syntax::windows::{has_windows, refuse as refuse_windows};
 pub use syntax::{Statement, parse};

@@ -17,7 +17,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tonic::Status;
 use tracing::Instrument;
 
-use crate::convert::error::status;
+use crate::convert::error::Refusal;
 
 /// The least time between two pieces of news.
 const PACE: Duration = Duration::from_millis(100);
@@ -35,12 +35,13 @@ impl Progress for Reporter {
 }
 
 /// Runs work that reports through the [`Reporter`] it is given.
-pub(crate) fn events<T, E, W, F>(work: W, progress: fn(wire::Progress) -> E, result: fn(T) -> E) -> Events<E>
+pub(crate) fn events<T, E, R, W, F>(work: W, progress: fn(wire::Progress) -> E, result: fn(T) -> E) -> Events<E>
 where
     T: Send + 'static,
     E: 'static,
+    R: Refusal + 'static,
     W: FnOnce(Reporter) -> F,
-    F: Future<Output = Result<T>> + Send + 'static,
+    F: Future<Output = Result<T, R>> + Send + 'static,
 {
     let (sender, news) = watch::channel(wire::Progress::default());
     let mut pace = interval(PACE);
@@ -61,7 +62,7 @@ where
             () = fresh => None,
         };
         match done {
-            Some(done) => Some((done.map(result).map_err(status), None)),
+            Some(done) => Some((done.map(result).map_err(Refusal::status), None)),
             None => {
                 let latest = news.borrow_and_update().clone();
                 Some((Ok(progress(latest)), Some((work, news, pace))))

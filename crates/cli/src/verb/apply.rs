@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use asof_proto::jobs::v1::{ApplyCheckedRequest, ApplyCheckedResult};
 use asof_proto::registry::v1::ApplyRequest;
 use serde_json::json;
 
@@ -9,7 +10,9 @@ use crate::args::Global;
 use crate::changes;
 use crate::connection::Connection;
 use crate::failure::Result;
-use crate::out::Out;
+use crate::leakage;
+use crate::out::{Out, Paint};
+use crate::progress;
 use crate::rows::Style;
 use crate::sources;
 use crate::verb::Answer;
@@ -20,6 +23,10 @@ pub(crate) struct Args {
     /// Files, or folders with .sql files below; by default the project's folder.
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// First check that no view among them that is new or changed tells the future, over the data that is there; apply
+    /// nothing if one does. See `asof verify`.
+    #[arg(long)]
+    check_leakage: bool,
     /// How to print what changed.
     #[arg(long, value_enum, default_value_t)]
     output: Style,
@@ -29,25 +36,42 @@ impl Args {
     /// Asks and prints.
     ///
     /// # Errors
-    /// Every mistake in the definitions; `concurrent_apply`.
+    /// Every mistake in the definitions; `concurrent_apply`. A leak is [`Answer::Refused`].
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "apply").await?;
         let sources = sources::read(&self.paths, &connection)?;
-        let request = ApplyRequest { scope: connection.scope(), sources };
-        let applied = connection.registry().apply(request).await?.into_inner();
+        let scope = connection.scope();
+        let applied = if self.check_leakage {
+            let request = ApplyCheckedRequest { scope, sources, probe: None, plan: false };
+            progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
+        } else {
+            let applied = connection.registry().apply(ApplyRequest { scope, sources }).await?.into_inner();
+            ApplyCheckedResult { run: applied.run, changes: applied.changes, ..ApplyCheckedResult::default() }
+        };
         let run = (!applied.run.is_empty()).then_some(&applied.run);
         match self.output {
-            Style::Json => out.json(&json!({ "run": run, "changes": changes::json(&applied.changes) }))?,
+            Style::Json => {
+                let mut document = json!({ "run": run, "changes": changes::json(&applied.changes) });
+                if self.check_leakage {
+                    document["refused"] = json!(applied.refused);
+                    document["views"] = leakage::json(&applied.views);
+                }
+                out.json(&document)?;
+            }
             Style::Table => {
                 changes::print(out, &applied.changes)?;
+                leakage::print(out, &applied.views)?;
                 let words = ["created", "versioned anew", "annotated", "unchanged"];
                 let summary = changes::summary(&applied.changes, words);
                 match run {
+                    _ if applied.refused => {
+                        out.painted(Paint::Red, "nothing is applied: mend what leaks, and apply again")?
+                    }
                     Some(run) => out.line(format!("applied: {summary} (run {run})"))?,
                     None => out.line(format!("nothing to apply: {summary}"))?,
                 }
             }
         }
-        Ok(Answer::Done)
+        Ok(if applied.refused { Answer::Refused } else { Answer::Done })
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod rebuild;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod train;
+pub(crate) mod verify;
 
 use crate::args::{Brief, Cli, Global, Verb};
 use crate::failure::{Failure, Result};
@@ -25,7 +26,7 @@ use crate::signals;
 pub(crate) enum Answer {
     /// As asked.
     Done,
-    /// The answer is no (`plan --exit-code`, `rebuild --check`): exit code 1.
+    /// The answer is no (`plan --exit-code`, `rebuild --check`, `verify`, `--check-leakage`): exit code 1.
     Refused,
 }
 
@@ -61,5 +62,6 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Lineage(args) => args.run(global, out).await,
         Brief::Explain(args) => args.run(global, out).await,
         Brief::Rebuild(args) => args.run(global, out).await,
+        Brief::Verify(args) => args.run(global, out).await,
     }
 }

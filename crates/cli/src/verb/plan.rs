@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use asof_proto::jobs::v1::{ApplyCheckedRequest, ApplyCheckedResult};
 use asof_proto::registry::v1::PlanRequest;
 use serde_json::json;
 
@@ -9,7 +10,9 @@ use crate::args::Global;
 use crate::changes;
 use crate::connection::Connection;
 use crate::failure::Result;
-use crate::out::Out;
+use crate::leakage;
+use crate::out::{Out, Paint};
+use crate::progress;
 use crate::rows::Style;
 use crate::sources;
 use crate::verb::Answer;
@@ -23,6 +26,10 @@ pub(crate) struct Args {
     /// Exit with 1 if anything would change.
     #[arg(long)]
     exit_code: bool,
+    /// Also check that no view that would be new or changed tells the future, over the data that is there; exit with
+    /// 1 if one does. See `asof verify`.
+    #[arg(long)]
+    check_leakage: bool,
     /// How to print it.
     #[arg(long, value_enum, default_value_t)]
     output: Style,
@@ -36,16 +43,35 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "plan").await?;
         let sources = sources::read(&self.paths, &connection)?;
-        let request = PlanRequest { scope: connection.scope(), sources };
-        let changes = connection.registry().plan(request).await?.into_inner().changes;
+        let scope = connection.scope();
+        let planned = if self.check_leakage {
+            let request = ApplyCheckedRequest { scope, sources, probe: None, plan: true };
+            progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
+        } else {
+            let planned = connection.registry().plan(PlanRequest { scope, sources }).await?.into_inner();
+            ApplyCheckedResult { changes: planned.changes, ..ApplyCheckedResult::default() }
+        };
+        let changes = &planned.changes;
         match self.output {
-            Style::Json => out.json(&json!({ "changes": changes::json(&changes) }))?,
+            Style::Json => {
+                let mut document = json!({ "changes": changes::json(changes) });
+                if self.check_leakage {
+                    document["refused"] = json!(planned.refused);
+                    document["views"] = leakage::json(&planned.views);
+                }
+                out.json(&document)?;
+            }
             Style::Table => {
-                changes::print(out, &changes)?;
+                changes::print(out, changes)?;
+                leakage::print(out, &planned.views)?;
                 let words = ["to create", "to version anew", "to annotate", "unchanged"];
-                out.line(format!("plan: {}", changes::summary(&changes, words)))?;
+                out.line(format!("plan: {}", changes::summary(changes, words)))?;
+                if planned.refused {
+                    out.painted(Paint::Red, "it would be refused: mend what leaks")?;
+                }
             }
         }
-        Ok(if self.exit_code && changes::any(&changes) { Answer::Refused } else { Answer::Done })
+        let refused = planned.refused || self.exit_code && changes::any(changes);
+        Ok(if refused { Answer::Refused } else { Answer::Done })
     }
 }

@@ -8,6 +8,7 @@
 mod crates;
 mod flights;
 mod interruption;
+mod leakage;
 mod project;
 mod refusals;
 mod scrub;

@@ -27,6 +27,9 @@ fn wrong_usage_says_what_is_wrong() {
     check(&["log", "--verb", "push"], "invalid value 'push'");
     check(&["lineage", "x", "--upstream", "--downstream"], "cannot be used with");
     check(&["rebuild", "delays@1"], "--check");
+    check(&["verify", "delays"], "--leakage");
+    check(&["verify", "delays", "--leakage", "--samples", "1001"], "1001 is not in 0..=1000");
+    check(&["verify", "delays", "--leakage", "--at", "soon"], "`soon` is not a time");
     check(&["ls", "--env", "No"], "`No` is not a name");
     check(&["ls", "--server", "ftp://x"], "this is not the URL of a server");
     check(&["serve", "--server", "http://127.0.0.1:1"], "serve opens the store here");
@@ -52,6 +55,7 @@ fn help_and_version_are_answers() {
         "lineage",
         "explain",
         "rebuild",
+        "verify",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
     }

@@ -234,6 +234,80 @@ pub struct Materialized {
     #[prost(int64, tag = "5")]
     pub at: i64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyLeakageRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    /// A view or a service.
+    #[prost(string, tag = "2")]
+    pub reference: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub probe: ::core::option::Option<super::super::leakage::v1::Probe>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyLeakageEvent {
+    #[prost(oneof = "verify_leakage_event::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<verify_leakage_event::Event>,
+}
+/// Nested message and enum types in `VerifyLeakageEvent`.
+pub mod verify_leakage_event {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        #[prost(message, tag = "2")]
+        Result(super::VerifyLeakageResult),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyLeakageResult {
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    /// What is read before what reads it.
+    #[prost(message, repeated, tag = "2")]
+    pub views: ::prost::alloc::vec::Vec<super::super::leakage::v1::Checked>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyCheckedRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    #[prost(message, repeated, tag = "2")]
+    pub sources: ::prost::alloc::vec::Vec<super::super::registry::v1::SourceFile>,
+    #[prost(message, optional, tag = "3")]
+    pub probe: ::core::option::Option<super::super::leakage::v1::Probe>,
+    /// Only say what would be changed, and whether it would be refused.
+    #[prost(bool, tag = "4")]
+    pub plan: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyCheckedEvent {
+    #[prost(oneof = "apply_checked_event::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<apply_checked_event::Event>,
+}
+/// Nested message and enum types in `ApplyCheckedEvent`.
+pub mod apply_checked_event {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        #[prost(message, tag = "2")]
+        Result(super::ApplyCheckedResult),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApplyCheckedResult {
+    /// Nothing was changed, because of what was found.
+    #[prost(bool, tag = "1")]
+    pub refused: bool,
+    /// Empty if nothing changed.
+    #[prost(string, tag = "2")]
+    pub run: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub changes: ::prost::alloc::vec::Vec<super::super::registry::v1::Change>,
+    /// The views that are new or would get a new version.
+    #[prost(message, repeated, tag = "4")]
+    pub views: ::prost::alloc::vec::Vec<super::super::leakage::v1::Checked>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Format {
@@ -468,6 +542,56 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("asof.jobs.v1.JobService", "Materialize"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Whether a view, or the views of a service, tell the future.
+        pub async fn verify_leakage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyLeakageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::VerifyLeakageEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.jobs.v1.JobService/VerifyLeakage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.jobs.v1.JobService", "VerifyLeakage"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Applies definitions unless a view among them that is new tells the future.
+        pub async fn apply_checked(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApplyCheckedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ApplyCheckedEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.jobs.v1.JobService/ApplyChecked",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.jobs.v1.JobService", "ApplyChecked"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -536,6 +660,34 @@ pub mod job_service_server {
             request: tonic::Request<super::MaterializeRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::MaterializeStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the VerifyLeakage method.
+        type VerifyLeakageStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::VerifyLeakageEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Whether a view, or the views of a service, tell the future.
+        async fn verify_leakage(
+            &self,
+            request: tonic::Request<super::VerifyLeakageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::VerifyLeakageStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ApplyChecked method.
+        type ApplyCheckedStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ApplyCheckedEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Applies definitions unless a view among them that is new tells the future.
+        async fn apply_checked(
+            &self,
+            request: tonic::Request<super::ApplyCheckedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ApplyCheckedStream>,
             tonic::Status,
         >;
     }
@@ -832,6 +984,98 @@ pub mod job_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MaterializeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.jobs.v1.JobService/VerifyLeakage" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifyLeakageSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::ServerStreamingService<super::VerifyLeakageRequest>
+                    for VerifyLeakageSvc<T> {
+                        type Response = super::VerifyLeakageEvent;
+                        type ResponseStream = T::VerifyLeakageStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyLeakageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::verify_leakage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifyLeakageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.jobs.v1.JobService/ApplyChecked" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApplyCheckedSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::ServerStreamingService<super::ApplyCheckedRequest>
+                    for ApplyCheckedSvc<T> {
+                        type Response = super::ApplyCheckedEvent;
+                        type ResponseStream = T::ApplyCheckedStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApplyCheckedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::apply_checked(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApplyCheckedSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,7 +5,7 @@ pub struct Run {
     pub id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub project: ::prost::alloc::string::String,
-    /// apply, ingest, train, rebuild, materialize.
+    /// apply, ingest, train, rebuild, materialize, verify.
     #[prost(string, tag = "3")]
     pub verb: ::prost::alloc::string::String,
     /// Microseconds since 1970-01-01T00:00:00Z.

@@ -4,8 +4,12 @@
 //! definition's canonical text again and binds it as it was bound when it was applied; views that read views
 //! are inlined. Costs a few milliseconds per SELECT and no I/O.
 
+mod causes;
+mod cut;
 mod newest;
+mod reordered;
 mod serving;
+mod timeline;
 mod training;
 mod view;
 mod windows;
@@ -14,7 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use asof_model::definition::{Input, Service};
-use asof_model::{Definition, Error, Kind, Pinned, Registered, Result};
+use asof_model::{Definition, Error, ErrorKind, Kind, Micros, Pinned, Registered, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -27,6 +31,7 @@ use crate::syntax;
 use crate::text::Text;
 
 pub use serving::{ServedView, Serving};
+pub use timeline::{Moments, Timeline};
 pub use view::ViewRows;
 
 /// Definitions by their pinned form: all that some plan is made of, directly or not.
@@ -64,17 +69,40 @@ pub struct TrainingOptions {
 pub struct Planner<'a> {
     definitions: &'a Definitions,
     tables: &'a dyn Tables,
+    until: Option<Micros>,
+    reordered: bool,
 }
 
 impl<'a> Planner<'a> {
     /// A planner over these.
     pub fn new(definitions: &'a Definitions, tables: &'a dyn Tables) -> Self {
-        Planner { definitions, tables }
+        Planner { definitions, tables, until: None, reordered: false }
+    }
+
+    /// Cuts every dataset off at a moment: what happened after it, or became known after it, is not there.
+    #[must_use]
+    pub fn until(self, moment: Micros) -> Self {
+        Planner { until: Some(moment), ..self }
+    }
+
+    /// Reads the rows of datasets in another order than usual, which changes no value that has a meaning.
+    #[must_use]
+    pub fn reordered(self) -> Self {
+        Planner { reordered: true, ..self }
     }
 
     fn definition(&self, pinned: &Pinned) -> Result<&'a Arc<Registered>> {
         let found = self.definitions.get(pinned);
         found.ok_or_else(|| Error::internal(format!("{pinned} is needed and was not given to the planner")))
+    }
+
+    /// The rows of a dataset.
+    fn table(&self, dataset: &Registered) -> Result<Arc<dyn TableProvider>> {
+        let name = &dataset.pinned.name;
+        self.tables.table(&dataset.pinned).ok_or_else(|| {
+            Error::new(ErrorKind::Precondition, "nothing_ingested", format!("dataset `{name}` has no data yet"))
+                .remedy(format!("ingest something first: asof ingest {name} FILE…"))
+        })
     }
 
     /// The definition that a name in another one's text means.
@@ -134,7 +162,7 @@ impl Stop {
 
 fn not_a(registered: &Registered, wanted: Kind, found: Kind) -> Error {
     let message = format!("{} is a {found}, not a {wanted}", registered.pinned.reference());
-    Error::new(asof_model::ErrorKind::Invalid, "wrong_kind", message)
+    Error::new(ErrorKind::Invalid, "wrong_kind", message)
 }
 
 /// What went wrong while a plan ran, as the user should read it: our own errors come through the engine as
@@ -162,7 +190,7 @@ pub fn execution_error(error: DataFusionError) -> Error {
         },
         DataFusionError::Execution(reason) => bad_value(reason),
         DataFusionError::ResourcesExhausted(reason) => {
-            Error::new(asof_model::ErrorKind::Precondition, "out_of_memory", reason)
+            Error::new(ErrorKind::Precondition, "out_of_memory", reason)
                 .remedy("raise [offline] memory, or ask for less at once")
         }
         other => Error::internal(other.strip_backtrace()),
@@ -175,7 +203,7 @@ fn is_about_data(error: &datafusion::arrow::error::ArrowError) -> bool {
 }
 
 fn bad_value(reason: impl std::fmt::Display) -> Error {
-    Error::new(asof_model::ErrorKind::Invalid, "cannot_compute", format!("a value cannot be computed: {reason}"))
+    Error::new(ErrorKind::Invalid, "cannot_compute", format!("a value cannot be computed: {reason}"))
         .remedy("TRY_CAST, NULLIF and CASE keep single rows from failing the whole")
 }
 

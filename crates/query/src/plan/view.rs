@@ -8,6 +8,8 @@ use datafusion::common::{Column, ExprSchema, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, lit};
 use datafusion::sql::sqlparser::ast::Query;
 
+use super::cut::cut_off;
+use super::reordered::reordered;
 use super::{Planner, not_a, planning_error};
 use crate::asof::{KnownMoment, ViewSide};
 use crate::kept::kept;
@@ -20,6 +22,9 @@ use crate::windows::{self, Computed, WindowCall, Windowed};
 
 /// How deep views may read views; binding bounds what one apply can add.
 const MAX_DEPTH: usize = 64;
+
+/// The rows of what a SELECT names, by the name it writes.
+type Sources = BTreeMap<String, Relation>;
 
 /// A view's rows, with what the as-of join must know about them.
 #[derive(Clone, Debug)]
@@ -68,16 +73,27 @@ impl Planner<'_> {
         }
         // KNOWN AT NONE: the latest revision counts, as if it had been known when it happened.
         let revisions = if view.known_at == KnownAt::Never { Revisions::Latest } else { revisions };
+        let (bound, windows) = self.bound_view(registered, view, revisions, depth)?;
+        let Relation { plan, hidden } = typed(exposed(bound.plan, &bound.sources)?, registered)?;
+        Ok(ViewRows { plan, hidden, windows })
+    }
+
+    /// A view's SELECT, bound, without its as-of windows; and those.
+    pub(super) fn bound_view(
+        &self,
+        registered: &Registered,
+        view: &View,
+        revisions: Revisions,
+        depth: usize,
+    ) -> Result<(Bound, ViewWindows)> {
         let (query, text) = syntax::reread(registered, &view.query)?;
         let marked = syntax::windows::read(&query, view.slide).map_err(|fault| fault.within(&text))?;
         let Some(marked) = marked else {
-            let Relation { plan, hidden } = typed(self.rows(registered, &query, &text, revisions, depth)?, registered)?;
-            return Ok(ViewRows { plan, hidden, windows: ViewWindows::default() });
+            return Ok((self.bound(registered, &query, &text, revisions, depth)?, ViewWindows::default()));
         };
         let bound = self.bound(registered, &marked.query, &text, revisions, depth)?;
         let Windowed { events, calls, computed, beside } = windows::extract(bound.plan)?;
-        let Relation { plan, hidden } = typed(exposed(events, &bound.sources)?, registered)?;
-        Ok(ViewRows { plan, hidden, windows: ViewWindows { calls, computed, beside } })
+        Ok((Bound { plan: events, ..bound }, ViewWindows { calls, computed, beside }))
     }
 
     /// The rows of a SELECT over datasets and views, with the hidden columns that it keeps.
@@ -111,13 +127,14 @@ impl Planner<'_> {
             let input = self.input(registered, &named.written)?;
             let (source, visible) = match &input.definition {
                 Definition::Dataset(dataset) => {
-                    let table = self.tables.table(&input.pinned).ok_or_else(|| {
-                        let message = format!("dataset `{}` has no data yet", input.pinned.name);
-                        Error::new(ErrorKind::Precondition, "nothing_ingested", message)
-                            .remedy(format!("ingest something first: asof ingest {} FILE…", input.pinned.name))
-                    })?;
+                    let table = self.table(input)?;
                     let source = with_declared(visibility::scan(dataset, table, revisions)?, &input.columns)?;
                     let visible = visible(&source);
+                    let source = match self.until {
+                        Some(moment) => cut_off(source, dataset, revisions, moment)?,
+                        None => source,
+                    };
+                    let source = if self.reordered { reordered(source, dataset)? } else { source };
                     (source, visible)
                 }
                 _ => {
@@ -135,12 +152,10 @@ impl Planner<'_> {
 }
 
 /// A bound SELECT, and the rows of what it reads, by name.
-struct Bound {
-    plan: LogicalPlan,
+pub(super) struct Bound {
+    pub(super) plan: LogicalPlan,
     sources: Sources,
 }
-
-type Sources = BTreeMap<String, Relation>;
 
 fn exposed(plan: LogicalPlan, sources: &Sources) -> Result<Relation> {
     visibility::expose(plan, &mut |name| Ok(sources.get(name.table()).cloned()))

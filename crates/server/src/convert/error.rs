@@ -15,6 +15,24 @@ const MAX_DETAILS: usize = 4 << 10;
 /// Bytes of the status' own message, and of each text in the details.
 const MAX_TEXT: usize = 1 << 10;
 
+/// Why a call failed: one reason, or several.
+pub(crate) trait Refusal {
+    /// It as a status.
+    fn status(self) -> Status;
+}
+
+impl Refusal for Error {
+    fn status(self) -> Status {
+        status(self)
+    }
+}
+
+impl Refusal for Vec<Error> {
+    fn status(self) -> Status {
+        statuses(self)
+    }
+}
+
 /// The status of a call that failed for one reason.
 pub(crate) fn status(error: Error) -> Status {
     statuses(vec![error])

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
-use asof_engine::IngestRequest as Ingest;
+use asof_engine::{IngestRequest as Ingest, VerifyRequest};
 use asof_proto::jobs::v1::job_service_server::JobService;
 use asof_proto::jobs::v1::{
-    ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent, MaterializeRequest, Progress,
-    RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, ingest_event, materialize_event, rebuild_event,
-    train_event,
+    ApplyCheckedEvent, ApplyCheckedRequest, ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent,
+    MaterializeRequest, Progress, RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, VerifyLeakageEvent,
+    VerifyLeakageRequest, apply_checked_event, ingest_event, materialize_event, rebuild_event, train_event,
+    verify_leakage_event,
 };
 use futures::stream::{self, TryStreamExt};
 use tokio::io::AsyncReadExt;
@@ -23,7 +24,9 @@ use crate::convert::jobs::{
     from_ingest, from_materialized, from_rebuilt, from_trained, to_export_format, to_materialize, to_read_options,
     to_train,
 };
+use crate::convert::leakage::{from_applied_checked, from_verified, to_probe};
 use crate::convert::object::reference;
+use crate::convert::registry::to_sources;
 use crate::events::{Events, events};
 use crate::spool::failure;
 
@@ -40,6 +43,8 @@ impl JobService for Jobs {
     type ExportStream = Events<ExportChunk>;
     type RebuildStream = Events<RebuildEvent>;
     type MaterializeStream = Events<MaterializeEvent>;
+    type VerifyLeakageStream = Events<VerifyLeakageEvent>;
+    type ApplyCheckedStream = Events<ApplyCheckedEvent>;
 
     async fn ingest(&self, request: Request<Streaming<IngestRequest>>) -> Result<Response<Self::IngestStream>, Status> {
         let (desk, messages) = (self.0.clone(), request.into_inner());
@@ -53,10 +58,10 @@ impl JobService for Jobs {
                     called: upload.called(),
                     options: to_read_options(&upload.header)?,
                 };
-                let report = desk.engine.ingest(&scope, request, Arc::new(reporter)).await?;
+                let report = desk.engine.ingest(&scope, request, Arc::new(reporter)).await;
                 // The files are there until here.
                 drop(upload);
-                Ok(from_ingest(report))
+                report.map(from_ingest)
             },
             |progress: Progress| IngestEvent { event: Some(ingest_event::Event::Progress(progress)) },
             |result| IngestEvent { event: Some(ingest_event::Event::Result(result)) },
@@ -121,6 +126,41 @@ impl JobService for Jobs {
             },
             |progress| MaterializeEvent { event: Some(materialize_event::Event::Progress(progress)) },
             |result| MaterializeEvent { event: Some(materialize_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn verify_leakage(
+        &self,
+        request: Request<VerifyLeakageRequest>,
+    ) -> Result<Response<Self::VerifyLeakageStream>, Status> {
+        let VerifyLeakageRequest { scope, reference: named, probe } = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(scope).map_err(status)?;
+        let verify = VerifyRequest { reference: reference(&named).map_err(status)?, probe: to_probe(probe) };
+        let stream = events(
+            move |reporter| async move { from_verified(desk.engine.verify(&scope, verify, Arc::new(reporter)).await?) },
+            |progress| VerifyLeakageEvent { event: Some(verify_leakage_event::Event::Progress(progress)) },
+            |result| VerifyLeakageEvent { event: Some(verify_leakage_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn apply_checked(
+        &self,
+        request: Request<ApplyCheckedRequest>,
+    ) -> Result<Response<Self::ApplyCheckedStream>, Status> {
+        let ApplyCheckedRequest { scope, sources, probe, plan } = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(scope).map_err(status)?;
+        let (sources, probe) = (to_sources(sources), to_probe(probe));
+        let stream = events(
+            move |reporter| async move {
+                let applied = desk.engine.apply_checked(&scope, sources, &probe, plan, Arc::new(reporter)).await?;
+                from_applied_checked(applied).map_err(|e| vec![e])
+            },
+            |progress| ApplyCheckedEvent { event: Some(apply_checked_event::Event::Progress(progress)) },
+            |result| ApplyCheckedEvent { event: Some(apply_checked_event::Event::Result(result)) },
         );
         Ok(Response::new(stream))
     }
