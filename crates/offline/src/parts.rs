@@ -118,7 +118,10 @@ fn properties(schema: &Schema) -> WriterProperties {
         .set_created_by(concat!("asof ", env!("CARGO_PKG_VERSION")).to_owned());
     for field in schema.fields() {
         // Values that hardly repeat: a dictionary would be as large as they are, and slow to read through.
-        if field.name() == SEQ || field.data_type().is_floating() || matches!(field.data_type(), DataType::Timestamp(_, _)) {
+        if field.name() == SEQ
+            || field.data_type().is_floating()
+            || matches!(field.data_type(), DataType::Timestamp(_, _))
+        {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
         }
     }

@@ -190,7 +190,7 @@ fn unbounded_join(join: &Join) -> Option<String> {
         let field = schemas.iter().find_map(|schema| schema.field_from_column(column).ok());
         field.is_some_and(|field| is_moment(field.data_type()))
     };
-    if on.chain(&join.filter).any(|condition| condition.column_refs().iter().any(|column| is_time(&column))) {
+    if on.chain(&join.filter).any(|condition| condition.column_refs().iter().any(&is_time)) {
         return None;
     }
     let tables = tables(&join.right);

@@ -189,10 +189,8 @@ pub fn execution_error(error: DataFusionError) -> Error {
             other => Error::internal(other),
         },
         DataFusionError::Execution(reason) => bad_value(reason),
-        DataFusionError::ResourcesExhausted(reason) => {
-            Error::new(ErrorKind::Precondition, "out_of_memory", reason)
-                .remedy("raise [offline] memory, or ask for less at once")
-        }
+        DataFusionError::ResourcesExhausted(reason) => Error::new(ErrorKind::Precondition, "out_of_memory", reason)
+            .remedy("raise [offline] memory, or ask for less at once"),
         other => Error::internal(other.strip_backtrace()),
     }
 }

@@ -68,13 +68,7 @@ impl Planner<'_> {
         let keys = entity.columns.names().map(place).collect::<Result<Vec<_>>>()?;
         let identifies = |at: &usize| keys.contains(at) || *at == times.timestamp || Some(*at) == times.known;
         let (identity, features) = (0..names.len()).partition(identifies);
-        Ok(Timeline {
-            plan,
-            identity,
-            features,
-            times,
-            superseded,
-        })
+        Ok(Timeline { plan, identity, features, times, superseded })
     }
 
     /// The times of a dataset's rows, all revisions, and nothing else of them.
