@@ -160,6 +160,47 @@ impl Holder for InFiles {
     }
 }
 
+/// Rows of which no column is wanted: that there is one is enough.
+#[derive(Debug, Default)]
+pub(super) struct Nowhere;
+
+impl Held for Nowhere {
+    fn row_ref(&self, row: usize) -> RowRef {
+        RowRef::new(0, row as u32)
+    }
+}
+
+impl Holder for Nowhere {
+    type Held = Nowhere;
+
+    fn hold(&mut self, _: &RecordBatch) -> Result<Nowhere, Error> {
+        Ok(Nowhere)
+    }
+
+    fn seal(&mut self, _: Nowhere) {}
+
+    /// Rows without columns are all alike.
+    fn compare(&mut self, _: RowRef, _: RowRef) -> Result<Ordering, Error> {
+        Ok(Ordering::Equal)
+    }
+
+    fn retain(&mut self, _: RowRef) {}
+
+    fn release(&mut self, _: RowRef) {}
+
+    fn append(&mut self, _: Self) -> u32 {
+        0
+    }
+
+    fn tidy<'a>(&mut self, _: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn size(&self) -> usize {
+        0
+    }
+}
+
 /// The moments at which a row counts: from the first on, and before the second if there is one (rules 2 and 4,
 /// and revisions). None if it never does. `known` is none where the view does not declare it.
 fn span(rule: KnownMoment, time: i64, known: Option<i64>, superseded: Option<i64>) -> Option<(i64, Option<i64>)> {

@@ -16,7 +16,7 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMe
 use futures::{Stream, StreamExt, stream};
 
 use super::KnownMoment;
-use super::choose::{Candidates, Holder, InFiles, ViewRows, Winners};
+use super::choose::{Candidates, Holder, InFiles, Nowhere, ViewRows, Winners};
 use super::error::Error;
 use super::exec::ViewInput;
 use super::gather::{Chosen, gather};
@@ -121,6 +121,10 @@ impl Run {
                 let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
                 Chosen::new(index, winners, windows, batches, &schema)
             }
+            None if view.features.is_empty() => {
+                let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
+                Chosen::new(index, winners, windows, Vec::new(), &schema)
+            }
             None => {
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
@@ -220,8 +224,8 @@ impl<const N: usize, H: Holder> Reader<N, H> {
             match &mut self.windows {
                 None => self.candidates.absorb(&batch, &decoded, |_| {})?,
                 Some(windows) => {
-                    self.candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival))?;
-                    windows.absorb(index, &decoded.events(&batch))?;
+                    self.candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival, index.moments()))?;
+                    windows.absorb(&decoded.events(&batch))?;
                 }
             }
         }

@@ -117,7 +117,7 @@ impl From<Problem> for Error {
             WindowBeside(what) => error("window_place")
                 .remedy(format!("do the {what} in a subquery in FROM, or in a view of its own")),
             WindowNested => error("window_place").remedy("say PARTITION BY and ORDER BY of the inner one, in a subquery"),
-            WindowGroup(_) => Error::new(ErrorKind::Unsupported, "window_function", message.clone())
+            WindowGroup(_) => error("window_function")
                 .remedy("approx_percentile_cont(x, 0.9) is within 1 % of the value, in any order of the rows"),
             Slide => error("invalid_slide").remedy("for example 5 minutes, 1 hour, 6 hours, 1 day or 7 days"),
             SlideAlone => error("invalid_slide").remedy("leave it out"),

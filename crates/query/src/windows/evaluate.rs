@@ -8,7 +8,7 @@ use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::layout::{Holding, Layout};
-use super::place::{Arrival, Placed, Slots, place};
+use super::place::{Arrival, Placed, Slots};
 use super::rows::{Gathered, LastRows};
 use super::state::{Batch, State};
 use super::{Frame, WindowCall};
@@ -28,10 +28,10 @@ pub(crate) struct Windows {
     states: Vec<Vec<State>>,
     last_rows: Option<LastRows>,
     reservation: MemoryReservation,
-    /// What has been told of the events that come next.
+    /// The events of the next batch as they have been told of, where the last rows are wanted.
     arrivals: Vec<Arrival>,
-    /// Kept for its memory.
-    placed: Vec<Placed>,
+    /// Where each frame holds them.
+    placed: Vec<(Frame, Vec<Placed>)>,
 }
 
 impl Windows {
@@ -45,57 +45,46 @@ impl Windows {
     ) -> Result<Self> {
         let layout = Arc::new(Layout::new(calls, rows)?);
         let count = slots.moments().len();
-        // Before it is taken, so that too much is refused and not tried.
+        // Before it is taken, so that too much is refused and not tried. A moment is a word.
         reservation.try_grow(size_of_val(slots.moments()) * layout.words())?;
         let states = layout.states(count)?;
         let last_rows = match layout.last_rows() {
             0 => None,
             most => Some(LastRows::new(most, &layout.types, count)?),
         };
-        let windows = Windows {
-            view: view.to_owned(),
-            layout,
-            states,
-            last_rows,
-            reservation,
-            arrivals: Vec::new(),
-            placed: Vec::new(),
-        };
+        let placed = layout.frames().into_iter().map(|frame| (frame, Vec::new())).collect();
+        let windows =
+            Windows { view: view.to_owned(), layout, states, last_rows, reservation, arrivals: Vec::new(), placed };
         windows.reserve()?;
         Ok(windows)
     }
 
-    /// Is told where an event of the next batch counts.
-    pub(crate) fn arrive(&mut self, arrival: Arrival) {
-        self.arrivals.push(arrival);
+    /// Is told where an event of the next batch counts. The moments are those of all slots, the event's just looked at.
+    pub(crate) fn arrive(&mut self, arrival: Arrival, moments: &[i64]) {
+        for (frame, placed) in &mut self.placed {
+            placed.extend(arrival.placed(*frame, moments));
+        }
+        if self.last_rows.is_some() {
+            self.arrivals.push(arrival);
+        }
     }
 
     /// Takes in a batch of events, those of them that have been told of.
-    pub(crate) fn absorb(&mut self, slots: &dyn Slots, events: &Events<'_>) -> Result<()> {
-        let mut arrivals = std::mem::take(&mut self.arrivals);
-        if !arrivals.is_empty() {
-            let inputs = self.layout.inputs.iter().map(|column| events.rows.column(*column).clone()).collect();
-            let batch = Batch { inputs, times: events.times, known: events.known, seq: events.seq };
-            self.distribute(&arrivals, slots.moments(), &batch)?;
-            arrivals.clear();
-        }
-        self.arrivals = arrivals;
-        self.reserve()
-    }
-
-    /// Gives events to the states of each frame and filter, and to the last rows.
-    fn distribute(&mut self, arrivals: &[Arrival], moments: &[i64], batch: &Batch<'_>) -> Result<()> {
+    pub(crate) fn absorb(&mut self, events: &Events<'_>) -> Result<()> {
+        let inputs = self.layout.inputs.iter().map(|column| events.rows.column(*column).clone()).collect();
+        let batch = Batch { inputs, times: events.times, known: events.known, seq: events.seq };
         if let Some(last_rows) = &mut self.last_rows {
-            last_rows.absorb(arrivals, batch)?;
+            last_rows.absorb(&self.arrivals, &batch)?;
+            self.arrivals.clear();
         }
-        for frame in self.layout.frames() {
-            place(arrivals, frame, moments, &mut self.placed);
+        for (frame, placed) in &mut self.placed {
             let states = self.layout.holdings.iter().zip(&mut self.states);
-            for (holding, states) in states.filter(|(holding, _)| holding.frame == frame) {
-                give(holding, states, &self.placed, batch)?;
+            for (holding, states) in states.filter(|(holding, _)| holding.frame == *frame) {
+                give(holding, states, placed, &batch)?;
             }
+            placed.clear();
         }
-        Ok(())
+        self.reserve()
     }
 
     /// Takes in what another partition of the same view found.
@@ -126,7 +115,8 @@ impl Windows {
     fn reserve(&self) -> Result<()> {
         let states: usize = self.states.iter().flatten().map(State::size).sum();
         let rows = self.last_rows.as_ref().map_or(0, LastRows::size);
-        let scratch = self.arrivals.capacity() * size_of::<Arrival>() + self.placed.capacity() * size_of::<Placed>();
+        let placed: usize = self.placed.iter().map(|(_, placed)| placed.capacity()).sum();
+        let scratch = self.arrivals.capacity() * size_of::<Arrival>() + placed * size_of::<Placed>();
         self.reservation.try_resize(states + rows + scratch)
     }
 }

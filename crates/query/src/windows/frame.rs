@@ -39,9 +39,10 @@ impl Frame {
     /// The first moment at which a row of this time is in the window no more; none if that never comes.
     pub(crate) fn leaves(self, time: i64) -> Option<i64> {
         let Frame::Range { width, hop } = self else { return None };
-        let (time, hop) = (i128::from(time), i128::from(hop.0.max(1)));
-        let edge = -(-time).div_euclid(hop) * hop;
-        i64::try_from(edge + i128::from(width.0)).ok()
+        let hop = hop.0.max(1);
+        // Division rounds towards zero: up already before the epoch.
+        let hops = time / hop + i64::from(time % hop > 0);
+        hops.checked_mul(hop)?.checked_add(width.0)
     }
 }
 

@@ -69,19 +69,26 @@ impl Placed {
     }
 }
 
-/// Where a frame holds the events; those that it never holds are left out.
-pub(super) fn place(arrivals: &[Arrival], frame: Frame, moments: &[i64], placed: &mut Vec<Placed>) {
-    placed.clear();
-    placed.extend(arrivals.iter().filter_map(|a| {
-        let end = match frame.leaves(a.time) {
-            None => a.until,
+impl Arrival {
+    /// Where a frame holds the event, if it ever does.
+    pub(super) fn placed(&self, frame: Frame, moments: &[i64]) -> Option<Placed> {
+        let end = match frame.leaves(self.time) {
+            None => self.until,
             Some(leaves) => {
-                let slots = a.base as usize + a.first as usize..a.base as usize + a.until as usize;
-                a.first + moments[slots].partition_point(|t| *t < leaves) as u32
+                let slots = self.base as usize + self.first as usize..self.base as usize + self.until as usize;
+                self.first + before(&moments[slots], leaves) as u32
             }
         };
-        (a.first < end).then_some(Placed { row: a.row, base: a.base, slots: a.slots, first: a.first, end })
-    }));
+        let Arrival { row, base, slots, first, .. } = *self;
+        (first < end).then_some(Placed { row, base, slots, first, end })
+    }
+}
+
+/// How many moments come before one. Usually few do, so the first are looked at in turn.
+fn before(moments: &[i64], end: i64) -> usize {
+    const NEAR: usize = 8;
+    let near = moments.iter().take(NEAR).take_while(|moment| **moment < end).count();
+    if near < NEAR { near } else { NEAR + moments[NEAR..].partition_point(|moment| *moment < end) }
 }
 
 /// The nodes of a segment tree with `leaves` leaves that together cover the leaves from `first` to before `end`. Node 1
@@ -108,6 +115,17 @@ pub(crate) fn cover(first: usize, end: usize, leaves: usize) -> impl Iterator<It
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_before_one_are_counted() {
+        let moments: Vec<i64> = (0..40).map(|n| 2 * n).collect();
+        for end in -1..90 {
+            for count in [0, 1, 7, 8, 9, 40] {
+                let moments = &moments[..count];
+                assert_eq!(before(moments, end), moments.iter().filter(|m| **m < end).count(), "{count} {end}");
+            }
+        }
+    }
 
     /// Every range of every tree of up to 12 leaves: each leaf's ancestors hold the range's nodes exactly once.
     #[test]

@@ -61,8 +61,8 @@ impl From<Problem> for Error {
         match problem {
             Problem::NotAnAggregate(_) => error(ErrorKind::Invalid, "window_function")
                 .remedy("say PARTITION BY and ORDER BY, and it is computed at the event rows"),
-            Problem::Unmergeable { remedy, .. } => error(ErrorKind::Unsupported, "window_function").remedy(remedy),
-            Problem::Type { remedy, .. } => error(ErrorKind::Unsupported, "window_function").remedy(remedy),
+            Problem::Unmergeable { remedy, .. } => error(ErrorKind::Invalid, "window_function").remedy(remedy),
+            Problem::Type { remedy, .. } => error(ErrorKind::Invalid, "window_function").remedy(remedy),
             Problem::NotOfARow { .. } => error(ErrorKind::Invalid, "window_column")
                 .remedy("take it from a column, or compute it in a view of its own"),
             Problem::Subquery(_) => error(ErrorKind::Unsupported, "unsupported_sql")

@@ -121,8 +121,7 @@ impl JobService for Jobs {
         let materialize = to_materialize(&request).map_err(status)?;
         let stream = events(
             move |reporter| async move {
-                let report = desk.engine.materialize(&scope, materialize, Arc::new(reporter)).await?;
-                Ok(from_materialized(report))
+                desk.engine.materialize(&scope, materialize, Arc::new(reporter)).await.map(from_materialized)
             },
             |progress| MaterializeEvent { event: Some(materialize_event::Event::Progress(progress)) },
             |result| MaterializeEvent { event: Some(materialize_event::Event::Result(result)) },

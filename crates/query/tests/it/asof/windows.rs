@@ -279,7 +279,9 @@ fn memory_follows_the_spine_and_not_the_events() {
 
 #[test]
 fn too_little_memory_is_an_error() {
-    let error = collect(limited(4 << 20), many(20_000, 10, calls(Frame::All, false))).expect_err("does not fit");
+    let frame = |width| Frame::Range { width: Micros(width), hop: Micros(1) };
+    let windows = (1..=40).flat_map(|width| calls(frame(width), false)).collect();
+    let error = collect(limited(4 << 20), many(2_000, 10, windows)).expect_err("does not fit");
     assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
     assert!(error.to_string().contains("AsofJoinExec[windows of v]"), "{error}");
 }
