@@ -1,8 +1,8 @@
 //! The bins of a sketch: which values are counted together.
 //!
-//! A power of two is cut into [`STEPS`] bins of equal width, so the key of a bin is nothing but the upper bits of the
+//! A power of two is cut into 64 bins of equal width, so the key of a bin is nothing but the upper bits of the
 //! floats in it: no logarithm, which machines compute differently. Next to the logarithm's own bins for the same
-//! error these are a third more, and their keys take one shift. A value is within 1/128 of the middle of its bin, and
+//! error these are 44 % more, and their keys take one shift. A value is within 1/128 of the middle of its bin, and
 //! one that is not a normal float, below 2^-1022, within 2^-1028.
 
 /// The one NaN; whether machines give theirs a sign differs.
@@ -13,7 +13,7 @@ pub(super) fn ordered(value: f64) -> f64 {
     if value.is_nan() { NAN } else { value + 0.0 }
 }
 
-/// The bins of one power of two are as many as this power of two: 64.
+/// A power of two has 2^STEPS bins.
 const STEPS: u32 = 6;
 /// How much of a float is below its bin.
 const BELOW: u32 = f64::MANTISSA_DIGITS - 1 - STEPS;

@@ -11,11 +11,12 @@
 //! power of 256 that the first of them counts, and the bytes: two's complement, lowest first, none at either end
 //! that could be left out. Zero has no bytes and no power.
 //!
-//! | state | form |
-//! |---|---|
-//! | integer | `0x11`, number |
-//! | sum | `0x21`, number with twice its count of bytes, one more if it is not finite: then counts of NaN, ∞, -∞ |
-//! | sketch | `0x31`, count of bins, and unless that is none: the least and the greatest value as little-endian bits, then per bin how far its key is above the last (the first: the key itself, signed) and its count |
+//! - **Integer**: `0x11` and a number.
+//! - **Sum**: `0x21` and a number with twice its count of bytes. If that is odd, not all values were finite, and
+//!   signed counts of NaN, ∞ and -∞ follow.
+//! - **Sketch**: `0x31` and the count of bins. Unless that is none, the least and the greatest value follow, as
+//!   little-endian bits; then for each bin how far its key is above the last (for the first the key, signed), and
+//!   its count.
 
 use super::bins::{Bin, Key, ordered};
 use super::number::Number;
@@ -25,7 +26,8 @@ const INTEGER: u8 = 0x11;
 const SUM: u8 = 0x21;
 const SKETCH: u8 = 0x31;
 
-/// Powers of 256 in which a number may have bytes. Squares of floats need some 270 on either side of the point; the rest is room for sums.
+/// Powers of 256 in which a number may have bytes, on either side of the point. Squares of floats need some 270; the
+/// rest is room for sums.
 const SPAN: i64 = 512;
 
 /// Why bytes are not a state.

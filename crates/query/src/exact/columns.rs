@@ -125,7 +125,7 @@ impl Columns {
         }
     }
 
-    /// Memory held, in bytes.
+    /// Memory held, in bytes. While the window is widened, both are there for a moment.
     pub(super) fn size(&self) -> usize {
         size_of_val(self.words.as_slice()) + self.aside.capacity() * ASIDE
     }

@@ -58,8 +58,8 @@ impl Integers {
         let sign = if total.is_negative() { u64::MAX } else { 0 };
         let mut words = std::iter::repeat_n(0, below).chain(total.words().iter().copied());
         let [low, high] = [(); 2].map(|()| words.next().unwrap_or(sign));
-        let total = (u128::from(high) << 64 | u128::from(low)) as i128;
-        (words.next().is_none() && (total < 0) == (sign != 0)).then_some(total)
+        // A number that is trim has a third word only where two cannot say it.
+        words.next().is_none().then_some((u128::from(high) << 64 | u128::from(low)) as i128)
     }
 
     /// Appends the state of a group, which says where it ends. Equal sums have equal bytes.

@@ -41,7 +41,7 @@ fn divide(words: &mut [u64], divisor: u64) -> u64 {
             0 => (*word / divisor, *word % divisor),
             _ => {
                 let both = u128::from(remainder) << 64 | u128::from(*word);
-                let quotient = (both / u128::from(divisor)) as u64; // fits, since the remainder is less than the divisor
+                let quotient = (both / u128::from(divisor)) as u64; // fits: the remainder is less than the divisor
                 (quotient, word.wrapping_sub(quotient.wrapping_mul(divisor)))
             }
         };

@@ -8,7 +8,7 @@ use super::bytes::{self, Error};
 /// One sketch of a distribution per group.
 ///
 /// A quantile is that of SQL's `percentile_cont`: between the two values next to its rank it goes in a straight line.
-/// Each of these two is known to within 1/128 of itself (or 2^-1028, if that is more), so the quantile is too where both
+/// Each of these two is known to within 1/128 of itself (or 2^-1028, if that is more), and so is the quantile if both
 /// have one sign. The least and the greatest value are known exactly, and no quantile is outside them: a group of one
 /// value gives that value. The infinities are values like others; NaN is above them, and -0.0 is 0.0.
 ///

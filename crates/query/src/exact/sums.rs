@@ -14,10 +14,9 @@ const ORDINARY: Range<i32> = -1..1;
 
 /// One exact sum of floats per group.
 ///
-/// A sum that is not zero is rounded to the nearest float, ties to even, subnormal numbers included; one that is too large is
-/// infinite. Zero is 0.0, also where only -0.0 was added. NaN and the infinities are counted apart, so that
-/// they too can be taken away again: while there is a NaN, or both infinities, the sum is NaN; while there is one
-/// infinity, it is that.
+/// A sum is rounded to the nearest float, ties to even, subnormal numbers included; one that is too large is infinite.
+/// Zero is 0.0, also where only -0.0 was added. NaN and the infinities are counted apart, so that they too can be taken
+/// away again: while there is a NaN, or both infinities, the sum is NaN; while there is one infinity, it is that.
 #[derive(Clone, Debug)]
 pub(crate) struct Sums {
     finite: Columns,

@@ -94,6 +94,56 @@ fn a_state_of_another_kind_or_time_is_refused() {
     assert_eq!(error.code(), "corrupt_state");
 }
 
+/// What nothing is ever written as. Each would be a second form of a state, or none.
+#[test]
+fn another_form_is_refused() {
+    let one = "00 00 00 00 00 00 f0 3f";
+    let (more, zero) = ("01 00 00 00 00 00 f0 3f", "00 00 00 00 00 00 00 80");
+    let refused = [
+        // Numbers with a byte too many: at the bottom, and at the top of either sign.
+        "21 04 00 00 01".to_owned(),
+        "21 04 00 01 00".to_owned(),
+        "21 04 00 ff ff".to_owned(),
+        // Numbers beyond any sum, and with a fraction where there is none.
+        "21 02 80 08 01".to_owned(),
+        "21 02 81 08 01".to_owned(),
+        "21 82 80 80 80 80 80 80 80 80 01 00 01".to_owned(),
+        "11 01 01 01".to_owned(),
+        // Counts with a byte too many, or more bits than they have.
+        "21 82 00 00 01".to_owned(),
+        "21 02 80 80 80 80 80 80 80 80 80 02 01".to_owned(),
+        // Not finite, but with nothing that is not.
+        "21 03 00 01 00 00 00".to_owned(),
+        // Too short.
+        "21".to_owned(),
+        "21 04 00 01".to_owned(),
+        "21 03 00 01 02".to_owned(),
+        format!("31 01 {one}"),
+        // Bins of nothing, beyond all, between infinity and NaN, and twice.
+        format!("31 01 {one} {one} 80 ff 07 00"),
+        format!("31 01 {one} {one} c2 ff 0f 01"),
+        format!("31 02 {one} {one} 80 ff 07 01 c1 80 04 01"),
+        format!("31 02 {one} {one} 80 ff 07 01 00 01"),
+        // Least and greatest values in other bins, in the wrong order, different for one value, and a zero with a sign.
+        format!("31 01 {one} {one} 82 ff 07 01"),
+        format!("31 01 {more} {one} 80 ff 07 02"),
+        format!("31 01 {one} {more} 80 ff 07 01"),
+        format!("31 01 {zero} {zero} 00 01"),
+    ];
+    let read = |form: &str| {
+        let bytes: Vec<u8> = form.split(' ').filter_map(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+        read(&bytes)
+    };
+    for form in refused {
+        let damaged = read(&form).iter().filter(|read| matches!(read, Err(Error::Damaged(_)))).count();
+        assert_eq!(damaged, 1, "{form}");
+    }
+    // What is refused above is well formed but for that.
+    assert!(read("21 02 ff 07 01")[0].is_ok());
+    assert!(read(&format!("31 01 {one} {more} 80 ff 07 02"))[2].is_ok());
+    assert!(read("31 02 00 00 00 00 00 00 00 00 00 00 00 00 00 00 f0 3f 00 01 c0 ff 03 01")[2].is_ok());
+}
+
 proptest! {
     #[test]
     fn states_stand_behind_one_another(first in state(), second in state()) {
@@ -119,7 +169,10 @@ proptest! {
     }
 
     #[test]
-    fn noise_stops_nobody(kind in proptest::sample::select(vec![0x11u8, 0x21, 0x31]), mut noise in proptest::collection::vec(any::<u8>(), 0..40)) {
+    fn noise_stops_nobody(
+        kind in proptest::sample::select(vec![0x11u8, 0x21, 0x31]),
+        mut noise in proptest::collection::vec(any::<u8>(), 0..40),
+    ) {
         noise.insert(0, kind);
         for (again, rest) in read(&noise).into_iter().flatten() {
             prop_assert_eq!(&again[..], &noise[..noise.len() - rest]);

@@ -246,3 +246,18 @@ fn outliers_do_not_cost_the_others() {
         assert_eq!(bytes(&sums, group), bytes(&expected, 0));
     }
 }
+
+#[test]
+fn what_comes_back_from_aside_may_carry() {
+    let mut sums = Sums::new(1000);
+    let (half, whole) = (1.5 * 2f64.powi(62), 2f64.powi(64));
+    // What is left aside would fit into the window by now, but not beside what is there.
+    sums.add(0, half);
+    sums.add(0, whole + half);
+    sums.subtract(0, whole);
+    let before = sums.size();
+    (1..500).for_each(|group| sums.add(group, 1e-20));
+    assert!(sums.size() >= before + 8 * 1000, "the window has not been widened");
+    assert_eq!(sums.round(0), 2.0 * half);
+    assert_eq!(bytes(&sums, 0), bytes(&self::sums(&[half, half]), 0));
+}
