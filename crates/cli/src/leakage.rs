@@ -71,6 +71,9 @@ fn details(leak: &Leak, finding: Finding) -> Vec<String> {
         let values = if is_there(column) { values.collect::<Vec<_>>().join(", ") } else { "no such row".to_owned() };
         format!("  {name}: {values}")
     };
+    if leak.differences.is_empty() && !row.is_empty() {
+        lines.push("  how many such rows there are differs".to_owned());
+    }
     if !leak.differences.is_empty() {
         lines.push(side("with all sources", |d| &d.with_all));
         lines.push(side(&other, |d| &d.cut_off));

@@ -38,7 +38,7 @@ pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use show::{Listing, Shown, ShownSnapshot};
 pub use train::{TrainRequest, Trained};
-pub use verify::{Checked, Example, Finding, Leak, MAX_PROBES, Probe, Verified, VerifyRequest};
+pub use verify::{Checked, Example, Finding, Leak, Probe, Verified, VerifyRequest};
 pub use workshop::{Limits, Workshop};
 
 use std::collections::HashMap;

@@ -53,7 +53,7 @@ pub struct Probe {
 const SAMPLES: usize = 8;
 
 /// The most moments in one check: each costs a computation of every view.
-pub const MAX_PROBES: usize = 1_000;
+const MAX_PROBES: usize = 1_000;
 
 impl Default for Probe {
     fn default() -> Self {

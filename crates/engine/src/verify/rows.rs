@@ -2,7 +2,7 @@
 //!
 //! Arrow's row format keeps every bit: NaNs of different payload differ, and so do 0 and −0.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::row::{RowConverter, Rows, SortField};
 use asof_model::{Error, Result};
@@ -39,9 +39,12 @@ pub(super) struct Row<'a> {
 impl Reader {
     pub(super) fn new(timeline: &Timeline) -> Result<Self> {
         let schema = timeline.plan.schema().as_arrow();
+        let named = |places: &[usize]| -> Vec<_> {
+            places.iter().map(|place| (*place, schema.field(*place).name().clone())).collect()
+        };
         Ok(Reader {
-            identity: Part::new(schema, &timeline.identity)?,
-            features: Part::new(schema, &timeline.features)?,
+            identity: Part::new(schema, named(&timeline.identity))?,
+            features: Part::new(schema, timeline.features.clone())?,
             times: timeline.times,
             superseded: timeline.superseded,
         })
@@ -53,7 +56,8 @@ impl Reader {
         let until = self.superseded.map(|place| batch.column(place).as_primitive::<TimestampMicrosecondType>());
         moments(batch, self.times, |row, from| {
             let until = until.filter(|u| u.is_valid(row)).map_or(i64::MAX, |u| u.value(row));
-            visit(Row { identity: identity.row(row).data(), features: features.row(row).data(), from, until });
+            let (identity, features) = (bytes(identity.as_ref(), row), bytes(features.as_ref(), row));
+            visit(Row { identity, features, from, until });
         });
         Ok(())
     }
@@ -85,21 +89,33 @@ pub(super) fn moments(batch: &RecordBatch, times: Moments, mut visit: impl FnMut
 }
 
 impl Part {
-    fn new(schema: &Schema, places: &[usize]) -> Result<Self> {
-        let schema = schema.project(places).map_err(Error::internal)?;
+    fn new(schema: &Schema, columns: impl IntoIterator<Item = (usize, String)>) -> Result<Self> {
+        let (places, names): (Vec<usize>, Vec<String>) = columns.into_iter().unzip();
+        let fields = places.iter().zip(names).map(|(place, name)| schema.field(*place).clone().with_name(name));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
         let fields = schema.fields().iter().map(|f| SortField::new(f.data_type().clone()));
         let converter = RowConverter::new(fields.collect()).map_err(Error::internal)?;
-        Ok(Part { places: places.to_vec(), schema: Arc::new(schema), converter })
+        Ok(Part { places, schema: Arc::new(schema), converter })
     }
 
-    fn rows(&self, batch: &RecordBatch) -> Result<Rows> {
+    /// The rows of a batch; none where there are no columns, and each row is empty.
+    fn rows(&self, batch: &RecordBatch) -> Result<Option<Rows>> {
+        if self.places.is_empty() {
+            return Ok(None);
+        }
         let columns: Vec<_> = self.places.iter().map(|place| batch.column(*place).clone()).collect();
-        self.converter.convert_columns(&columns).map_err(Error::internal)
+        self.converter.convert_columns(&columns).map(Some).map_err(Error::internal)
     }
 
     fn batch(&self, rows: &[&[u8]]) -> Result<RecordBatch> {
         let parser = self.converter.parser();
         let columns = self.converter.convert_rows(rows.iter().map(|bytes| parser.parse(bytes)));
-        RecordBatch::try_new(self.schema.clone(), columns.map_err(Error::internal)?).map_err(Error::internal)
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns.map_err(Error::internal)?, &options)
+            .map_err(Error::internal)
     }
+}
+
+fn bytes(rows: Option<&Rows>, row: usize) -> &[u8] {
+    rows.map_or(&[], |rows| rows.row(row).data())
 }

@@ -192,6 +192,23 @@ async fn what_is_stamped_with_its_end_is_clean() {
     .await;
 }
 
+/// Of a view with as-of windows the rows that they gather are looked at.
+#[tokio::test]
+async fn rows_that_as_of_windows_gather_are_checked() {
+    let view = |at: &str, over: &str| {
+        format!(
+            "CREATE FEATURE VIEW v ENTITY sensor TIMESTAMP at AS SELECT sensor, {at} AS at, {over} AS x FROM readings;"
+        )
+    };
+    let (mean, count) = ("avg(value) OVER (RANGE INTERVAL '1 hour' PRECEDING)", "count(*) OVER ()");
+    clean(&view("at", mean)).await;
+    clean(&view("at", count)).await;
+    let early = "date_trunc('day', at)";
+    leaks(&view(early, mean), &["input of x"], &["`at` is rounded down (date_trunc)"]).await;
+    // Nothing of the rows is asked for, but how many there are.
+    leaks(&view(early, count), &[], &["`at` is rounded down (date_trunc)"]).await;
+}
+
 #[tokio::test]
 async fn what_became_known_later_counts_from_then() {
     let view = |clause: &str, select: &str| {

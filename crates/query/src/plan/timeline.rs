@@ -7,20 +7,21 @@ use datafusion::common::{Column, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 
+use super::view::ViewRows;
 use super::{Planner, not_a, planning_error};
 use crate::asof::KnownMoment;
 
-/// A view's rows, and which of their columns says what.
+/// A view's rows, and which of their columns says what. Of a view with as-of windows they are the rows that the windows
+/// gather.
 #[derive(Clone, Debug)]
 pub struct Timeline {
-    /// The view's columns as registered, then `superseded` where there is one. What as-of windows aggregate stands for
-    /// the columns that come from them.
+    /// The rows.
     pub plan: LogicalPlan,
     /// Places of the columns that say which row it is: the entity's key, the event time, the known-at.
     pub identity: Vec<usize>,
-    /// Places of the features.
-    pub features: Vec<usize>,
-    /// Where the times are among them.
+    /// Places of the other columns, and what they are called.
+    pub features: Vec<(usize, String)>,
+    /// Where the times are.
     pub times: Moments,
     /// The place of the moment at which a revision was superseded; null means never.
     pub superseded: Option<usize>,
@@ -45,29 +46,34 @@ impl Planner<'_> {
             return Err(not_a(registered, Kind::FeatureView, registered.definition.kind()));
         };
         let entity = self.input_of_kind(registered, Kind::Entity)?;
-        let rows = self.view(registered, KnownMoment::EventTime)?;
-        let hidden = [&rows.hidden.seq, &rows.hidden.superseded];
-        let columns = rows.plan.schema().columns().into_iter();
-        let names: Vec<String> =
-            columns.filter(|c| !hidden.iter().any(|h| h.as_ref() == Some(c))).map(|c| c.name).collect();
+        let ViewRows { plan, hidden, windows } = self.view(registered, KnownMoment::EventTime)?;
+        let columns = plan.schema().columns().into_iter().filter(|column| hidden.seq.as_ref() != Some(column));
+        let columns: Vec<Column> = columns.collect();
         let place = |name: &str| {
-            let found = names.iter().position(|n| n == name);
+            let found = columns.iter().position(|column| column.name == name);
             found.ok_or_else(|| Error::internal(format!("{} has no column `{name}`", registered.pinned)))
         };
         let known = match &view.known_at {
             KnownAt::Column(known) => Some(place(known)?),
             KnownAt::Silent | KnownAt::Never => None,
         };
-        let superseded = rows.hidden.superseded.as_ref().map(|_| names.len());
-        let columns = (names.iter().map(Column::new_unqualified)).chain(rows.hidden.superseded);
-        let plan = LogicalPlanBuilder::from(rows.plan)
-            .project(columns.map(Expr::Column))
+        let times = Moments { timestamp: place(&view.timestamp)?, known };
+        let superseded = hidden.superseded.as_ref().map(|column| place(&column.name)).transpose()?;
+        let mut identity = entity.columns.names().map(place).collect::<Result<Vec<_>>>()?;
+        identity.extend([times.timestamp].into_iter().chain(known));
+        let is_feature = |place: &usize| !identity.contains(place) && superseded != Some(*place);
+        let called = |place: usize| {
+            let name = &columns[place].name;
+            match registered.columns.get(name) {
+                Some(_) => (place, name.clone()),
+                None => (place, format!("input of {}", windows.computed_from(name).join(", "))),
+            }
+        };
+        let features = (0..columns.len()).filter(is_feature).map(called).collect();
+        let plan = LogicalPlanBuilder::from(plan)
+            .project(columns.iter().cloned().map(Expr::Column))
             .and_then(LogicalPlanBuilder::build)
             .map_err(planning_error)?;
-        let times = Moments { timestamp: place(&view.timestamp)?, known };
-        let keys = entity.columns.names().map(place).collect::<Result<Vec<_>>>()?;
-        let identifies = |at: &usize| keys.contains(at) || *at == times.timestamp || Some(*at) == times.known;
-        let (identity, features) = (0..names.len()).partition(identifies);
         Ok(Timeline { plan, identity, features, times, superseded })
     }
 

@@ -47,6 +47,18 @@ pub(crate) struct ViewWindows {
     pub(crate) beside: Vec<String>,
 }
 
+impl ViewWindows {
+    /// The view's columns that are computed from a column of its rows.
+    pub(super) fn computed_from(&self, column: &str) -> Vec<&str> {
+        let calls = self.calls.iter().filter(|call| call.columns().any(|c| c.name == column));
+        let results: Vec<&str> = calls.map(|call| call.name.as_str()).chain([column]).collect();
+        let reads = |computed: &&Computed| {
+            computed.expression.column_refs().iter().any(|read| results.contains(&read.name.as_str()))
+        };
+        self.computed.iter().filter(reads).map(|computed| computed.name.as_str()).collect()
+    }
+}
+
 impl Planner<'_> {
     /// The rows of a view, all of them, whenever they were known: each revision of a fact with the moments
     /// from which and until which it counted. `KnownMoment::Now` asks for the latest revisions only.

@@ -3,12 +3,13 @@
 use asof_proto::column::v1::column::Values;
 use asof_proto::column::v1::{Column, Doubles, Strings};
 use asof_proto::jobs::v1::{
-    ExportRequest, Format, MaterializeRequest, RebuildRequest, TrainRequest, materialize_event, rebuild_event,
-    train_event,
+    ApplyCheckedRequest, ExportRequest, Format, MaterializeRequest, RebuildRequest, TrainRequest, VerifyLeakageRequest,
+    apply_checked_event, materialize_event, rebuild_event, train_event, verify_leakage_event,
 };
+use asof_proto::leakage::v1::{Finding, Probe};
 use asof_proto::lineage::v1::{ExplainRequest, LineageRequest, LogRequest};
 use asof_proto::object::v1::Kind;
-use asof_proto::registry::v1::{Effect, ListRequest, ShowRequest};
+use asof_proto::registry::v1::{Effect, ListRequest, ShowRequest, SourceFile};
 use asof_proto::serving::v1::{DescribeRequest, GetFeaturesRequest};
 use futures::{StreamExt, TryStreamExt};
 
@@ -113,6 +114,27 @@ async fn every_verb_answers_through_the_wire() {
     assert_eq!((reply.views[0].alias.as_str(), &temp.views[..]), ("airport_weather", &[0][..]));
     assert_eq!(reply.views[0].run, materialized.views[0].run);
     assert_eq!(reply.views[0].event_times.as_ref().map(|c| c.validity.clone()), Some(vec![0b011]));
+
+    // No view tells the future; one that does is not applied.
+    let verify = VerifyLeakageRequest { reference: "departure_delay".into(), ..VerifyLeakageRequest::default() };
+    let verified = result!(fixture.jobs().verify_leakage(verify).await.unwrap(), verify_leakage_event::Event::Result);
+    assert_eq!((verified.views.len(), verified.views[0].rows), (1, 3));
+    assert_eq!((verified.views[0].finding(), &verified.views[0].leak), (Finding::Clean, &None));
+    let leaking =
+        "CREATE FEATURE VIEW daily ENTITY airport TIMESTAMP day AS SELECT origin, date_trunc('day', time_hour) AS day,
+        max(temp) AS warmest FROM weather GROUP BY origin, date_trunc('day', time_hour);";
+    let sources = vec![SourceFile { path: "daily.sql".into(), text: leaking.into() }];
+    let probe = Some(Probe { samples: None, at: vec![AT - 3_600_000_000] });
+    let apply = ApplyCheckedRequest { sources, probe, ..ApplyCheckedRequest::default() };
+    let applied = result!(fixture.jobs().apply_checked(apply).await.unwrap(), apply_checked_event::Event::Result);
+    assert_eq!((applied.refused, applied.run.as_str(), applied.changes.len()), (true, "", 1));
+    let leak = applied.views[0].leak.clone().unwrap();
+    assert_eq!((leak.at, leak.moments, &leak.features[..]), (AT - 3_600_000_000, 1, &["warmest".to_owned()][..]));
+    assert_eq!(leak.row.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["origin", "day"]);
+    let shown = |column: &Option<Column>| column.clone().and_then(|c| c.values);
+    let warmest = |values: Vec<f64>| Some(Values::Doubles(Doubles { values }));
+    assert_eq!(shown(&leak.differences[0].with_all), warmest(vec![2.5]));
+    assert_eq!(shown(&leak.differences[0].cut_off), warmest(vec![-1.5]));
 
     // Where it came from.
     let explain = ExplainRequest {

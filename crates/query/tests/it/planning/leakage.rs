@@ -55,7 +55,7 @@ const DECLARED: &str = "
 ";
 
 /// Views that are free of leaks: entity, known-at, SELECT with one feature `f`.
-const VIEWS: [(&str, &str, &str); 13] = [
+const VIEWS: [(&str, &str, &str); 17] = [
     ("one", "", "SELECT k, at, x AS f FROM events"),
     ("two", "", "SELECT k, g, at, x AS f FROM events WHERE g IS NOT NULL"),
     ("one", "", "SELECT k, at, count(*) OVER (PARTITION BY k ORDER BY at) AS f FROM events"),
@@ -87,6 +87,10 @@ const VIEWS: [(&str, &str, &str); 13] = [
         "KNOWN AT seen",
         "SELECT late.k, late.at, late.seen, late.x + e.x AS f FROM late JOIN events AS e ON e.k = late.k AND e.at = late.at",
     ),
+    ("one", "", "SELECT k, at, sum(x) OVER (ROWS 2 PRECEDING) AS f FROM events"),
+    ("one", "", "SELECT k, at, count(*) OVER () AS f FROM notes"),
+    ("one", "KNOWN AT seen", "SELECT k, at, seen, max(x) OVER (RANGE INTERVAL '1 hour' PRECEDING) AS f FROM late"),
+    ("two", "KNOWN AT seen", "SELECT k, g, at, seen, avg(x) OVER () + g AS f FROM facts"),
 ];
 
 /// A view from the list, with a TTL in microseconds.
