@@ -108,7 +108,7 @@ def spill():
 
 def windows():
     job = Job(question="windows")
-    contenders = [Contender(tool, job) for tool in ("duckdb-range", "duckdb-union")]
+    contenders = [Contender(tool, job) for tool in ("asof", "duckdb-range", "duckdb-union")]
     return Case("windows", "sum, count, avg and max over 1 hour, 7 and 30 days", contenders,
                 [Goal("asof", 1 / 5, "duckdb-range"), Goal("asof", 1 / 5, "duckdb-union")])
 

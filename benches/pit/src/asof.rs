@@ -88,7 +88,7 @@ async fn join(context: &SessionContext, job: &Job) -> Result<LogicalPlan> {
     Ok(LogicalPlanBuilder::from(joined).project(columns.collect::<Vec<_>>())?.build()?)
 }
 
-async fn side(context: &SessionContext, alias: &str, view: &View) -> Result<ViewSide> {
+pub(crate) async fn side(context: &SessionContext, alias: &str, view: &View) -> Result<ViewSide> {
     let plan = tables::rows(context, &view.path).await?.alias(alias)?.into_unoptimized_plan();
     let column = |name: &str| Column::new(Some(alias), name);
     let columns = plan.schema().columns();

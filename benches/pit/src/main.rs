@@ -13,6 +13,7 @@ mod measure;
 mod plain;
 mod tables;
 mod training;
+mod windows;
 
 use std::error::Error;
 use std::future::Future;
@@ -36,6 +37,8 @@ struct Cli {
 enum What {
     /// Join views to a spine with the as-of join.
     Join(job::Job),
+    /// Aggregate the view's first feature over windows that end at each spine row.
+    Windows(job::Job),
     /// The same question in plain SQL, with no operator of ours.
     Sql(job::Job),
     /// Ingest a Parquet file into a dataset, as users do.
@@ -45,6 +48,7 @@ enum What {
 fn main() -> ExitCode {
     let done = match Cli::parse().what {
         What::Join(job) => on_threads(job.partitions, asof::run(job)),
+        What::Windows(job) => on_threads(job.partitions, windows::run(job)),
         What::Sql(job) => on_threads(job.partitions, plain::run(job)),
         What::LayOut(args) => on_threads(2, lay_out::run(args)),
     };
