@@ -7,7 +7,6 @@ Feast pins much. Registering the views is not counted; reading the spine is, as 
 import logging
 import os
 import tempfile
-import time
 import warnings
 from datetime import timedelta
 
@@ -58,10 +57,7 @@ def main():
     logging.disable(logging.WARNING)
     options = job.parse(__doc__, ["feast-duckdb", "feast-dask"], ["join"])
     with tempfile.TemporaryDirectory() as folder:
-        work = prepare(options, folder)
-        start = time.perf_counter()
-        result = work()
-        job.report(options, result, time.perf_counter() - start)
+        job.measure(options, prepare(options, folder))
 
 
 if __name__ == "__main__":

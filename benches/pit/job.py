@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 MICROSECONDS = {"h": 3_600_000_000, "d": 86_400_000_000}
@@ -37,9 +38,12 @@ def parse(doc, tools, questions):
     return options
 
 
-def report(options, result, seconds):
-    """Prints the measurement, then keeps the result if that was asked for."""
-    print(json.dumps({"seconds": seconds, "peak_bytes": peak()}), flush=True)
+def measure(options, work):
+    """Does the work, prints what it took, then keeps the result if that was asked for."""
+    start, processor = time.perf_counter(), time.process_time()
+    result = work()
+    seconds, processor = time.perf_counter() - start, time.process_time() - processor
+    print(json.dumps({"seconds": seconds, "cpu_seconds": processor, "peak_bytes": peak()}), flush=True)
     if options.keep:
         write(result, options.keep / "result.parquet")
 

@@ -28,25 +28,27 @@ def table(head, rows):
 
 
 def tables(cases, figures):
-    """Each case as a table: median seconds, the fastest and slowest run, peak memory, Asof's share of the time."""
+    """Each case as a table: median seconds, the fastest and slowest run, processor time of all threads, peak memory, and
+    Asof's share of the seconds."""
     parts = []
     for case in cases:
         found = figures[case.name]
-        rows = []
+        rows, failures = [], []
         for contender in (c for c in case.contenders if c.label in found):
             label, line = contender.label, found[contender.label]
             if line["failed"]:
-                rows.append([f"{label} (failed: {line['failed']})", "", "", "", ""])
+                failures.append(f"\n\n{label} failed: {line['failed']}")
                 continue
             ours = counterpart(case, contender)
             best = found.get(ours, {}).get("seconds")
             share = f"{best / line['seconds']:.2f}" if best else ""
             peak = f"{line['peak_mb']:,.0f}" if line["peak_mb"] else "?"
             spread = f"{min(line['runs']):.3f}–{max(line['runs']):.3f}"
+            processor = f"{line['cpu_seconds']:.2f}" if line["cpu_seconds"] is not None else "?"
             lacking = f" ({line['lacking']:,} rows lost)" if line["lacking"] else ""
-            rows.append([label + lacking, f"{line['seconds']:.3f}", spread, peak, share])
-        head = ["", "seconds", "from–to", "peak MB", "asof's share"]
-        parts.append(f"**{case.name}**: {case.title}\n\n{table(head, rows)}")
+            rows.append([label + lacking, f"{line['seconds']:.3f}", spread, processor, peak, share])
+        head = ["", "seconds", "from–to", "cpu s", "peak MB", "asof's share"]
+        parts.append(f"**{case.name}**: {case.title}\n\n{table(head, rows)}{''.join(failures)}")
     return "\n\n".join(parts)
 
 
@@ -79,13 +81,13 @@ def verdict(goal, found):
     return f"{name} {value / against:.3g}{unit} (goal ≤ {goal.most:.3g}{unit}) {reached}"
 
 
-def document(text, goals, options):
+def document(text, goals, options, load):
     """RESULTS.md."""
     lines = "\n".join(f"- {line}" for line in goals)
     return (
         f"# Point-in-time joins: the last figures\n\nMade by `make bench` on {date.today().isoformat()}: medians of "
         f"{options.repeat} runs, each a fresh process, the contenders in turn;\nall results of a case equal, row by row. "
-        f"Peak memory is that of the whole process, interpreter included.\n\n{machine()}\n\n{versions(options)}\n\n"
+        f"Peak memory is that of the whole process, interpreter included.\n\n{machine()} Load when it began: {load:.1f}.\n\n{versions(options)}\n\n"
         f"{text}\n\n## Goals\n\n{lines}\n"
     )
 

@@ -8,7 +8,6 @@ or a Parquet file (LZ4, as Asof writes); imports are not counted.
 """
 
 import os
-import time
 
 import job
 import windows
@@ -99,10 +98,8 @@ def pandas_join(options):
 
 def main():
     options = job.parse(__doc__, ["duckdb", "duckdb-range", "duckdb-union", "polars", "pandas"], ["join", "windows"])
-    work = globals()[f"{options.tool}_{options.question}".replace("-", "_")](options)
-    start = time.perf_counter()
-    result = work()
-    job.report(options, result, time.perf_counter() - start)
+    prepare = globals()[f"{options.tool}_{options.question}".replace("-", "_")]
+    job.measure(options, prepare(options))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def once(contender, options, keep):
 def measure(case, options):
     """The case's contenders in turn; {label: the summary of its runs}."""
     contenders = [c for c in case.contenders if not options.tools or c.tool in options.tools]
-    figures = {contender.label: {"runs": [], "peaks": [], "lacking": 0, "failed": ""} for contender in contenders}
+    figures = {contender.label: {"runs": [], "cpu": [], "peaks": [], "lacking": 0, "failed": ""} for contender in contenders}
     answers = {}
     try:
         for number in range(options.repeat):
@@ -87,9 +87,12 @@ def measure(case, options):
         for _, folder in answers.values():
             shutil.rmtree(folder)
     for figure in figures.values():
-        figure["seconds"] = statistics.median(figure["runs"]) if not figure["failed"] else None
+        done = not figure["failed"]
+        figure["seconds"] = statistics.median(figure["runs"]) if done else None
+        processor = [seconds for seconds in figure.pop("cpu") if seconds is not None]
+        figure["cpu_seconds"] = statistics.median(processor) if processor and done else None
         peaks = [peak for peak in figure.pop("peaks") if peak]
-        figure["peak_mb"] = max(peaks) / 1e6 if peaks and not figure["failed"] else None
+        figure["peak_mb"] = max(peaks) / 1e6 if peaks and done else None
     return figures
 
 
@@ -102,6 +105,7 @@ def turn(contender, options, figure, answers, keep):
         print(f"  {contender.label:<18}   failed: {reason}", flush=True)
         return
     figure["runs"].append(measurement["seconds"])
+    figure["cpu"].append(measurement["cpu_seconds"])
     figure["peaks"].append(measurement["peak_bytes"])
     print(f"  {contender.label:<18} {measurement['seconds']:8.3f} s", flush=True)
     if result:
@@ -136,7 +140,7 @@ def main():
     chosen = [case for case in CASES if case.name in options.cases or not options.cases]
     if not options.feast:
         chosen = [case for case in chosen if case.name != "feast"]
-    figures = {}
+    figures, load = {}, os.getloadavg()[0]
     for case in chosen:
         print(f"{case.name}: {case.title}", flush=True)
         figures[case.name] = measure(case, options)
@@ -145,7 +149,7 @@ def main():
     print(f"\n{text}\n")
     goals = report.goals(chosen, figures)
     if options.results:
-        options.results.write_text(report.document(text, goals, options))
+        options.results.write_text(report.document(text, goals, options, load))
     print("\n".join(goals))
 
 

@@ -16,13 +16,13 @@ use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use parquet::arrow::ArrowWriter;
 
-use crate::job::{Job, View};
+use crate::job::{Job, OFFLINE, View};
 use crate::{Result, measure, tables, training};
 
 /// Runs the job as often as asked, a line for each run.
 pub(crate) async fn run(job: Job) -> Result<()> {
     for _ in 0..job.repeat {
-        let session = asof_query::session_state(job.environment()?, job.partitions);
+        let session = asof_query::session_state(job.environment(Some(OFFLINE))?, job.partitions);
         let context = SessionContext::new_with_state(session);
         measured(&job, &context, join(&context, &job)).await?;
     }
@@ -44,8 +44,8 @@ pub(crate) async fn measured(
         };
         Ok((done, plan))
     };
-    let ((done, plan), took) = measure::timed(work).await?;
-    measure::report(took, done.rows())?;
+    let ((done, plan), cost) = measure::timed(work).await?;
+    measure::report(cost, done.rows())?;
     if job.metrics {
         measure::complain(&DisplayableExecutionPlan::with_metrics(plan.as_ref()).indent(true).to_string());
     }

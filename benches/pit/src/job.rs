@@ -21,9 +21,9 @@ pub(crate) struct Job {
     /// a time to live as PATH@30d or PATH@12h.
     #[arg(long = "view", value_name = "PATH[@TTL]", required = true)]
     pub(crate) views: Vec<View>,
-    /// The memory of operators, as 256MB or 1GB; by default what offline work has.
-    #[arg(long, default_value = "1GB", value_name = "SIZE")]
-    pub(crate) memory: Bytes,
+    /// The memory of operators, as 256MB; by default 1GB, which is what offline work has, and no limit for plain SQL.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<Bytes>,
     /// Threads, and partitions of the plan.
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub(crate) partitions: usize,
@@ -43,8 +43,13 @@ pub(crate) struct Job {
 
 impl Job {
     /// The environment of one run: its memory, nothing cached from another.
-    pub(crate) fn environment(&self) -> Result<Arc<RuntimeEnv>> {
-        Ok(RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(self.memory.0))).build_arc()?)
+    pub(crate) fn environment(&self, by_default: Option<Bytes>) -> Result<Arc<RuntimeEnv>> {
+        let builder = RuntimeEnvBuilder::new();
+        Ok(match self.memory.or(by_default) {
+            Some(Bytes(limit)) => builder.with_memory_pool(Arc::new(FairSpillPool::new(limit))),
+            None => builder,
+        }
+        .build_arc()?)
     }
 }
 
@@ -74,6 +79,9 @@ impl FromStr for View {
 /// A size in bytes, as `256MB`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bytes(pub(crate) usize);
+
+/// What offline work has unless a store's settings say otherwise.
+pub(crate) const OFFLINE: Bytes = Bytes(1 << 30);
 
 impl FromStr for Bytes {
     type Err = String;

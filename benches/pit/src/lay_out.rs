@@ -50,9 +50,9 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         memory_limit: args.memory.0,
     };
     let work = async { Ok(Store::open(&root).await?.ingest(request, &Quiet).await?) };
-    let (ingested, took) = measure::timed(work).await?;
+    let (ingested, cost) = measure::timed(work).await?;
     match ingested {
-        Ingested::Committed { rows, .. } => measure::report(took, usize::try_from(rows)?),
+        Ingested::Committed { rows, .. } => measure::report(cost, usize::try_from(rows)?),
         Ingested::Unchanged { .. } => Err("this file has been ingested before".into()),
     }
 }

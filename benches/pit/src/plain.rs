@@ -21,7 +21,7 @@ const QUESTION: &str = "
 pub(crate) async fn run(job: Job) -> Result<()> {
     for _ in 0..job.repeat {
         let config = SessionConfig::new().with_target_partitions(job.partitions);
-        let context = SessionContext::new_with_config_rt(config, job.environment()?);
+        let context = SessionContext::new_with_config_rt(config, job.environment(None)?);
         asof::measured(&job, &context, plan(&context, &job)).await?;
     }
     Ok(())

@@ -15,6 +15,9 @@ pub(crate) async fn rows(context: &SessionContext, path: &Path) -> Result<DataFr
         return Ok(context.read_parquet(text, ParquetReadOptions::default()).await?);
     }
     let nothing = || format!("{text} is neither a Parquet file nor the folder of a dataset");
+    if !path.is_dir() {
+        return Err(nothing().into());
+    }
     let mut upwards = path.ancestors();
     let mut name = || -> Result<Name> {
         let folder = upwards.next().and_then(Path::file_name).and_then(|name| name.to_str());

@@ -10,7 +10,7 @@ use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 
-use crate::job::Job;
+use crate::job::{Job, OFFLINE};
 use crate::{Result, asof, tables};
 
 const HOUR: i64 = 3600 * SECOND;
@@ -21,7 +21,7 @@ const WINDOWS: [(&str, i64, i64); 3] = [("1h", HOUR, HOUR / 12), ("7d", 7 * DAY,
 /// Runs the job as often as asked, a line for each run.
 pub(crate) async fn run(job: Job) -> Result<()> {
     for _ in 0..job.repeat {
-        let session = asof_query::session_state(job.environment()?, job.partitions);
+        let session = asof_query::session_state(job.environment(Some(OFFLINE))?, job.partitions);
         let context = SessionContext::new_with_state(session);
         asof::measured(&job, &context, windows(&context, &job)).await?;
     }
