@@ -37,7 +37,7 @@ def tables(cases, figures):
         for contender in (c for c in case.contenders if c.label in found):
             label, line = contender.label, found[contender.label]
             if line["failed"]:
-                failures.append(f"\n\n{label} failed: {line['failed']}")
+                failures.append(f"{label} failed: {line['failed']}")
                 continue
             ours = counterpart(case, contender)
             best = found.get(ours, {}).get("seconds")
@@ -48,7 +48,7 @@ def tables(cases, figures):
             lacking = f" ({line['lacking']:,} rows lost)" if line["lacking"] else ""
             rows.append([label + lacking, f"{line['seconds']:.3f}", spread, processor, peak, share])
         head = ["", "seconds", "from–to", "cpu s", "peak MB", "asof's share"]
-        parts.append(f"**{case.name}**: {case.title}\n\n{table(head, rows)}{''.join(failures)}")
+        parts += [f"**{case.name}**: {case.title}", *([table(head, rows)] if rows else []), *failures]
     return "\n\n".join(parts)
 
 

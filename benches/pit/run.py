@@ -64,12 +64,18 @@ def once(contender, options, keep):
     done = subprocess.run(line, capture_output=True, text=True, env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"})
     if done.returncode:
         shutil.rmtree(folder)
-        raise Failed((done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1])
+        raise Failed(reason(done.stderr) or f"exit code {done.returncode}")
     measurement = json.loads(done.stdout.splitlines()[-1])
     if keep:
         return measurement, folder
     shutil.rmtree(folder)
     return measurement, None
+
+
+def reason(stderr):
+    """The line of a program's complaint that says what happened: not its traceback, its warnings or its advice."""
+    idle = ("Traceback", " ", "\t")
+    return next((line for line in stderr.splitlines() if line and not line.startswith(idle) and "Warning" not in line), "")
 
 
 def measure(case, options):
