@@ -8,8 +8,7 @@
 //! The first pass also leaves out row groups and pages that lie wholly after the spine's last moment or beyond its keys. It
 //! must not leave out those before the first moment less the TTL: a row that is too old is *expired*, not *missing*.
 //!
-//! Measured against reading everything once: the same where every page has a chosen row, several times faster where the
-//! spine is small, and memory no longer depends on how wide the features are.
+//! Memory does not depend on how wide the features of rows that were not chosen are. `benches/RESULTS.md` has the figures.
 
 use std::sync::Arc;
 
