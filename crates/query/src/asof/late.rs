@@ -83,8 +83,9 @@ impl Late {
                 node.name(),
                 "ProjectionExec" | "FilterExec" | "CoalesceBatchesExec" | "CooperativeExec" | "RepartitionExec"
             );
+            // A limit that the optimizer has put into such a node makes it one that decides which rows there are.
             match node.children().as_slice() {
-                [input] if is_transparent => {
+                [input] if is_transparent && node.fetch().is_none() => {
                     above.push(node);
                     node = input;
                 }
@@ -110,9 +111,6 @@ impl Late {
                 expr.ok_or_else(|| DataFusionError::from(Error::Defect("an expression over no input".to_owned())))
             };
             if let Some(filter) = node.downcast_ref::<FilterExec>() {
-                if filter.fetch().is_some() {
-                    return Ok(None);
-                }
                 filters.push(over_table(filter.predicate())?);
                 if let Some(projection) = filter.projection() {
                     columns = projection.iter().map(|i| columns[*i].clone()).collect();
@@ -314,9 +312,9 @@ impl Late {
             moved.map(|moved| moved.data)
         };
         let mut plan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
-        if !filters.is_empty() {
-            let filters: EngineResult<Vec<_>> = filters.iter().cloned().map(here).collect();
-            plan = Arc::new(FilterExec::try_new(conjunction(filters?), plan)?);
+        // One above the other, as they were: what the lower one lets through may be all that the upper one can compute.
+        for filter in filters {
+            plan = Arc::new(FilterExec::try_new(here(Arc::clone(filter))?, plan)?);
         }
         let outputs = outputs.into_iter().map(|output| Ok(ProjectionExpr::new(here(output.expr)?, output.alias)));
         Ok(Arc::new(ProjectionExec::try_new(outputs.collect::<EngineResult<Vec<_>>>()?, plan)?))

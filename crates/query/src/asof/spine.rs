@@ -97,24 +97,18 @@ impl KeyIndex {
         reservation: MemoryReservation,
     ) -> Result<Self, Error> {
         let mut keys = Keys::new(columns.iter().map(|(_, data_type)| data_type.clone()).collect())?;
-        let mut index = KeyIndex {
-            keys: Keys::new(Vec::new())?,
-            starts: Vec::new(),
-            moments: Vec::new(),
-            row_slots: Vec::new(),
-            reservation,
-        };
         // 24 bytes a row: its key, its place in the order and its slot, and what the slot takes.
         let rows = spine.rows() * 24;
-        index.reservation.try_grow(rows)?;
+        reservation.try_grow(rows)?;
         let mut row_keys = Vec::with_capacity(spine.rows());
         for batch in &spine.batches {
             let arrays: Vec<_> = columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
             keys.number(&arrays, &mut row_keys)?;
-            index.reservation.try_resize(rows + keys.size())?;
+            reservation.try_resize(rows + keys.size())?;
         }
         keys.seal();
-        index.keys = keys;
+        let (starts, moments, row_slots) = (Vec::new(), Vec::new(), Vec::new());
+        let mut index = KeyIndex { keys, starts, moments, row_slots, reservation };
         index.number_slots(&spine.moments, &row_keys);
         index.reservation.try_resize(index.size())?;
         Ok(index)

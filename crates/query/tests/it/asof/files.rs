@@ -187,6 +187,31 @@ fn features_are_fetched_for_the_chosen_rows_alone() {
     assert!(count("view_rows") <= 100, "{} rows were read", count("view_rows"));
 }
 
+/// A limit decides which rows there are, also where the optimizer has put it into another node.
+#[test]
+fn a_limit_over_files_is_kept() {
+    let facts: Vec<_> = (0..50).map(|i| fact_at(i, 50 - i)).collect();
+    let cut = Files { rows_per_file: 50, rows_per_group: 10, rows_per_page: 5 };
+    let asks = [Ask { key: (Some("a"), Some(1)), t: 100 }];
+    for kept in [None, Some(7_i64)] {
+        let all = LogicalPlanBuilder::from(files(&fact_rows(&facts), cut));
+        let all = match kept {
+            None => all,
+            Some(least) => all.filter(col("value").gt_eq(lit(least))).expect("a filter"),
+        };
+        let limited = all.limit(0, Some(3)).and_then(|p| p.build()).expect("a view");
+        let side = By::Number(1).side(limited, PLAIN);
+        let found = run_sides(&asks, vec![side], KnownMoment::EventTime, WHOLE, with_files(WHOLE)).remove(0);
+        // The newest of the first three rows, not of all.
+        let newest = kept.unwrap_or(0) + 2;
+        assert_eq!(found, [(0, Some(newest), Some(newest))]);
+    }
+}
+
+fn fact_at(ts: i64, seq: i64) -> Fact {
+    Fact { key: (Some("a"), Some(1)), ts: Some(ts), known: None, superseded: None, seq, value: Some(ts) }
+}
+
 /// What a page's statistics say must not make an expired row a missing one.
 #[test]
 fn a_row_older_than_the_spine_is_still_seen() {
