@@ -79,26 +79,32 @@ pub(super) trait Held {
     fn row_ref(&self, row: usize) -> RowRef;
 }
 
-/// What holds the rows that candidates refer to.
+/// What holds the rows that candidates refer to. One that keeps no rows in memory has nothing to count and nothing to move.
 pub(super) trait Holder: Sized {
     /// Where the rows of a batch are held.
     type Held: Held;
     /// Takes a batch of the view in; [`Holder::seal`] must follow when its rows have been offered.
     fn hold(&mut self, batch: &RecordBatch) -> Result<Self::Held, Error>;
-    /// All rows of a batch have been offered.
-    fn seal(&mut self, held: Self::Held);
     /// Orders two rows of equal rank.
     fn compare(&mut self, left: RowRef, right: RowRef) -> Result<Ordering, Error>;
+    /// All rows of a batch have been offered.
+    fn seal(&mut self, _: Self::Held) {}
     /// One more reference.
-    fn retain(&mut self, row: RowRef);
+    fn retain(&mut self, _: RowRef) {}
     /// One reference fewer.
-    fn release(&mut self, row: RowRef);
+    fn release(&mut self, _: RowRef) {}
     /// Takes in all that another one holds, with its references; says by how much its places' numbers grow.
-    fn append(&mut self, other: Self) -> u32;
-    /// Forgets what nobody refers to, when that pays. `references` are all there are; they change where rows move.
-    fn tidy<'a>(&mut self, references: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error>;
+    fn append(&mut self, _: Self) -> u32 {
+        0
+    }
+    /// Forgets what nobody refers to, when that pays. The references are all there are; they change where rows move.
+    fn tidy<'a>(&mut self, _: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error> {
+        Ok(())
+    }
     /// Memory held, in bytes.
-    fn size(&self) -> usize;
+    fn size(&self) -> usize {
+        0
+    }
 }
 
 /// Rows that stay in their files, where they are found again by number. Batches end with the columns [`FILE`] and
@@ -136,27 +142,9 @@ impl Holder for InFiles {
         Ok(Places { files: files.clone(), rows: rows.clone() })
     }
 
-    fn seal(&mut self, _: Places) {}
-
     /// Rows that can tie are not left in their files; so this is for good measure.
     fn compare(&mut self, left: RowRef, right: RowRef) -> Result<Ordering, Error> {
         Ok(left.cmp(&right))
-    }
-
-    fn retain(&mut self, _: RowRef) {}
-
-    fn release(&mut self, _: RowRef) {}
-
-    fn append(&mut self, _: Self) -> u32 {
-        0
-    }
-
-    fn tidy<'a>(&mut self, _: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn size(&self) -> usize {
-        0
     }
 }
 
@@ -177,27 +165,9 @@ impl Holder for Nowhere {
         Ok(Nowhere)
     }
 
-    fn seal(&mut self, _: Nowhere) {}
-
     /// Rows without columns are all alike.
     fn compare(&mut self, _: RowRef, _: RowRef) -> Result<Ordering, Error> {
         Ok(Ordering::Equal)
-    }
-
-    fn retain(&mut self, _: RowRef) {}
-
-    fn release(&mut self, _: RowRef) {}
-
-    fn append(&mut self, _: Self) -> u32 {
-        0
-    }
-
-    fn tidy<'a>(&mut self, _: impl Iterator<Item = &'a mut RowRef>) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn size(&self) -> usize {
-        0
     }
 }
 
