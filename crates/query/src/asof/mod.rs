@@ -38,6 +38,7 @@
 //! It does not spill, and does not push filters on its output down into its inputs. The spine is planned on its own,
 //! on one partition (`planner` says why).
 
+mod by_key;
 mod choose;
 mod error;
 mod exec;
@@ -49,6 +50,7 @@ mod logical;
 mod moments;
 mod planner;
 mod sequence;
+mod spill;
 mod spine;
 mod stream;
 
