@@ -40,6 +40,7 @@
 
 mod by_key;
 mod choose;
+mod codec;
 mod error;
 mod exec;
 mod gather;
@@ -61,6 +62,7 @@ use datafusion::logical_expr::{Extension, LogicalPlan};
 use std::sync::Arc;
 
 pub use asof_model::KnownMoment;
+pub use codec::AsofCodec;
 pub use exec::{AsofJoinExec, KeyPair, ViewInput};
 pub use logical::AsofJoin;
 pub use planner::AsofPlanner;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use datafusion::arrow::array::{Array, Int64Array, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
@@ -99,7 +99,7 @@ impl Spine {
         if self.moments.len() + moments.len() >= u32::MAX as usize {
             return Err(Error::SpineTooLong);
         }
-        let bytes = batch.get_array_memory_size() + size_of_val(&moments.values()[..]);
+        let bytes = size_of_rows(&batch) + size_of_val(&moments.values()[..]);
         self.moments.extend_from_slice(moments.values());
         self.batches.push(batch);
         Ok(self.reservation.try_grow(bytes)?)
@@ -109,6 +109,16 @@ impl Spine {
     pub(super) fn rows(&self) -> usize {
         self.moments.len()
     }
+}
+
+/// What the rows of a batch take in memory, which may be part of a larger one. Views of bytes are counted with all
+/// that they look at.
+pub(super) fn size_of_rows(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8View | DataType::BinaryView => column.get_array_memory_size(),
+        _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()),
+    };
+    batch.columns().iter().map(size).sum()
 }
 
 /// Keys of some columns and their slots.

@@ -12,6 +12,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::spool::{Spool, Spooled, Spooling};
 use crate::asof::error::Error;
+use crate::asof::spine::size_of_rows;
 
 /// Not the seed of the engine's own repartitioning: rows that it has dealt out by the same key must spread again.
 const SEED: u64 = 0x6173_6f66;
@@ -137,11 +138,8 @@ impl<'a> Dealer<'a> {
                 (batch.map_err(DataFusionError::from)?, parts)
             }
         };
-        let sizes = batch.columns().iter().map(|column| {
-            column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
-        });
         // Twice for what is copied on the way, and what says which row goes where.
-        self.bytes += 2 * sizes.sum::<usize>() + batch.num_rows() * (size_of::<(usize, usize)>() + size_of::<u32>());
+        self.bytes += 2 * size_of_rows(&batch) + batch.num_rows() * (size_of::<(usize, usize)>() + size_of::<u32>());
         self.batches.push(batch);
         self.parts.push(parts);
         match self.bytes < self.most {
@@ -196,9 +194,7 @@ mod tests {
     fn equal_keys_of_two_widths_go_to_one_part() {
         let narrow: ArrayRef = Arc::new(Int32Array::from(vec![Some(7), None, Some(-1)]));
         let wide: ArrayRef = Arc::new(Int64Array::from(vec![Some(7), None, Some(-1)]));
-        let hashes = |key: ArrayRef| {
-            hashes(&compared([(&key, &DataType::Int64)].into_iter()).unwrap(), 3).unwrap()
-        };
+        let hashes = |key: ArrayRef| hashes(&compared([(&key, &DataType::Int64)].into_iter()).unwrap(), 3).unwrap();
         assert_eq!(hashes(narrow), hashes(wide.clone()));
         assert_eq!(hashes(wide)[1], None);
     }

@@ -4,22 +4,19 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray,
-};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::runtime::JoinSet;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::metrics::{Count, SpillMetrics};
 use futures::StreamExt;
 
 use super::deal::{Dealer, NOWHERE, Piles, Seen, compared, hashes, part_of, parts_of_spine};
+use super::is_refusal;
 use super::sizes::Sizes;
 use super::spool::{Spool, Spooled};
-use super::is_refusal;
 use crate::asof::error::Error;
 use crate::asof::exec::{KeyPair, ViewInput};
 use crate::asof::gather::{Chosen, gather};
@@ -95,7 +92,8 @@ impl Set {
 
     async fn deal_spine(&self, spine: &Spooled) -> Result<Dealt, Error> {
         let Sizes { parts, gathered, seen, .. } = self.sizes;
-        let keys = self.keys.iter().enumerate().map(|(n, (_, data_type))| Field::new(format!("{n}"), data_type.clone(), true));
+        let keys =
+            self.keys.iter().enumerate().map(|(n, (_, data_type))| Field::new(format!("{n}"), data_type.clone(), true));
         let moment = Field::new("moment", asof_model::schema::timestamp(), true);
         let schema = Arc::new(Schema::new(keys.chain([moment]).collect::<Vec<_>>()));
         let spool = Spool::new(&schema, &self.run.context, &self.metrics);
@@ -129,7 +127,11 @@ impl Set {
     async fn deal_view(&self, view: &ViewInput, dealt: &Arc<Dealt>) -> Result<(ViewInput, Vec<Spooled>), Error> {
         let (narrow, columns) = narrowed(view)?;
         let input = reset_plan_states(Arc::clone(&view.input))?;
-        let spool = Spool::new(&input.schema().project(&columns).map_err(DataFusionError::from)?, &self.run.context, &self.metrics);
+        let spool = Spool::new(
+            &input.schema().project(&columns).map_err(DataFusionError::from)?,
+            &self.run.context,
+            &self.metrics,
+        );
         let piles = Arc::new(Piles::new(&spool, self.sizes.parts)?);
         let partitions = self.run.partitions_of(&input);
         let most = self.sizes.gathered / partitions.len().max(1);

@@ -16,6 +16,8 @@ const UNKNOWN: usize = 64 << 20;
 const FILES: usize = 400;
 /// More parts than this make pieces too small to be worth their files.
 const PARTS: usize = 128;
+/// So many files may be open whatever they take.
+const FEW: usize = 8;
 /// A value of no fixed width, by guess; a wrong one costs another go.
 const VALUE: usize = 32;
 
@@ -62,7 +64,7 @@ impl Sizes {
         let at_a_time = (free / 4 * 3 / workers / each).max(1);
         // While a set is dealt out: its spine, one file for each view, and the results of the sets before.
         let open = FILES / (sets + 1 + views.len());
-        let most = open.min(PARTS).min(free / (3 * READING)).max(2);
+        let most = open.min(PARTS).min((free / (3 * READING)).max(FEW)).max(2);
         let parts = usize::try_from(rows.div_ceil(at_a_time as u64)).unwrap_or(usize::MAX).clamp(2, most);
         let result: usize = views.iter().map(|view| found(view)).sum();
         let batch_size = run.context.session_config().batch_size();

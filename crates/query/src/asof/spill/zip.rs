@@ -65,9 +65,8 @@ pub(super) fn zip(
         results.push(Results { keys: set.keys, parts });
     }
     let zip = Zip { spine: spine.read()?, sets: results, first: 0, _reservation: reservation };
-    let loose = stream::try_unfold(zip, |mut zip| async move {
-        Ok::<_, Error>(zip.next().await?.map(|loose| (loose, zip)))
-    });
+    let loose =
+        stream::try_unfold(zip, |mut zip| async move { Ok::<_, Error>(zip.next().await?.map(|loose| (loose, zip))) });
     let partitions = run.context.session_config().target_partitions().max(1);
     let (schema, places) = (Arc::clone(&run.schema), Arc::new(places));
     let batches = loose.map_ok(move |loose| {
@@ -80,8 +79,7 @@ pub(super) fn zip(
                 columns.extend_from_slice(&sets[*set].columns()[range.clone()]);
             }
             let options = RecordBatchOptions::new().with_row_count(Some(loose.spine.num_rows()));
-            let joined =
-                RecordBatch::try_new_with_options(schema, columns, &options).map_err(DataFusionError::from)?;
+            let joined = RecordBatch::try_new_with_options(schema, columns, &options).map_err(DataFusionError::from)?;
             timer.done();
             baseline.record_output(joined.num_rows());
             Ok::<_, Error>(joined)
@@ -111,7 +109,11 @@ impl Zip {
 
 impl Results {
     /// Where the results of a batch of the spine are, whose first row has this number.
-    async fn next(&mut self, spine: &RecordBatch, first: u64) -> Result<(Vec<RecordBatch>, Vec<(usize, usize)>), Error> {
+    async fn next(
+        &mut self,
+        spine: &RecordBatch,
+        first: u64,
+    ) -> Result<(Vec<RecordBatch>, Vec<(usize, usize)>), Error> {
         let keys: Vec<ArrayRef> =
             compared(self.keys.iter().map(|(column, data_type)| (spine.column(*column), data_type)))?;
         let of = parts_of_spine(&keys, spine.num_rows(), first, self.parts.len())?;
