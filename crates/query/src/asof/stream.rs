@@ -32,7 +32,7 @@ use crate::windows::{Settled, Windows};
 pub(super) type KeyColumns = Vec<(usize, DataType)>;
 
 /// One execution of an as-of join.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) spine: Arc<dyn ExecutionPlan>,
     pub(super) timestamp: usize,
@@ -236,10 +236,18 @@ impl Run {
         }
         let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
-            let found = done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
-            match &mut all {
-                Some(all) => all.merge(found)?,
-                None => all = Some(found),
+            let found = done.map_err(|e| Error::from(DataFusionError::ExecutionJoin(Box::new(e)))).flatten();
+            let merged = found.and_then(|found| match &mut all {
+                Some(all) => all.merge(found),
+                None => {
+                    all = Some(found);
+                    Ok(())
+                }
+            });
+            if let Err(error) = merged {
+                // Memory that the others hold is wanted for what comes next.
+                partitions.shutdown().await;
+                return Err(error);
             }
         }
         all.map_or_else(nothing, Ok)?.settle(view.ttl, index)

@@ -9,6 +9,7 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef, TimestampMicrosecon
 use datafusion::common::runtime::JoinSet;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::metrics::{Count, SpillMetrics};
 use futures::StreamExt;
@@ -49,11 +50,14 @@ struct Dealt {
     /// For each part its last moment.
     last: Vec<i64>,
     seen: Seen,
+    _reservation: MemoryReservation,
 }
 
 /// Everything dealt out.
 struct Parts {
     set: Set,
+    /// The join of one part: its inputs have one partition.
+    run: Run,
     spine: Vec<Spooled>,
     /// For each view as it is dealt out, and the rows of each part.
     views: Vec<(ViewInput, Vec<Spooled>)>,
@@ -86,7 +90,8 @@ impl Set {
         let (keys, numbers) = (self.keys.clone(), self.views.clone());
         let kept_rows = self.run.count("kept_rows");
         let none = Arc::new(Schema::empty());
-        let parts = Parts { set: self, spine: dealt.parts, views, results, none, kept_rows };
+        let run = Run { partition: None, ..self.run.as_ref().clone() };
+        let parts = Parts { set: self, run, spine: dealt.parts, views, results, none, kept_rows };
         Ok(Joined { keys, views: numbers, parts: Arc::new(parts).join().await? })
     }
 
@@ -101,6 +106,8 @@ impl Set {
         let mut dealer = Dealer::new(&piles, gathered, self.run.reservation("spine dealt out"));
         let mut last = vec![i64::MIN; parts];
         let mut seen = Seen::new(seen);
+        let reservation = self.run.reservation("keys");
+        reservation.try_grow(seen.size())?;
         let mut first = 0;
         let mut rows = spine.read()?;
         let column = rows.schema().field(self.run.timestamp).name().clone();
@@ -120,7 +127,7 @@ impl Set {
         }
         dealer.flush()?;
         drop(dealer);
-        Ok(Dealt { parts: piles.finish()?, last, seen })
+        Ok(Dealt { parts: piles.finish()?, last, seen, _reservation: reservation })
     }
 
     /// The view as its parts are read, and the parts.
@@ -135,8 +142,6 @@ impl Set {
         let piles = Arc::new(Piles::new(&spool, self.sizes.parts)?);
         let partitions = self.run.partitions_of(&input);
         let most = self.sizes.gathered / partitions.len().max(1);
-        let seen = self.run.reservation("keys");
-        seen.try_grow(dealt.seen.size())?;
         let mut readers = JoinSet::new();
         for partition in partitions {
             let stream = input.execute(partition, Arc::clone(&self.run.context))?;
@@ -194,7 +199,7 @@ struct Reading {
 
 impl Reading {
     async fn deal(&self, mut stream: SendableRecordBatchStream, dealer: &mut Dealer<'_>) -> Result<(), Error> {
-        let Dealt { parts, last, seen } = self.dealt.as_ref();
+        let Dealt { parts, last, seen, .. } = self.dealt.as_ref();
         while let Some(batch) = stream.next().await {
             let batch = batch?.project(&self.columns).map_err(DataFusionError::from)?;
             self.rows.add(batch.num_rows());
@@ -259,7 +264,7 @@ impl Parts {
     async fn join_part(&self, part: usize, least: usize) -> Result<Spooled, Error> {
         let mut rows = Rows::new(self.spine[part].read()?);
         let mut found = self.results.create()?;
-        let mut most = self.set.sizes.rows;
+        let (mut most, mut refused) = (self.set.sizes.rows, false);
         loop {
             let taken = rows.take(most).await?;
             let count = taken.iter().map(RecordBatch::num_rows).sum::<usize>();
@@ -269,13 +274,15 @@ impl Parts {
             let chosen = match self.choose(part, &taken).await {
                 Ok(chosen) => chosen,
                 Err(error) if is_refusal(&error) && count > least.max(1) => {
-                    most = (count / 2).max(1);
+                    (most, refused) = ((count / 2).max(1), true);
                     rows.put_back(taken);
                     continue;
                 }
                 Err(error) => return Err(error),
             };
             drop(taken);
+            // The estimate may have been too careful.
+            most = if refused { most } else { most.saturating_mul(2) };
             self.kept_rows.add(chosen.iter().map(Chosen::found).sum());
             let mut first = 0;
             while first < count {
@@ -291,7 +298,7 @@ impl Parts {
 
     /// What each view gives for some of a part's spine rows.
     async fn choose(&self, part: usize, rows: &[RecordBatch]) -> Result<Vec<Chosen>, Error> {
-        let run = &self.set.run;
+        let run = &self.run;
         let keys: KeyColumns =
             self.set.keys.iter().enumerate().map(|(column, (_, data_type))| (column, data_type.clone())).collect();
         let mut spine = Spine::new(run.reservation("spine"));

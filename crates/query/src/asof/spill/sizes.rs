@@ -21,11 +21,11 @@ const FEW: usize = 8;
 /// A value of no fixed width, by guess; a wrong one costs another go.
 const VALUE: usize = 32;
 
-/// Memory that nobody has reserved.
+/// Memory that nobody has reserved, or a little where others have it all for now.
 pub(super) fn available(context: &TaskContext) -> usize {
     let pool = context.memory_pool();
     match pool.memory_limit() {
-        MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
+        MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()).max(limit / 8),
         MemoryLimit::Infinite | MemoryLimit::Unknown => UNKNOWN,
     }
 }

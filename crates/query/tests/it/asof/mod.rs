@@ -1,5 +1,6 @@
 //! The as-of join against its rules, and against an oracle of twenty lines.
 
+mod codec;
 mod files;
 mod memory;
 mod oracle;

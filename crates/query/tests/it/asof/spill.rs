@@ -86,11 +86,11 @@ impl Run {
 
     fn count(&self, name: &str) -> usize {
         let metrics = join_in(&self.plan).metrics().expect("metrics");
-        metrics.sum_by_name(name).map_or(0, |value| value.as_usize())
+        metrics.sum(|metric| metric.value().name() == name).map_or(0, |value| value.as_usize())
     }
 }
 
-fn join_in(plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
+pub(super) fn join_in(plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> {
     let mut node = plan;
     while node.downcast_ref::<AsofJoinExec>().is_none() {
         node = node.children().into_iter().next().expect("a join below");
@@ -299,7 +299,7 @@ fn every_kind_of_key_is_dealt_out() {
 }
 
 /// A view of SQL that joins and groups: per key and moment the greatest value, of names that another table has.
-fn grouped(facts: &[Fact], cut: Cut) -> LogicalPlan {
+pub(super) fn grouped(facts: &[Fact], cut: Cut) -> LogicalPlan {
     let names: ArrayRef = Arc::new(StringArray::from(vec!["b", "a", "z"]));
     let names = LogicalPlanBuilder::from(table("names", batch(vec![("label", names)]), Cut { partitions: 1, ..cut }));
     let names = names.build().expect("a plan");

@@ -9,7 +9,7 @@ use datafusion::common::Column;
 use proptest::prelude::*;
 
 use super::{Kind, PLAIN, REPLACED, Revision, TIMED, exposed};
-use crate::asof::{Answer, Ask, Cut, collect, session, spine_rows, table};
+use crate::asof::{Answer, Ask, Cut, WHOLE, collect, session, spine_rows, table};
 
 /// The view under test: it renames, filters and computes, row by row.
 const VIEW: &str = "SELECT f.name AS who, ts, known, value + 1 AS next FROM facts AS f WHERE value IS DISTINCT FROM 2";
