@@ -40,17 +40,17 @@ pub(super) fn hashes(keys: &[ArrayRef], rows: usize) -> Result<Vec<Option<u64>>,
 
 /// The part that a hash belongs to: the upper bits decide.
 pub(super) fn part_of(hash: u64, parts: usize) -> u32 {
-    (u128::from(hash) * parts as u128 >> 64) as u32
+    ((u128::from(hash) * parts as u128) >> 64) as u32
 }
 
-/// The parts of spine rows: that of the key, and one after the other where the key is null. `first` is the number of the
-/// first row, so that they come out the same when the spine is read again.
-pub(super) fn parts_of_spine(keys: &[ArrayRef], rows: usize, first: u64, parts: usize) -> Result<Vec<u32>, Error> {
-    let part = |(row, hash): (usize, Option<u64>)| match hash {
-        Some(hash) => part_of(hash, parts),
+/// The parts of spine rows with these hashes: that of the key, and one after the other where the key is null. `first` is the
+/// number of the first row, so that they come out the same when the spine is read again.
+pub(super) fn parts_of_spine(hashes: &[Option<u64>], first: u64, parts: usize) -> Vec<u32> {
+    let part = |(row, hash): (usize, &Option<u64>)| match hash {
+        Some(hash) => part_of(*hash, parts),
         None => ((first + row as u64) % parts as u64) as u32,
     };
-    Ok(hashes(keys, rows)?.into_iter().enumerate().map(part).collect())
+    hashes.iter().enumerate().map(part).collect()
 }
 
 /// Which hashes there are among the spine's keys, and perhaps some that are not: a bit for a range of them.

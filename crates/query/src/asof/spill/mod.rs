@@ -39,7 +39,7 @@ use super::error::Error;
 use super::spine::{Spine, SpineRows};
 use super::stream::Run;
 use parts::Set;
-use sizes::{Sizes, available};
+use sizes::Sizes;
 use spool::{Spool, Spooled};
 
 impl Run {
@@ -61,8 +61,7 @@ impl Run {
         let groups = self.by_key_columns();
         let mut sets = Vec::with_capacity(groups.len());
         for (keys, views) in &groups {
-            let free = available(&self.context) / groups.len();
-            let sizes = Sizes::new(&self, keys, views, rows, free, groups.len())?;
+            let sizes = Sizes::new(&self, keys, views, rows, groups.len())?;
             let set = Set::new(Arc::clone(&self), keys.clone(), views.clone(), sizes, &metrics);
             sets.push(set.join(&spine).await?);
         }

@@ -115,12 +115,13 @@ impl Set {
             let batch = batch?;
             let moments = micros(batch.column(self.run.timestamp), &column, None)?;
             let mut columns = compared(self.keys.iter().map(|(i, data_type)| (batch.column(*i), data_type)))?;
-            let of = parts_of_spine(&columns, batch.num_rows(), first, parts)?;
+            let hashes = hashes(&columns, batch.num_rows())?;
+            let of = parts_of_spine(&hashes, first, parts);
             for (row, part) in of.iter().enumerate() {
                 let last = &mut last[*part as usize];
                 *last = moments.value(row).max(*last);
             }
-            hashes(&columns, batch.num_rows())?.into_iter().flatten().for_each(|hash| seen.insert(hash));
+            hashes.into_iter().flatten().for_each(|hash| seen.insert(hash));
             first += batch.num_rows() as u64;
             columns.push(Arc::new(moments.reinterpret_cast::<TimestampMicrosecondType>().with_timezone("UTC")));
             dealer.deal(RecordBatch::try_new(Arc::clone(&schema), columns).map_err(DataFusionError::from)?, of)?;

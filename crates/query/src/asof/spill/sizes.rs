@@ -48,15 +48,9 @@ pub(super) struct Sizes {
 }
 
 impl Sizes {
-    /// For so many spine rows, and so much free memory for each of so many sets.
-    pub(super) fn new(
-        run: &Run,
-        keys: &KeyColumns,
-        views: &[usize],
-        rows: u64,
-        free: usize,
-        sets: usize,
-    ) -> Result<Self, Error> {
+    /// For so many spine rows, and the memory that is free. In the end the results of so many sets are read at a time.
+    pub(super) fn new(run: &Run, keys: &KeyColumns, views: &[usize], rows: u64, sets: usize) -> Result<Self, Error> {
+        let free = available(&run.context);
         let workers = run.context.session_config().target_partitions().max(1);
         let views: Vec<&ViewInput> = views.iter().map(|view| &run.views[*view]).collect();
         let each = per_row(keys, &views)?;
@@ -64,7 +58,7 @@ impl Sizes {
         let at_a_time = (free / 4 * 3 / workers / each).max(1);
         // While a set is dealt out: its spine, one file for each view, and the results of the sets before.
         let open = FILES / (sets + 1 + views.len());
-        let most = open.min(PARTS).min((free / (3 * READING)).max(FEW)).max(2);
+        let most = open.min(PARTS).min((free / (3 * READING * sets)).max(FEW)).max(2);
         let parts = usize::try_from(rows.div_ceil(at_a_time as u64)).unwrap_or(usize::MAX).clamp(2, most);
         let result: usize = views.iter().map(|view| found(view)).sum();
         let batch_size = run.context.session_config().batch_size();
@@ -74,7 +68,7 @@ impl Sizes {
             rows: at_a_time,
             gathered: (free / 8).min(16 << 20),
             seen: (free / 32).min(8 << 20),
-            batch: (free / 8 / parts / result.max(1)).clamp(128.min(batch_size), batch_size),
+            batch: (free / 8 / (parts * sets) / result.max(1)).clamp(128.min(batch_size), batch_size),
         })
     }
 }

@@ -32,11 +32,14 @@ pub(super) struct Spooled {
     file: Option<Arc<dyn SpillFile>>,
 }
 
-/// A file that is being written. The engine does not tell the name of its type.
+/// A file that is being written.
 pub(super) struct Spooling {
     spool: Spool,
-    step: Box<dyn FnMut(Option<&RecordBatch>) -> Result<Option<Arc<dyn SpillFile>>> + Send>,
+    step: Box<Step>,
 }
+
+/// Appends a batch, or without one finishes the file. The engine does not tell the name of the type that does it.
+type Step = dyn FnMut(Option<&RecordBatch>) -> Result<Option<Arc<dyn SpillFile>>> + Send;
 
 impl Spool {
     /// Every column may be null: a batch knows no better.

@@ -11,7 +11,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::BaselineMetrics;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::deal::{compared, parts_of_spine};
+use super::deal::{compared, hashes, parts_of_spine};
 use super::parts::{Joined, Rows};
 use super::sizes::available;
 use super::spool::{READING, Spooled};
@@ -36,7 +36,13 @@ struct Results {
 /// One batch of the output before it is put together: the spine's, and for each set where each row comes from.
 struct Loose {
     spine: RecordBatch,
-    sets: Vec<(Vec<RecordBatch>, Vec<(usize, usize)>)>,
+    sets: Vec<Scattered>,
+}
+
+/// Rows in order, each somewhere among some batches: by the number of the batch and its own there.
+struct Scattered {
+    batches: Vec<RecordBatch>,
+    rows: Vec<(usize, usize)>,
 }
 
 /// Streams the output.
@@ -74,7 +80,7 @@ pub(super) fn zip(
         let task = SpawnedTask::spawn(async move {
             let timer = baseline.elapsed_compute().timer();
             let mut columns = loose.spine.columns().to_vec();
-            let sets: Vec<RecordBatch> = loose.sets.iter().map(together).collect::<Result<_, Error>>()?;
+            let sets: Vec<RecordBatch> = loose.sets.iter().map(Scattered::together).collect::<Result<_, Error>>()?;
             for (set, range) in places.iter() {
                 columns.extend_from_slice(&sets[*set].columns()[range.clone()]);
             }
@@ -91,8 +97,11 @@ pub(super) fn zip(
     Ok(batches.map(|done| Ok(done??)))
 }
 
-fn together((batches, rows): &(Vec<RecordBatch>, Vec<(usize, usize)>)) -> Result<RecordBatch, Error> {
-    Ok(interleave_record_batch(&batches.iter().collect::<Vec<_>>(), rows).map_err(DataFusionError::from)?)
+impl Scattered {
+    fn together(&self) -> Result<RecordBatch, Error> {
+        let batches: Vec<_> = self.batches.iter().collect();
+        Ok(interleave_record_batch(&batches, &self.rows).map_err(DataFusionError::from)?)
+    }
 }
 
 impl Zip {
@@ -109,14 +118,10 @@ impl Zip {
 
 impl Results {
     /// Where the results of a batch of the spine are, whose first row has this number.
-    async fn next(
-        &mut self,
-        spine: &RecordBatch,
-        first: u64,
-    ) -> Result<(Vec<RecordBatch>, Vec<(usize, usize)>), Error> {
+    async fn next(&mut self, spine: &RecordBatch, first: u64) -> Result<Scattered, Error> {
         let keys: Vec<ArrayRef> =
             compared(self.keys.iter().map(|(column, data_type)| (spine.column(*column), data_type)))?;
-        let of = parts_of_spine(&keys, spine.num_rows(), first, self.parts.len())?;
+        let of = parts_of_spine(&hashes(&keys, spine.num_rows())?, first, self.parts.len());
         let mut counts = vec![0_usize; self.parts.len()];
         of.iter().for_each(|part| counts[*part as usize] += 1);
         let mut batches: Vec<RecordBatch> = Vec::new();
@@ -137,6 +142,6 @@ impl Results {
             here
         });
         let rows = rows.collect();
-        Ok((batches, rows))
+        Ok(Scattered { batches, rows })
     }
 }
