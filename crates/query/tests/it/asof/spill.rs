@@ -184,12 +184,14 @@ fn in_folder(folder: &Path, memory: usize, disk: u64) -> (Arc<RuntimeEnv>, Sessi
 
 /// Tasks that were stopped let go of their files when they are next looked at.
 fn check_clean(folder: &Path, runtime: &Arc<RuntimeEnv>) {
-    for _ in 0..100 {
-        if entries(folder) == 0 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    RUNTIME.block_on(async {
+        let patience = tokio::time::timeout(Duration::from_secs(30), async {
+            while entries(folder) > 0 || runtime.memory_pool.reserved() > 0 {
+                tokio::task::yield_now().await;
+            }
+        });
+        let _ = patience.await;
+    });
     assert_eq!((entries(folder), runtime.disk_manager.used_disk_space()), (0, 0));
     assert_eq!(runtime.memory_pool.reserved(), 0, "memory is given back");
 }
