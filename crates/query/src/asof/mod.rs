@@ -41,16 +41,20 @@
 mod choose;
 mod error;
 mod exec;
+mod front;
 mod gather;
 mod kept;
 mod keys;
 mod late;
 mod logical;
+mod march;
 mod moments;
+mod pick;
 mod planner;
 mod sequence;
 mod spine;
 mod stream;
+mod wanted;
 
 use asof_model::Micros;
 use datafusion::common::Column;

@@ -4,8 +4,9 @@
 //! a key lie together, sorted by moment. Views with the same key columns share one index.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
@@ -15,6 +16,7 @@ use futures::StreamExt;
 
 use super::error::Error;
 use super::keys::{Keys, NO_KEY};
+use super::march::{Passing, in_time};
 use super::moments::micros;
 use crate::windows::Slots;
 
@@ -39,7 +41,13 @@ impl Spine {
         let mut coalescer = BatchCoalescer::new(schema, batch_size);
         let mut spine = Spine { batches: Vec::new(), moments: Vec::new(), reservation };
         while let Some(batch) = stream.next().await {
-            coalescer.push_batch(batch?).map_err(DataFusionError::from)?;
+            let batch = batch?;
+            // Most are of the right size as they come, and need not be copied.
+            if batch.num_rows() == batch_size && coalescer.is_empty() && is_compact(&batch) {
+                spine.push(batch, timestamp, &column)?;
+                continue;
+            }
+            coalescer.push_batch(batch).map_err(DataFusionError::from)?;
             while let Some(batch) = coalescer.next_completed_batch() {
                 spine.push(batch, timestamp, &column)?;
             }
@@ -73,6 +81,12 @@ impl Spine {
     }
 }
 
+/// Whether a batch holds little more memory than its own rows take; a slice holds all that it was cut from.
+fn is_compact(batch: &RecordBatch) -> bool {
+    let own = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
+    batch.get_array_memory_size() <= 2 * batch.columns().iter().map(own).sum::<usize>()
+}
+
 /// Keys of some columns and their slots.
 #[derive(Debug)]
 pub(super) struct KeyIndex {
@@ -83,6 +97,8 @@ pub(super) struct KeyIndex {
     moments: Vec<i64>,
     /// The slot of each spine row.
     row_slots: Vec<u32>,
+    /// The slots in the order of time, while somebody may want them.
+    in_time: Mutex<Option<Arc<Vec<Passing>>>>,
     reservation: MemoryReservation,
 }
 
@@ -97,18 +113,15 @@ impl KeyIndex {
         reservation: MemoryReservation,
     ) -> Result<Self, Error> {
         let mut keys = Keys::new(columns.iter().map(|(_, data_type)| data_type.clone()).collect())?;
-        // 24 bytes a row: its key, its place in the order and its slot, and what the slot takes.
-        let rows = spine.rows() * 24;
+        // 32 bytes a row: its key, its moment and number in the order of keys, its slot, and what the slot takes.
+        let rows = spine.rows() * 32;
         reservation.try_grow(rows)?;
-        let mut row_keys = Vec::with_capacity(spine.rows());
-        for batch in &spine.batches {
-            let arrays: Vec<_> = columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
-            keys.number(&arrays, &mut row_keys)?;
-            reservation.try_resize(rows + keys.size())?;
-        }
-        keys.seal();
+        let of_batch =
+            |batch: &RecordBatch| columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
+        let batches: Vec<Vec<_>> = spine.batches.iter().map(of_batch).collect();
+        let row_keys = keys.number(&batches, |held| Ok(reservation.try_resize(rows + held)?))?;
         let (starts, moments, row_slots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut index = KeyIndex { keys, starts, moments, row_slots, reservation };
+        let mut index = KeyIndex { keys, starts, moments, row_slots, in_time: Mutex::default(), reservation };
         index.number_slots(&spine.moments, &row_keys);
         index.reservation.try_resize(index.size())?;
         Ok(index)
@@ -125,10 +138,10 @@ impl KeyIndex {
             ends[key + 1] += ends[key];
         }
         // From here on `ends[key]` is where the next row of the key goes, and in the end where its rows end.
-        let mut order = vec![0_u32; ends[keys] as usize];
-        for (row, key) in row_keys.iter().enumerate().filter(|(_, key)| **key != NO_KEY) {
+        let mut order = vec![(0_i64, 0_u32); ends[keys] as usize];
+        for (row, (key, moment)) in row_keys.iter().zip(moments).enumerate().filter(|(_, (key, _))| **key != NO_KEY) {
             let place = &mut ends[*key as usize];
-            order[*place as usize] = row as u32;
+            order[*place as usize] = (*moment, row as u32);
             *place += 1;
         }
         self.row_slots = vec![NO_SLOT; row_keys.len()];
@@ -138,14 +151,14 @@ impl KeyIndex {
         for end in ends.into_iter().take(keys).map(|end| end as usize) {
             self.starts.push(self.moments.len() as u32);
             let rows = &mut order[first..end];
-            rows.sort_unstable_by_key(|row| moments[*row as usize]);
+            rows.sort_unstable();
             let mut last = None;
-            for row in rows.iter().map(|row| *row as usize) {
-                if last != Some(moments[row]) {
-                    self.moments.push(moments[row]);
-                    last = Some(moments[row]);
+            for (moment, row) in rows {
+                if last != Some(*moment) {
+                    self.moments.push(*moment);
+                    last = Some(*moment);
                 }
-                self.row_slots[row] = (self.moments.len() - 1) as u32;
+                self.row_slots[*row as usize] = (self.moments.len() - 1) as u32;
             }
             first = end;
         }
@@ -178,6 +191,24 @@ impl KeyIndex {
     /// The moment of each slot.
     pub(super) fn moments(&self) -> &[i64] {
         &self.moments
+    }
+
+    /// The slots in the order of time, sorted for the first who asks.
+    pub(super) fn in_time(&self) -> Result<Arc<Vec<Passing>>, Error> {
+        let mut sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sorted) = sorted.as_ref() {
+            return Ok(Arc::clone(sorted));
+        }
+        self.reservation.try_grow(self.slots() * size_of::<Passing>())?;
+        Ok(Arc::clone(sorted.insert(Arc::new(in_time(self)))))
+    }
+
+    /// All views have been read: what only they wanted is let go.
+    pub(super) fn views_are_read(&self) {
+        let sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if sorted.is_some() {
+            self.reservation.shrink(self.slots() * size_of::<Passing>());
+        }
     }
 
     /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.

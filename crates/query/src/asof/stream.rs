@@ -24,7 +24,7 @@ use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine};
-use crate::windows::{Settled, Windows};
+use crate::windows::{Arrival, Settled, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
 type KeyColumns = Vec<(usize, DataType)>;
@@ -45,10 +45,14 @@ impl Run {
     pub(super) async fn start(self) -> Result<impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send, Error> {
         let baseline = BaselineMetrics::new(&self.metrics, 0);
         let count = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, 0);
+        let phase = |name: &'static str| MetricBuilder::new(&self.metrics).subset_time(name, 0);
         let batch_size = self.context.session_config().batch_size();
 
+        let reading = phase("spine_time");
+        let timer = reading.timer();
         let stream = self.spine.execute(0, Arc::clone(&self.context))?;
         let spine = Spine::collect(stream, self.timestamp, batch_size, self.reservation("spine")).await?;
+        timer.done();
         count("spine_rows").add(spine.rows());
 
         let (view_rows, kept_rows) = (count("view_rows"), count("kept_rows"));
@@ -59,7 +63,8 @@ impl Run {
             let index = match indexes.iter().find(|(columns, _)| *columns == keys) {
                 Some((_, index)) => Arc::clone(index),
                 None => {
-                    let timer = baseline.elapsed_compute().timer();
+                    let indexing = phase("index_time");
+                    let timer = indexing.timer();
                     let index = Arc::new(KeyIndex::new(&spine, &keys, self.reservation("index"))?);
                     timer.done();
                     indexes.push((keys, Arc::clone(&index)));
@@ -70,6 +75,7 @@ impl Run {
             kept_rows.add(chosen.found());
             views.push(chosen);
         }
+        indexes.iter().for_each(|(_, index)| index.views_are_read());
         drop(indexes);
 
         let mut first = 0;
@@ -116,10 +122,14 @@ impl Run {
                 let last = index.moments().iter().max().copied();
                 let narrow = late.narrowed(view, &index, last, &self.context)?;
                 let Found { mut winners, windows, .. } = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
+                let fetching = MetricBuilder::new(&self.metrics).subset_time("fetch_time", 0);
+                let timer = fetching.timer();
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
-                let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                Chosen::new(index, winners, windows, batches, &schema)
+                let columns = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
+                let chosen = Chosen::new(index, winners, windows, columns, &schema);
+                timer.done();
+                chosen
             }
             None if view.features.is_empty() => {
                 let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
@@ -128,8 +138,8 @@ impl Run {
             None => {
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
-                let batches = holder.into_rows(&mut winners.rows)?;
-                Chosen::new(index, winners, windows, batches, &schema)
+                let columns = holder.into_columns(&mut winners.rows)?;
+                Chosen::new(index, winners, windows, columns, &schema)
             }
         }
     }
@@ -168,6 +178,8 @@ impl Run {
             let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
             partitions.spawn(async move { reader.read(stream, &view, &index, &rows).await });
         }
+        let ranking = MetricBuilder::new(&self.metrics).subset_time("rank_time", 0);
+        let timer = ranking.timer();
         let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
             let found = done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
@@ -176,6 +188,9 @@ impl Run {
                 None => all = Some(found),
             }
         }
+        timer.done();
+        let settling = MetricBuilder::new(&self.metrics).subset_time("settle_time", 0);
+        let _timer = settling.timer();
         all.map_or_else(nothing, Ok)?.settle(view.ttl, index)
     }
 
@@ -222,13 +237,19 @@ impl<const N: usize, H: Holder> Reader<N, H> {
             rows.add(batch.num_rows());
             let decoded = view.decode(&batch, index)?;
             match &mut self.windows {
-                None => self.candidates.absorb(&batch, &decoded, |_| {})?,
+                None => self.candidates.absorb(&batch, &decoded)?,
                 Some(windows) => {
-                    self.candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival, index.moments()))?;
+                    self.candidates.absorb_telling(&batch, &decoded, |counts| {
+                        let slots = index.slots_of(counts.key);
+                        let until = counts.end.unwrap_or(slots.end) - slots.start;
+                        let arrival = Arrival::new(counts.row, counts.time, &slots, counts.first - slots.start..until);
+                        windows.arrive(arrival, index.moments());
+                    })?;
                     windows.absorb(&decoded.events(&batch))?;
                 }
             }
         }
+        self.candidates.close()?;
         Ok(self)
     }
 

@@ -2,6 +2,8 @@
 
 mod files;
 mod oracle;
+mod orders;
+mod picked;
 mod planned;
 mod rules;
 mod windows;
