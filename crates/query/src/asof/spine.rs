@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
@@ -20,7 +20,63 @@ use super::march::{Passing, in_time};
 use super::moments::micros;
 use crate::windows::Slots;
 
-/// All spine rows in order, cut into batches of the session's size, with their moments.
+/// The rows of a spine as they are read: in order, in batches of the session's size, each row with a moment.
+pub(super) struct SpineRows {
+    stream: SendableRecordBatchStream,
+    coalescer: BatchCoalescer,
+    batch_size: usize,
+    timestamp: usize,
+    column: String,
+    rows: usize,
+    ended: bool,
+}
+
+impl SpineRows {
+    /// `timestamp` is the position of the column that says as of when.
+    pub(super) fn new(stream: SendableRecordBatchStream, timestamp: usize, batch_size: usize) -> Self {
+        let schema = stream.schema();
+        let column = schema.field(timestamp).name().clone();
+        let coalescer = BatchCoalescer::new(schema, batch_size);
+        SpineRows { stream, coalescer, batch_size, timestamp, column, rows: 0, ended: false }
+    }
+
+    /// The next batch and its moments.
+    pub(super) async fn next(&mut self) -> Result<Option<(RecordBatch, Int64Array)>, Error> {
+        loop {
+            if let Some(batch) = self.coalescer.next_completed_batch() {
+                return self.checked(batch).map(Some);
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let done = match self.stream.next().await.transpose()? {
+                // Most are of the right size as they come, and need not be copied.
+                Some(batch)
+                    if batch.num_rows() == self.batch_size && self.coalescer.is_empty() && is_compact(&batch) =>
+                {
+                    return self.checked(batch).map(Some);
+                }
+                Some(batch) => self.coalescer.push_batch(batch),
+                None => {
+                    self.ended = true;
+                    self.coalescer.finish_buffered_batch()
+                }
+            };
+            done.map_err(DataFusionError::from)?;
+        }
+    }
+
+    fn checked(&mut self, batch: RecordBatch) -> Result<(RecordBatch, Int64Array), Error> {
+        let moments = micros(batch.column(self.timestamp), &self.column, Some(self.rows + 1))?;
+        if let Some(row) = (0..moments.len()).find(|row| moments.is_null(*row)) {
+            return Err(Error::NullMoment { column: self.column.clone(), row: self.rows + row + 1 });
+        }
+        self.rows += moments.len();
+        Ok((batch, moments))
+    }
+}
+
+/// Spine rows in order, in batches, with their moments.
 #[derive(Debug)]
 pub(super) struct Spine {
     pub(super) batches: Vec<RecordBatch>,
@@ -29,50 +85,33 @@ pub(super) struct Spine {
 }
 
 impl Spine {
-    /// Reads the spine to its end. `timestamp` is the position of the column that says as of when.
-    pub(super) async fn collect(
-        mut stream: SendableRecordBatchStream,
-        timestamp: usize,
-        batch_size: usize,
-        reservation: MemoryReservation,
-    ) -> Result<Self, Error> {
-        let schema = stream.schema();
-        let column = schema.field(timestamp).name().clone();
-        let mut coalescer = BatchCoalescer::new(schema, batch_size);
-        let mut spine = Spine { batches: Vec::new(), moments: Vec::new(), reservation };
-        while let Some(batch) = stream.next().await {
-            let batch = batch?;
-            // Most are of the right size as they come, and need not be copied.
-            if batch.num_rows() == batch_size && coalescer.is_empty() && is_compact(&batch) {
-                spine.push(batch, timestamp, &column)?;
-                continue;
-            }
-            coalescer.push_batch(batch).map_err(DataFusionError::from)?;
-            while let Some(batch) = coalescer.next_completed_batch() {
-                spine.push(batch, timestamp, &column)?;
-            }
-        }
-        coalescer.finish_buffered_batch().map_err(DataFusionError::from)?;
-        while let Some(batch) = coalescer.next_completed_batch() {
-            spine.push(batch, timestamp, &column)?;
-        }
-        Ok(spine)
+    /// No rows yet.
+    pub(super) fn new(reservation: MemoryReservation) -> Self {
+        Spine { batches: Vec::new(), moments: Vec::new(), reservation }
     }
 
-    fn push(&mut self, batch: RecordBatch, timestamp: usize, column: &str) -> Result<(), Error> {
-        let before = self.moments.len();
-        let moments = micros(batch.column(timestamp), column, Some(before + 1))?;
-        if let Some(row) = (0..moments.len()).find(|row| moments.is_null(*row)) {
-            return Err(Error::NullMoment { column: column.to_owned(), row: before + row + 1 });
+    /// Reads a spine to its end.
+    ///
+    /// # Errors
+    /// Among others that memory was refused. Then all that was read is there, the batch too for which there was none, and
+    /// what is left can be read on.
+    pub(super) async fn collect(&mut self, rows: &mut SpineRows) -> Result<(), Error> {
+        while let Some((batch, moments)) = rows.next().await? {
+            self.push(batch, &moments)?;
         }
+        Ok(())
+    }
+
+    /// One batch more. Where memory is refused, it is there all the same.
+    pub(super) fn push(&mut self, batch: RecordBatch, moments: &Int64Array) -> Result<(), Error> {
         // Rows and slots are numbered in 32 bits, one number is no slot at all.
-        if before + moments.len() >= u32::MAX as usize {
+        if self.moments.len() + moments.len() >= u32::MAX as usize {
             return Err(Error::SpineTooLong);
         }
-        self.reservation.try_grow(batch.get_array_memory_size() + moments.len() * size_of::<i64>())?;
+        let bytes = size_of_rows(&batch) + size_of_val(&moments.values()[..]);
         self.moments.extend_from_slice(moments.values());
         self.batches.push(batch);
-        Ok(())
+        Ok(self.reservation.try_grow(bytes)?)
     }
 
     /// How many rows.
@@ -85,6 +124,16 @@ impl Spine {
 fn is_compact(batch: &RecordBatch) -> bool {
     let own = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
     batch.get_array_memory_size() <= 2 * batch.columns().iter().map(own).sum::<usize>()
+}
+
+/// What the rows of a batch take in memory, which may be part of a larger one. Views of bytes are counted with all
+/// that they look at.
+pub(super) fn size_of_rows(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8View | DataType::BinaryView => column.get_array_memory_size(),
+        _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()),
+    };
+    batch.columns().iter().map(size).sum()
 }
 
 /// Keys of some columns and their slots.

@@ -1,18 +1,20 @@
 //! Running a join: collect the spine, read the views, then give the output batch by batch.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use asof_model::Micros;
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
 use datafusion::common::runtime::{JoinSet, SpawnedTask};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::ExecutionPlanProperties;
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 
 use super::KnownMoment;
@@ -23,49 +25,65 @@ use super::gather::{Chosen, gather};
 use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
-use super::spine::{KeyIndex, Spine};
+use super::spine::{KeyIndex, Spine, SpineRows};
 use crate::windows::{Arrival, Settled, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
-type KeyColumns = Vec<(usize, DataType)>;
+pub(super) type KeyColumns = Vec<(usize, DataType)>;
 
 /// One execution of an as-of join.
+#[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) spine: Arc<dyn ExecutionPlan>,
     pub(super) timestamp: usize,
     pub(super) views: Vec<ViewInput>,
     pub(super) known_at: KnownMoment,
     pub(super) schema: SchemaRef,
+    /// The partition of all inputs that is joined, where they are partitioned by the key; else they are joined whole.
+    pub(super) partition: Option<usize>,
     pub(super) context: Arc<TaskContext>,
     pub(super) metrics: ExecutionPlanMetricsSet,
 }
 
 impl Run {
-    /// Reads everything, then streams the output.
-    pub(super) async fn start(self) -> Result<impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send, Error> {
-        let baseline = BaselineMetrics::new(&self.metrics, 0);
-        let count = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, 0);
-        let phase = |name: &'static str| MetricBuilder::new(&self.metrics).subset_time(name, 0);
+    /// Reads everything, then streams the output; on disk where memory does not suffice.
+    pub(super) async fn start(self) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, Error> {
+        let baseline = BaselineMetrics::new(&self.metrics, self.partition.unwrap_or_default());
         let batch_size = self.context.session_config().batch_size();
-
-        let reading = phase("spine_time");
+        let stream = self.spine.execute(self.partition.unwrap_or_default(), Arc::clone(&self.context))?;
+        let mut rows = SpineRows::new(stream, self.timestamp, batch_size);
+        let mut spine = Spine::new(self.reservation("spine"));
+        let reading = self.time("spine_time");
         let timer = reading.timer();
-        let stream = self.spine.execute(0, Arc::clone(&self.context))?;
-        let spine = Spine::collect(stream, self.timestamp, batch_size, self.reservation("spine")).await?;
+        let collected = spine.collect(&mut rows).await;
         timer.done();
-        count("spine_rows").add(spine.rows());
+        let chosen = match collected {
+            Ok(()) => self.choose_all(&spine, batch_size).await,
+            Err(error) => Err(error),
+        };
+        match chosen {
+            Ok(views) => {
+                self.count("spine_rows").add(spine.rows());
+                Ok(self.output(spine, views, baseline).boxed())
+            }
+            Err(error) if self.may_spill(&error) => Ok(Arc::new(self).spill(spine, rows, baseline).await?.boxed()),
+            Err(error) => Err(error),
+        }
+    }
 
-        let (view_rows, kept_rows) = (count("view_rows"), count("kept_rows"));
+    /// What each view gives, one after the other.
+    async fn choose_all(&self, spine: &Spine, batch_size: usize) -> Result<Vec<Chosen>, Error> {
+        let (view_rows, kept_rows) = (self.count("view_rows"), self.count("kept_rows"));
         let mut indexes: Vec<(KeyColumns, Arc<KeyIndex>)> = Vec::new();
         let mut views = Vec::with_capacity(self.views.len());
         for view in &self.views {
-            let keys: KeyColumns = view.on.iter().map(|on| (on.spine, on.compared_as.clone())).collect();
+            let keys = view.key_columns();
             let index = match indexes.iter().find(|(columns, _)| *columns == keys) {
                 Some((_, index)) => Arc::clone(index),
                 None => {
-                    let indexing = phase("index_time");
+                    let indexing = self.time("index_time");
                     let timer = indexing.timer();
-                    let index = Arc::new(KeyIndex::new(&spine, &keys, self.reservation("index"))?);
+                    let index = Arc::new(KeyIndex::new(spine, &keys, self.reservation("index"))?);
                     timer.done();
                     indexes.push((keys, Arc::clone(&index)));
                     index
@@ -76,8 +94,16 @@ impl Run {
             views.push(chosen);
         }
         indexes.iter().for_each(|(_, index)| index.views_are_read());
-        drop(indexes);
+        Ok(views)
+    }
 
+    /// The output, batch by batch.
+    fn output(
+        self,
+        spine: Spine,
+        views: Vec<Chosen>,
+        baseline: BaselineMetrics,
+    ) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + use<> {
         let mut first = 0;
         let rows = spine.batches.iter().map(|batch| {
             let rows = first..first + batch.num_rows();
@@ -100,15 +126,52 @@ impl Run {
         });
         // In their order, whoever is done first.
         let batches = batches.buffered(partitions.max(1));
-        Ok(batches.map(|done| Ok(done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??)))
+        batches.map(|done| Ok(done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??))
     }
 
-    fn reservation(&self, what: &str) -> MemoryReservation {
+    /// Views that are looked up by the same columns of the spine, by their positions.
+    pub(super) fn by_key_columns(&self) -> Vec<(KeyColumns, Vec<usize>)> {
+        let mut groups: Vec<(KeyColumns, Vec<usize>)> = Vec::new();
+        for (number, view) in self.views.iter().enumerate() {
+            let keys = view.key_columns();
+            match groups.iter_mut().find(|(columns, _)| *columns == keys) {
+                Some((_, views)) => views.push(number),
+                None => groups.push((keys, vec![number])),
+            }
+        }
+        groups
+    }
+
+    /// The output's fields that come from one view.
+    pub(super) fn fields_of(&self, view: usize) -> Vec<FieldRef> {
+        let width = |view: &ViewInput| view.features.len() + view.windows.len() + 2;
+        let first = self.spine.schema().fields().len() + self.views[..view].iter().map(width).sum::<usize>();
+        self.schema.fields()[first..first + width(&self.views[view])].to_vec()
+    }
+
+    /// The partitions of a view's input that this execution reads.
+    pub(super) fn partitions_of(&self, input: &Arc<dyn ExecutionPlan>) -> Range<usize> {
+        match self.partition {
+            Some(partition) => partition..partition + 1,
+            None => 0..input.output_partitioning().partition_count(),
+        }
+    }
+
+    pub(super) fn count(&self, name: &'static str) -> Count {
+        MetricBuilder::new(&self.metrics).counter(name, self.partition.unwrap_or_default())
+    }
+
+    /// The time of one phase.
+    fn time(&self, phase: &'static str) -> Time {
+        MetricBuilder::new(&self.metrics).subset_time(phase, self.partition.unwrap_or_default())
+    }
+
+    pub(super) fn reservation(&self, what: &str) -> MemoryReservation {
         MemoryConsumer::new(format!("AsofJoinExec[{what}]")).register(self.context.memory_pool())
     }
 
     /// What one view gives for each slot: in one pass over its rows, or in two over its files.
-    async fn choose(
+    pub(super) async fn choose(
         &self,
         view: &ViewInput,
         index: Arc<KeyIndex>,
@@ -116,13 +179,15 @@ impl Run {
         rows: &Count,
     ) -> Result<Chosen, Error> {
         let schema = view.feature_schema()?;
-        match Late::of(view)? {
+        // A partition of a scan does not say which rows of which files are its own.
+        let late = if self.partition.is_none() { Late::of(view)? } else { None };
+        match late {
             Some(late) => {
                 MetricBuilder::new(&self.metrics).counter("two_passes", 0).add(1);
                 let last = index.moments().iter().max().copied();
                 let narrow = late.narrowed(view, &index, last, &self.context)?;
                 let Found { mut winners, windows, .. } = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
-                let fetching = MetricBuilder::new(&self.metrics).subset_time("fetch_time", 0);
+                let fetching = self.time("fetch_time");
                 let timer = fetching.timer();
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
@@ -173,23 +238,31 @@ impl Run {
             Ok::<_, Error>(Reader { candidates, windows: self.windows(view, index)? })
         };
         let mut partitions = JoinSet::new();
-        for partition in 0..view.input.output_partitioning().partition_count() {
+        for partition in self.partitions_of(&view.input) {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;
             let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
             partitions.spawn(async move { reader.read(stream, &view, &index, &rows).await });
         }
-        let ranking = MetricBuilder::new(&self.metrics).subset_time("rank_time", 0);
+        let ranking = self.time("rank_time");
         let timer = ranking.timer();
         let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
-            let found = done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
-            match &mut all {
-                Some(all) => all.merge(found)?,
-                None => all = Some(found),
+            let found = done.map_err(|e| Error::from(DataFusionError::ExecutionJoin(Box::new(e)))).flatten();
+            let merged = found.and_then(|found| match &mut all {
+                Some(all) => all.merge(found),
+                None => {
+                    all = Some(found);
+                    Ok(())
+                }
+            });
+            if let Err(error) = merged {
+                // Memory that the others hold is wanted for what comes next.
+                partitions.shutdown().await;
+                return Err(error);
             }
         }
         timer.done();
-        let settling = MetricBuilder::new(&self.metrics).subset_time("settle_time", 0);
+        let settling = self.time("settle_time");
         let _timer = settling.timer();
         all.map_or_else(nothing, Ok)?.settle(view.ttl, index)
     }
@@ -269,6 +342,11 @@ impl<const N: usize, H: Holder> Reader<N, H> {
 }
 
 impl ViewInput {
+    /// The columns of the spine that it is looked up by.
+    fn key_columns(&self) -> KeyColumns {
+        self.on.iter().map(|on| (on.spine, on.compared_as.clone())).collect()
+    }
+
     /// The columns that are kept of a row.
     fn feature_schema(&self) -> Result<SchemaRef, Error> {
         Ok(Arc::new(self.input.schema().project(&self.features).map_err(DataFusionError::from)?))

@@ -59,6 +59,13 @@ impl Windows {
         Ok(windows)
     }
 
+    /// About what the windows take per slot before events come, in words.
+    pub(crate) fn words(calls: &[WindowCall<usize>], rows: &Schema) -> Result<usize> {
+        let layout = Layout::new(calls, rows)?;
+        // A row that is kept: its rank, where it is, and a few values.
+        Ok(layout.words() + 8 * layout.last_rows())
+    }
+
     /// Is told where an event of the next batch counts. The moments are those of all slots, the event's just looked at.
     pub(crate) fn arrive(&mut self, arrival: Arrival, moments: &[i64]) {
         for (frame, placed) in &mut self.placed {

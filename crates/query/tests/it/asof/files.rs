@@ -20,7 +20,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use proptest::prelude::*;
 
-use super::oracle::{key, oracle, rule, view};
+use super::oracle::{cut, key, oracle, rule, view};
 use super::{
     Answer, Ask, Cut, Declared, Fact, PLAIN, RUNTIME, WHOLE, fact_rows, run_sides, session, side, spine_rows, table,
 };
@@ -38,9 +38,13 @@ pub(super) struct Files {
 
 pub(super) fn with_files(cut: Cut) -> SessionState {
     let session = session(cut);
+    register(&session);
+    session
+}
+
+pub(super) fn register(session: &SessionState) {
     let url = ObjectStoreUrl::parse("memory://files").expect("a URL");
     session.runtime_env().register_object_store(url.as_ref(), STORE.clone());
-    session
 }
 
 fn properties(cut: Files) -> WriterProperties {
@@ -148,13 +152,11 @@ proptest! {
         (facts, declared) in view(),
         by in prop_oneof![Just(By::Both), Just(By::Name), Just(By::Number(1)), Just(By::Number(700_000_000))],
         rule in rule(),
-        partitions in 1..=8usize,
-        batch_size in prop_oneof![Just(1usize), Just(3), Just(8192)],
+        cut in cut(),
         (rows_per_file, rows_per_group, rows_per_page) in (1..60usize, 1..20usize, 1..5usize),
     ) {
         let asks: Vec<_> = asks.into_iter().map(|(key, t)| Ask { key: by.part(key), t }).collect();
         let facts: Vec<_> = facts.into_iter().map(|fact| Fact { key: by.part(fact.key), ..fact }).collect();
-        let cut = Cut { rows_per_batch: 8192, partitions, batch_size };
         let found = answers(&asks, &facts, declared, by, rule, cut, Files { rows_per_file, rows_per_group, rows_per_page });
         let expected: Vec<_> = asks.iter().map(|ask| oracle(ask, &facts, declared, rule)).collect();
         prop_assert_eq!(found, expected);
