@@ -4,6 +4,7 @@
 //! a key lie together, sorted by moment. Views with the same key columns share one index.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::compute::BatchCoalescer;
@@ -15,6 +16,7 @@ use futures::StreamExt;
 
 use super::error::Error;
 use super::keys::{Keys, NO_KEY};
+use super::march::{Passing, in_time};
 use super::moments::micros;
 use crate::windows::Slots;
 
@@ -22,6 +24,7 @@ use crate::windows::Slots;
 pub(super) struct SpineRows {
     stream: SendableRecordBatchStream,
     coalescer: BatchCoalescer,
+    batch_size: usize,
     timestamp: usize,
     column: String,
     rows: usize,
@@ -34,7 +37,7 @@ impl SpineRows {
         let schema = stream.schema();
         let column = schema.field(timestamp).name().clone();
         let coalescer = BatchCoalescer::new(schema, batch_size);
-        SpineRows { stream, coalescer, timestamp, column, rows: 0, ended: false }
+        SpineRows { stream, coalescer, batch_size, timestamp, column, rows: 0, ended: false }
     }
 
     /// The next batch and its moments.
@@ -46,8 +49,14 @@ impl SpineRows {
             if self.ended {
                 return Ok(None);
             }
-            let done = match self.stream.next().await {
-                Some(batch) => self.coalescer.push_batch(batch?),
+            let done = match self.stream.next().await.transpose()? {
+                // Most are of the right size as they come, and need not be copied.
+                Some(batch)
+                    if batch.num_rows() == self.batch_size && self.coalescer.is_empty() && is_compact(&batch) =>
+                {
+                    return self.checked(batch).map(Some);
+                }
+                Some(batch) => self.coalescer.push_batch(batch),
                 None => {
                     self.ended = true;
                     self.coalescer.finish_buffered_batch()
@@ -111,6 +120,12 @@ impl Spine {
     }
 }
 
+/// Whether a batch holds little more memory than its own rows take; a slice holds all that it was cut from.
+fn is_compact(batch: &RecordBatch) -> bool {
+    let own = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
+    batch.get_array_memory_size() <= 2 * batch.columns().iter().map(own).sum::<usize>()
+}
+
 /// What the rows of a batch take in memory, which may be part of a larger one. Views of bytes are counted with all
 /// that they look at.
 pub(super) fn size_of_rows(batch: &RecordBatch) -> usize {
@@ -131,6 +146,8 @@ pub(super) struct KeyIndex {
     moments: Vec<i64>,
     /// The slot of each spine row.
     row_slots: Vec<u32>,
+    /// The slots in the order of time, while somebody may want them.
+    in_time: Mutex<Option<Arc<Vec<Passing>>>>,
     reservation: MemoryReservation,
 }
 
@@ -145,18 +162,15 @@ impl KeyIndex {
         reservation: MemoryReservation,
     ) -> Result<Self, Error> {
         let mut keys = Keys::new(columns.iter().map(|(_, data_type)| data_type.clone()).collect())?;
-        // 24 bytes a row: its key, its place in the order and its slot, and what the slot takes.
-        let rows = spine.rows() * 24;
+        // 32 bytes a row: its key, its moment and number in the order of keys, its slot, and what the slot takes.
+        let rows = spine.rows() * 32;
         reservation.try_grow(rows)?;
-        let mut row_keys = Vec::with_capacity(spine.rows());
-        for batch in &spine.batches {
-            let arrays: Vec<_> = columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
-            keys.number(&arrays, &mut row_keys)?;
-            reservation.try_resize(rows + keys.size())?;
-        }
-        keys.seal();
+        let of_batch =
+            |batch: &RecordBatch| columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
+        let batches: Vec<Vec<_>> = spine.batches.iter().map(of_batch).collect();
+        let row_keys = keys.number(&batches, |held| Ok(reservation.try_resize(rows + held)?))?;
         let (starts, moments, row_slots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut index = KeyIndex { keys, starts, moments, row_slots, reservation };
+        let mut index = KeyIndex { keys, starts, moments, row_slots, in_time: Mutex::default(), reservation };
         index.number_slots(&spine.moments, &row_keys);
         index.reservation.try_resize(index.size())?;
         Ok(index)
@@ -173,10 +187,10 @@ impl KeyIndex {
             ends[key + 1] += ends[key];
         }
         // From here on `ends[key]` is where the next row of the key goes, and in the end where its rows end.
-        let mut order = vec![0_u32; ends[keys] as usize];
-        for (row, key) in row_keys.iter().enumerate().filter(|(_, key)| **key != NO_KEY) {
+        let mut order = vec![(0_i64, 0_u32); ends[keys] as usize];
+        for (row, (key, moment)) in row_keys.iter().zip(moments).enumerate().filter(|(_, (key, _))| **key != NO_KEY) {
             let place = &mut ends[*key as usize];
-            order[*place as usize] = row as u32;
+            order[*place as usize] = (*moment, row as u32);
             *place += 1;
         }
         self.row_slots = vec![NO_SLOT; row_keys.len()];
@@ -186,14 +200,14 @@ impl KeyIndex {
         for end in ends.into_iter().take(keys).map(|end| end as usize) {
             self.starts.push(self.moments.len() as u32);
             let rows = &mut order[first..end];
-            rows.sort_unstable_by_key(|row| moments[*row as usize]);
+            rows.sort_unstable();
             let mut last = None;
-            for row in rows.iter().map(|row| *row as usize) {
-                if last != Some(moments[row]) {
-                    self.moments.push(moments[row]);
-                    last = Some(moments[row]);
+            for (moment, row) in rows {
+                if last != Some(*moment) {
+                    self.moments.push(*moment);
+                    last = Some(*moment);
                 }
-                self.row_slots[row] = (self.moments.len() - 1) as u32;
+                self.row_slots[*row as usize] = (self.moments.len() - 1) as u32;
             }
             first = end;
         }
@@ -226,6 +240,24 @@ impl KeyIndex {
     /// The moment of each slot.
     pub(super) fn moments(&self) -> &[i64] {
         &self.moments
+    }
+
+    /// The slots in the order of time, sorted for the first who asks.
+    pub(super) fn in_time(&self) -> Result<Arc<Vec<Passing>>, Error> {
+        let mut sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sorted) = sorted.as_ref() {
+            return Ok(Arc::clone(sorted));
+        }
+        self.reservation.try_grow(self.slots() * size_of::<Passing>())?;
+        Ok(Arc::clone(sorted.insert(Arc::new(in_time(self)))))
+    }
+
+    /// All views have been read: what only they wanted is let go.
+    pub(super) fn views_are_read(&self) {
+        let sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if sorted.is_some() {
+            self.reservation.shrink(self.slots() * size_of::<Passing>());
+        }
     }
 
     /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.

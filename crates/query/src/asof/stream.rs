@@ -13,7 +13,7 @@ use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::ExecutionPlanProperties;
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 
@@ -26,7 +26,7 @@ use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine, SpineRows};
-use crate::windows::{Settled, Windows};
+use crate::windows::{Arrival, Settled, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
 pub(super) type KeyColumns = Vec<(usize, DataType)>;
@@ -53,9 +53,12 @@ impl Run {
         let stream = self.spine.execute(self.partition.unwrap_or_default(), Arc::clone(&self.context))?;
         let mut rows = SpineRows::new(stream, self.timestamp, batch_size);
         let mut spine = Spine::new(self.reservation("spine"));
+        let reading = self.time("spine_time");
+        let timer = reading.timer();
         let collected = spine.collect(&mut rows).await;
+        timer.done();
         let chosen = match collected {
-            Ok(()) => self.choose_all(&spine, batch_size, &baseline).await,
+            Ok(()) => self.choose_all(&spine, batch_size).await,
             Err(error) => Err(error),
         };
         match chosen {
@@ -69,12 +72,7 @@ impl Run {
     }
 
     /// What each view gives, one after the other.
-    async fn choose_all(
-        &self,
-        spine: &Spine,
-        batch_size: usize,
-        baseline: &BaselineMetrics,
-    ) -> Result<Vec<Chosen>, Error> {
+    async fn choose_all(&self, spine: &Spine, batch_size: usize) -> Result<Vec<Chosen>, Error> {
         let (view_rows, kept_rows) = (self.count("view_rows"), self.count("kept_rows"));
         let mut indexes: Vec<(KeyColumns, Arc<KeyIndex>)> = Vec::new();
         let mut views = Vec::with_capacity(self.views.len());
@@ -83,7 +81,8 @@ impl Run {
             let index = match indexes.iter().find(|(columns, _)| *columns == keys) {
                 Some((_, index)) => Arc::clone(index),
                 None => {
-                    let timer = baseline.elapsed_compute().timer();
+                    let indexing = self.time("index_time");
+                    let timer = indexing.timer();
                     let index = Arc::new(KeyIndex::new(spine, &keys, self.reservation("index"))?);
                     timer.done();
                     indexes.push((keys, Arc::clone(&index)));
@@ -94,6 +93,7 @@ impl Run {
             kept_rows.add(chosen.found());
             views.push(chosen);
         }
+        indexes.iter().for_each(|(_, index)| index.views_are_read());
         Ok(views)
     }
 
@@ -161,6 +161,11 @@ impl Run {
         MetricBuilder::new(&self.metrics).counter(name, self.partition.unwrap_or_default())
     }
 
+    /// The time of one phase.
+    fn time(&self, phase: &'static str) -> Time {
+        MetricBuilder::new(&self.metrics).subset_time(phase, self.partition.unwrap_or_default())
+    }
+
     pub(super) fn reservation(&self, what: &str) -> MemoryReservation {
         MemoryConsumer::new(format!("AsofJoinExec[{what}]")).register(self.context.memory_pool())
     }
@@ -182,10 +187,14 @@ impl Run {
                 let last = index.moments().iter().max().copied();
                 let narrow = late.narrowed(view, &index, last, &self.context)?;
                 let Found { mut winners, windows, .. } = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
+                let fetching = self.time("fetch_time");
+                let timer = fetching.timer();
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
-                let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                Chosen::new(index, winners, windows, batches, &schema)
+                let columns = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
+                let chosen = Chosen::new(index, winners, windows, columns, &schema);
+                timer.done();
+                chosen
             }
             None if view.features.is_empty() => {
                 let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
@@ -194,8 +203,8 @@ impl Run {
             None => {
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
-                let batches = holder.into_rows(&mut winners.rows)?;
-                Chosen::new(index, winners, windows, batches, &schema)
+                let columns = holder.into_columns(&mut winners.rows)?;
+                Chosen::new(index, winners, windows, columns, &schema)
             }
         }
     }
@@ -234,6 +243,8 @@ impl Run {
             let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
             partitions.spawn(async move { reader.read(stream, &view, &index, &rows).await });
         }
+        let ranking = self.time("rank_time");
+        let timer = ranking.timer();
         let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
             let found = done.map_err(|e| Error::from(DataFusionError::ExecutionJoin(Box::new(e)))).flatten();
@@ -250,6 +261,9 @@ impl Run {
                 return Err(error);
             }
         }
+        timer.done();
+        let settling = self.time("settle_time");
+        let _timer = settling.timer();
         all.map_or_else(nothing, Ok)?.settle(view.ttl, index)
     }
 
@@ -296,13 +310,19 @@ impl<const N: usize, H: Holder> Reader<N, H> {
             rows.add(batch.num_rows());
             let decoded = view.decode(&batch, index)?;
             match &mut self.windows {
-                None => self.candidates.absorb(&batch, &decoded, |_| {})?,
+                None => self.candidates.absorb(&batch, &decoded)?,
                 Some(windows) => {
-                    self.candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival, index.moments()))?;
+                    self.candidates.absorb_telling(&batch, &decoded, |counts| {
+                        let slots = index.slots_of(counts.key);
+                        let until = counts.end.unwrap_or(slots.end) - slots.start;
+                        let arrival = Arrival::new(counts.row, counts.time, &slots, counts.first - slots.start..until);
+                        windows.arrive(arrival, index.moments());
+                    })?;
                     windows.absorb(&decoded.events(&batch))?;
                 }
             }
         }
+        self.candidates.close()?;
         Ok(self)
     }
 

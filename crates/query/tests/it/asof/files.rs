@@ -47,12 +47,15 @@ pub(super) fn register(session: &SessionState) {
     session.runtime_env().register_object_store(url.as_ref(), STORE.clone());
 }
 
-fn write(folder: u32, number: usize, rows: &RecordBatch, cut: Files) {
-    let properties = WriterProperties::builder()
+fn properties(cut: Files) -> WriterProperties {
+    WriterProperties::builder()
         .set_max_row_group_row_count(Some(cut.rows_per_group))
         .set_data_page_row_count_limit(cut.rows_per_page)
         .set_write_batch_size(cut.rows_per_page)
-        .build();
+        .build()
+}
+
+fn write(folder: u32, number: usize, rows: &RecordBatch, properties: WriterProperties) {
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).expect("a writer");
     writer.write(rows).expect("rows");
     let bytes = writer.into_inner().expect("a file");
@@ -70,10 +73,15 @@ fn listing(folder: u32, schema: SchemaRef) -> LogicalPlan {
 
 /// A table of Parquet files.
 pub(super) fn files(rows: &RecordBatch, files: Files) -> LogicalPlan {
+    written(rows, files, properties(files))
+}
+
+/// The same, written in some way.
+pub(super) fn written(rows: &RecordBatch, files: Files, properties: WriterProperties) -> LogicalPlan {
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
     for start in (0..rows.num_rows()).step_by(files.rows_per_file) {
         let rows = rows.slice(start, files.rows_per_file.min(rows.num_rows() - start));
-        write(folder, start, &rows, files);
+        write(folder, start, &rows, properties.clone());
     }
     listing(folder, rows.schema())
 }
@@ -237,8 +245,8 @@ fn a_column_that_came_later_is_null_before() {
     let narrow: Vec<_> = (0..schema.fields().len()).filter(|i| schema.field(*i).name() != "extra").collect();
     let cut = Files { rows_per_file: 1, rows_per_group: 1, rows_per_page: 1 };
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
-    write(folder, 0, &before.project(&narrow).expect("columns"), cut);
-    write(folder, 1, &after, cut);
+    write(folder, 0, &before.project(&narrow).expect("columns"), properties(cut));
+    write(folder, 1, &after, properties(cut));
     let side = By::Both.side(listing(folder, after.schema()), PLAIN);
     let spine = table("spine", spine_rows(&[1, 5].map(|t| Ask { key: (Some("a"), Some(1)), t })), WHOLE);
     let plan = asof_join(spine, Column::from_name("t"), vec![side], KnownMoment::EventTime).expect("a join");

@@ -4,6 +4,8 @@ mod codec;
 mod files;
 mod memory;
 mod oracle;
+mod orders;
+mod picked;
 mod planned;
 mod rules;
 mod spill;
