@@ -85,7 +85,7 @@ fn per_row(keys: &KeyColumns, views: &[&ViewInput]) -> Result<usize, Error> {
         kept += found(view);
         most = most.max(candidate + 16 + windows + found(view));
     }
-    Ok(key + 40 + kept + most)
+    Ok(key + 56 + kept + most)
 }
 
 /// What is found for a spine row in a view: features, results of windows, event time and place.

@@ -14,7 +14,7 @@ use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties,
 use proptest::prelude::*;
 
 use super::files::{Files, with_files, written};
-use super::{Ask, Cut, batch, collect, session, spine_rows, table};
+use super::{Ask, Cut, WHOLE, batch, collect, session, spine_rows, table};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +118,7 @@ proptest! {
             values.sort_by_key(|(_, ts, _)| *ts);
         }
         let asks: Vec<_> = asks.into_iter().map(|(key, t)| Ask { key: (None, Some(key)), t }).collect();
-        let cut = Cut { rows_per_batch: 64, partitions, batch_size: 64 };
+        let cut = Cut { rows_per_batch: 64, partitions, batch_size: 64, ..WHOLE };
         let join = |session, plan| {
             let spine = table("spine", spine_rows(&asks), Cut { partitions: 1, ..cut });
             let plan = asof_join(spine, Column::from_name("t"), vec![side_of(plan)], KnownMoment::EventTime);
