@@ -45,6 +45,7 @@ mod gather;
 mod kept;
 mod keys;
 mod late;
+mod lean;
 mod logical;
 mod moments;
 mod planner;

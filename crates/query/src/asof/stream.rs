@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use asof_model::Micros;
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
@@ -24,7 +23,7 @@ use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine};
-use crate::windows::{Settled, Windows};
+use crate::windows::{Part, Settled, Slots, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
 type KeyColumns = Vec<(usize, DataType)>;
@@ -109,7 +108,6 @@ impl Run {
         batch_size: usize,
         rows: &Count,
     ) -> Result<Chosen, Error> {
-        let schema = view.feature_schema()?;
         match Late::of(view)? {
             Some(late) => {
                 MetricBuilder::new(&self.metrics).counter("two_passes", 0).add(1);
@@ -119,17 +117,18 @@ impl Run {
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
                 let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                Chosen::new(index, winners, windows, batches, &schema)
+                Chosen::new(index, winners, windows, batches, view)
             }
             None if view.features.is_empty() => {
                 let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
-                Chosen::new(index, winners, windows, Vec::new(), &schema)
+                Chosen::new(index, winners, windows, Vec::new(), view)
             }
             None => {
+                let schema = view.feature_schema()?;
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
                 let batches = holder.into_rows(&mut winners.rows)?;
-                Chosen::new(index, winners, windows, batches, &schema)
+                Chosen::new(index, winners, windows, batches, view)
             }
         }
     }
@@ -157,16 +156,23 @@ impl Run {
         rows: &Count,
         holder: impl Fn() -> Result<H, Error>,
     ) -> Result<Found<H>, Error> {
+        let windows = self.windows(view, index)?;
+        // Where only windows are wanted, and they do not ask either, nobody wins.
+        let tells = windows.as_ref().is_some_and(Windows::wants_arrivals);
+        let compete = view.found || !view.features.is_empty() || tells || windows.is_none();
         let nothing = || {
             let reservation = self.reservation(&view.alias);
-            let candidates = Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, reservation)?;
-            Ok::<_, Error>(Reader { candidates, windows: self.windows(view, index)? })
+            let candidates = || Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, reservation);
+            let candidates = compete.then(candidates).transpose()?;
+            let windows = windows.as_ref().map(Windows::part).transpose()?;
+            Ok::<_, Error>(Reader { candidates, windows })
         };
         let mut partitions = JoinSet::new();
         for partition in 0..view.input.output_partitioning().partition_count() {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;
             let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
-            partitions.spawn(async move { reader.read(stream, &view, &index, &rows).await });
+            let rule = self.known_at;
+            partitions.spawn(async move { reader.read(stream, &view, rule, &index, &rows).await });
         }
         let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
@@ -176,15 +182,29 @@ impl Run {
                 None => all = Some(found),
             }
         }
-        all.map_or_else(nothing, Ok)?.settle(view.ttl, index)
+        let Reader { candidates, windows: part } = all.map_or_else(nothing, Ok)?;
+        let windows = match windows.zip(part) {
+            None => None,
+            Some((windows, part)) => {
+                Some(windows.settle(part, self.context.session_config().target_partitions()).await?)
+            }
+        };
+        let (winners, holder) = match candidates {
+            Some(candidates) => candidates.settle(view.ttl)?,
+            None => (Winners::none(self.reservation(&view.alias)), holder()?),
+        };
+        Ok(Found { winners, holder, windows })
     }
 
-    fn windows(&self, view: &ViewInput, index: &KeyIndex) -> Result<Option<Windows>, Error> {
+    fn windows(&self, view: &ViewInput, index: &Arc<KeyIndex>) -> Result<Option<Windows>, Error> {
         if view.windows.is_empty() {
             return Ok(None);
         }
         let (rows, reservation) = (view.input.schema(), self.reservation(&format!("windows of {}", view.alias)));
-        Ok(Some(Windows::new(&view.alias, &view.windows, &rows, index, reservation)?))
+        let slots: Arc<dyn Slots> = Arc::clone(index) as _;
+        // By one moment for all, a row is known or not: those that are not lose their keys.
+        let lasting = self.known_at != KnownMoment::EventTime || (view.known.is_none() && view.superseded.is_none());
+        Ok(Some(Windows::new(&view.alias, &view.windows, &rows, lasting, slots, reservation)?))
     }
 }
 
@@ -204,8 +224,9 @@ struct Output {
 
 /// Reads partitions of a view: its rows compete for slots, and its windows take them in, in one pass.
 struct Reader<const N: usize, H> {
-    candidates: Candidates<N, H>,
-    windows: Option<Windows>,
+    /// None where nobody asks who wins.
+    candidates: Option<Candidates<N, H>>,
+    windows: Option<Part>,
 }
 
 impl<const N: usize, H: Holder> Reader<N, H> {
@@ -214,42 +235,45 @@ impl<const N: usize, H: Holder> Reader<N, H> {
         mut self,
         mut stream: SendableRecordBatchStream,
         view: &ViewInput,
+        rule: KnownMoment,
         index: &KeyIndex,
         rows: &Count,
     ) -> Result<Self, Error> {
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             rows.add(batch.num_rows());
-            let decoded = view.decode(&batch, index)?;
-            match &mut self.windows {
-                None => self.candidates.absorb(&batch, &decoded, |_| {})?,
-                Some(windows) => {
-                    self.candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival, index.moments()))?;
-                    windows.absorb(&decoded.events(&batch))?;
+            let mut decoded = view.decode(&batch, index)?;
+            if self.windows.is_some() && rule != KnownMoment::EventTime {
+                decoded.keep_what_counts(rule);
+            }
+            match (&mut self.candidates, &mut self.windows) {
+                (Some(candidates), None) => candidates.absorb(&batch, &decoded, |_| {})?,
+                (Some(candidates), Some(windows)) => {
+                    candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival, index.moments()))?;
                 }
+                (None, _) => {}
+            }
+            if let Some(windows) = &mut self.windows {
+                windows.absorb(&decoded.events(&batch))?;
             }
         }
         Ok(self)
     }
 
     fn merge(&mut self, other: Self) -> Result<(), Error> {
-        self.candidates.merge(other.candidates)?;
+        if let (Some(all), Some(more)) = (&mut self.candidates, other.candidates) {
+            all.merge(more)?;
+        }
         if let (Some(all), Some(more)) = (&mut self.windows, other.windows) {
             all.merge(more)?;
         }
         Ok(())
     }
-
-    fn settle(self, ttl: Option<Micros>, index: &KeyIndex) -> Result<Found<H>, Error> {
-        let windows = self.windows.map(|windows| windows.settle(index)).transpose()?;
-        let (winners, holder) = self.candidates.settle(ttl)?;
-        Ok(Found { winners, holder, windows })
-    }
 }
 
 impl ViewInput {
     /// The columns that are kept of a row.
-    fn feature_schema(&self) -> Result<SchemaRef, Error> {
+    pub(super) fn feature_schema(&self) -> Result<SchemaRef, Error> {
         Ok(Arc::new(self.input.schema().project(&self.features).map_err(DataFusionError::from)?))
     }
 

@@ -31,6 +31,7 @@ mod columns;
 mod integers;
 mod number;
 mod round;
+mod short;
 mod sketches;
 mod sums;
 #[cfg(test)]
@@ -40,9 +41,10 @@ mod words;
 
 pub(crate) use bytes::Error;
 pub(crate) use integers::Integers;
+pub(crate) use short::Total;
 pub(crate) use sketches::Sketches;
 pub(crate) use sums::Sums;
-pub(crate) use variance::{Of, deviation, variance};
+pub(crate) use variance::{Of, deviation, spread, variance};
 
 #[cfg(doc)]
 use columns::Columns;
