@@ -98,7 +98,7 @@ impl Columns {
         let less = self.window(from);
         if let ([low, high], [less_low, less_high]) = (more, less) {
             let value = |low: &u64, high: &u64| (u128::from(*high) << 64 | u128::from(*low)) as i128;
-            return Short::new(value(low, high).checked_sub(value(less_low, less_high))?, self.low);
+            return Short::new(value(low, high).checked_sub(value(less_low, less_high))?, 64 * self.low);
         }
         const MOST: usize = 4;
         if self.width > MOST {

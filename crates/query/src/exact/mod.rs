@@ -8,6 +8,7 @@
 //! - [`Sums`] of floats are exact and rounded once, when they are read; averages, [`variance`] and [`deviation`]
 //!   are computed from the exact sums. It is the superaccumulator of Neal (2015, "Fast exact summation
 //!   using small and large superaccumulators") reduced to the few words that the data touch.
+//!   [`Bulk`] is the same for values that come many at a time, and cheaper.
 //! - [`Integers`] are sums of integers and of decimals; an overflow is found at the end, so that it depends on
 //!   the sum and not on the way to it.
 //! - [`Sketches`] give quantiles to within 1 % (DDSketch: Masson, Rim and Lee, 2019). What they keep are counts,
@@ -26,6 +27,7 @@
 //! range is a defect of the caller.
 
 mod bins;
+mod bulk;
 mod bytes;
 mod columns;
 mod integers;
@@ -39,6 +41,7 @@ mod tests;
 mod variance;
 mod words;
 
+pub(crate) use bulk::Bulk;
 pub(crate) use bytes::Error;
 pub(crate) use integers::Integers;
 pub(crate) use short::Total;

@@ -9,21 +9,21 @@ use super::round;
 use super::sums::{Infinite, Sums};
 use super::words;
 
-/// Places in which a short number may be, so that every power of two here is a normal float.
-const PLACES: std::ops::RangeInclusive<i32> = -7..=5;
+/// What a short number may count in, so that every power of two here is a normal float.
+const EXPONENTS: std::ops::RangeInclusive<i32> = -600..=600;
 
-/// `value · 2^(64 · low)`.
+/// `value · 2^exponent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Short {
     value: i128,
-    low: i32,
+    exponent: i32,
 }
 
 impl Short {
     /// A value in these units.
     #[inline]
-    pub(super) fn new(value: i128, low: i32) -> Option<Self> {
-        PLACES.contains(&low).then_some(Short { value, low })
+    pub(super) fn new(value: i128, exponent: i32) -> Option<Self> {
+        EXPONENTS.contains(&exponent).then_some(Short { value, exponent })
     }
 
     /// The number in two's complement words, lowest first; none if it is longer.
@@ -35,17 +35,23 @@ impl Short {
         let value = |low: u64, high: u64| (u128::from(high) << 64 | u128::from(low)) as i128;
         match &words[zeros..] {
             [] => Short::new(0, 0),
-            [only] => Short::new(value(*only, sign), low + zeros as i32),
-            [first, second] => Short::new(value(*first, *second), low + zeros as i32),
+            [only] => Short::new(value(*only, sign), 64 * (low + zeros as i32)),
+            [first, second] => Short::new(value(*first, *second), 64 * (low + zeros as i32)),
             _ => None,
         }
+    }
+
+    /// As words around the point.
+    fn number(self) -> Number<'static> {
+        let (place, up) = (self.exponent >> 6, self.exponent & 63);
+        Number::new(place, words::moved(self.value, up).to_vec())
     }
 
     /// The nearest float.
     #[inline]
     pub(super) fn round(self) -> f64 {
         // A conversion rounds to the nearest, ties to even; the power of two loses nothing.
-        self.value as f64 * power(64 * self.low)
+        self.value as f64 * power(self.exponent)
     }
 
     /// The nearest float to the number divided by a count that is not zero; none where that takes longer.
@@ -71,7 +77,7 @@ impl Short {
         } else {
             return None;
         };
-        let quotient = nearest * power(exponent - zeros as i32 + 64 * self.low);
+        let quotient = nearest * power(exponent - zeros as i32 + self.exponent);
         Some(if self.value < 0 { -quotient } else { quotient })
     }
 }
@@ -102,13 +108,21 @@ pub(crate) enum Total {
 
 /// See [`Total`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShortTotal(Short);
+pub(crate) struct ShortTotal(pub(super) Short);
 
 /// See [`Total`].
 #[derive(Clone, Debug)]
 pub(crate) struct LongTotal(Number<'static>);
 
 impl Total {
+    /// Nothing.
+    pub(super) const ZERO: Total = Total::Short(ShortTotal(Short { value: 0, exponent: 0 }));
+
+    /// `value · 2^exponent`, whatever that is.
+    pub(super) fn long(value: i128, exponent: i32) -> Self {
+        Total::Long(LongTotal(Short { value, exponent }.number()))
+    }
+
     /// As a float, 0.0 if it is nothing.
     #[inline]
     pub(crate) fn round(&self) -> f64 {
@@ -123,10 +137,9 @@ impl Total {
     #[inline]
     pub(crate) fn mean(&self, count: u64) -> Option<f64> {
         let mean = || match self {
-            Total::Short(ShortTotal(short)) => short.quotient(count).unwrap_or_else(|| {
-                let words = [short.value as u64, (short.value >> 64) as u64];
-                round::quotient(&Number::lent(short.low, &words), &[count])
-            }),
+            Total::Short(ShortTotal(short)) => {
+                short.quotient(count).unwrap_or_else(|| round::quotient(&short.number(), &[count]))
+            }
             Total::Long(LongTotal(number)) => mean(number, count),
             Total::Infinite(infinite) => *infinite,
         };
@@ -136,9 +149,7 @@ impl Total {
     /// As a number, or the float that it is where it is not finite.
     pub(super) fn exact(&self) -> Result<Number<'static>, f64> {
         match self {
-            Total::Short(ShortTotal(Short { value, low })) => {
-                Ok(Number::new(*low, vec![*value as u64, (*value >> 64) as u64]))
-            }
+            Total::Short(ShortTotal(short)) => Ok(short.number()),
             Total::Long(LongTotal(number)) => Ok(number.clone()),
             Total::Infinite(infinite) => Err(*infinite),
         }

@@ -74,6 +74,12 @@ impl Sums {
         self.count_square(group, value, -1);
     }
 
+    /// Adds `value · 2^exponent`.
+    pub(super) fn add_exactly(&mut self, group: usize, value: i128, exponent: i32) {
+        let (place, up) = place(exponent);
+        self.finite.add_array(group, place, words::moved(value, up));
+    }
+
     /// Makes each of these groups the total of itself and those of them before it.
     pub(crate) fn run(&mut self, groups: Range<usize>) {
         self.finite.run(groups.clone());
@@ -219,7 +225,7 @@ fn place(exponent: i32) -> (i32, i32) {
 
 /// A finite float without its sign, as `mantissa · 2^exponent` with an odd mantissa, or zero. None if it is not finite.
 #[inline]
-fn parts(value: f64) -> Option<(u64, i32)> {
+pub(super) fn parts(value: f64) -> Option<(u64, i32)> {
     const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
     const LEAST: i32 = f64::MIN_EXP - f64::MANTISSA_DIGITS as i32;
     let bits = value.to_bits() & !(1 << 63);

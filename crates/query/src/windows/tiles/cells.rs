@@ -4,7 +4,7 @@ use super::super::state::float_to_word;
 use super::asked::{Cell, Form, Kind};
 use super::edges::Edges;
 use super::scope::Scope;
-use crate::exact::Sums;
+use crate::exact::{Bulk, Sums};
 
 /// The states of the tiles of one range of keys.
 #[derive(Debug)]
@@ -14,22 +14,22 @@ pub(super) struct Cells(Vec<State>);
 #[derive(Debug)]
 pub(super) enum State {
     Counts(Vec<u64>),
-    Floats(Sums),
+    Floats(Bulk),
+    Squares(Sums),
     /// No sum of fewer than 2^63 words is longer.
     Integers(Vec<i128>),
     /// Nothing is the least; what was counted says whether there is anything.
     Extremes(Vec<i64>),
 }
 
-/// Stands for no tile.
-const NOWHERE: u32 = u32::MAX;
-
 impl Cells {
-    /// Of no events, in so many tiles.
+    /// Of no events, in so many tiles. There is one more behind them, for what is in none.
     pub(super) fn new(cells: &[Cell], tiles: usize) -> Self {
+        let tiles = tiles + 1;
         let state = |cell: &Cell| match cell.kind {
             Kind::Count => State::Counts(vec![0; tiles]),
-            Kind::Floats { .. } => State::Floats(Sums::new(tiles)),
+            Kind::Floats { squared: false, .. } => State::Floats(Bulk::new(tiles)),
+            Kind::Floats { squared: true, .. } => State::Squares(Sums::new(tiles)),
             Kind::Integers { .. } => State::Integers(vec![0; tiles]),
             Kind::Extreme { .. } => State::Extremes(vec![i64::MIN; tiles]),
         };
@@ -38,34 +38,32 @@ impl Cells {
 
     /// Takes events in: chunks of so many words each.
     pub(super) fn absorb(&mut self, cells: &[Cell], chunks: &[Vec<u64>], words: usize, edges: &Edges, scope: &Scope) {
-        let events = || chunks.iter().flat_map(|chunk| chunk.chunks_exact(words));
-        // For each event its tile and flags.
-        let place = |event: &[u64]| {
-            let head = scope.unpack(event);
-            (edges.tile(head.key, head.time).unwrap_or(NOWHERE), head.flags as u32)
-        };
-        let places: Vec<(u32, u32)> = events().map(place).collect();
+        let count = chunks.iter().map(Vec::len).sum::<usize>() / words;
         let first = scope.words();
-        for (cell, state) in cells.iter().zip(&mut self.0) {
-            let counts = |tile: u32, flags: u32| tile != NOWHERE && u64::from(flags) & cell.needs == cell.needs;
-            let tiles = places.iter().map(|(tile, flags)| counts(*tile, *flags).then_some(*tile as usize));
-            let words = |value: usize| events().map(move |event| event[first + value]);
-            match (state, cell.kind) {
-                (State::Counts(counts), Kind::Count) => tiles.flatten().for_each(|tile| counts[tile] += 1),
-                (State::Floats(sums), Kind::Floats { value, squared: false }) => {
-                    each(tiles, words(value), |tile, word| sums.add(tile, f64::from_bits(word)));
-                }
-                (State::Floats(sums), Kind::Floats { value, squared: true }) => {
-                    each(tiles, words(value), |tile, word| sums.add_square(tile, f64::from_bits(word)));
-                }
-                (State::Integers(sums), Kind::Integers { value, unsigned }) => {
-                    each(tiles, words(value), |tile, word| sums[tile] += integer(word, unsigned));
-                }
-                (State::Extremes(best), Kind::Extreme { value, form, greatest }) => {
-                    each(tiles, words(value), |tile, word| best[tile] = best[tile].max(ordered(word, form, greatest)));
-                }
-                _ => debug_assert!(false, "a cell has one kind"),
+        // The columns of all chunks: tiles, flags, and the words of each value.
+        let (mut tiles, mut flags) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let mut values: Vec<Vec<u64>> = (first..words).map(|_| Vec::with_capacity(count)).collect();
+        for chunk in chunks {
+            for event in chunk.chunks_exact(words) {
+                let head = scope.unpack(event);
+                tiles.push(edges.tile(head.key, head.time).unwrap_or(edges.tiles() as u32));
+                flags.push(head.flags as u16);
             }
+            for (value, column) in values.iter_mut().enumerate() {
+                column.extend(chunk.chunks_exact(words).map(|event| event[first + value]));
+            }
+        }
+        let all = flags.iter().fold(u16::MAX, |all, flags| all & flags);
+        for (cell, state) in cells.iter().zip(&mut self.0) {
+            if u64::from(all) & cell.needs == cell.needs {
+                state.absorb(cell.kind, &tiles, &values);
+                continue;
+            }
+            // What does not count is in no tile.
+            let none = edges.tiles() as u32;
+            let counts = |flags: u16| u64::from(flags) & cell.needs == cell.needs;
+            let some = tiles.iter().zip(&flags).map(|(tile, flags)| if counts(*flags) { *tile } else { none });
+            state.absorb(cell.kind, &some.collect::<Vec<_>>(), &values);
         }
     }
 
@@ -86,6 +84,7 @@ impl Cells {
                     }
                 }
                 State::Floats(sums) => edges.by_key().for_each(|key| sums.run(key)),
+                State::Squares(sums) => edges.by_key().for_each(|key| sums.run(key)),
                 State::Extremes(_) => {}
             }
         }
@@ -101,6 +100,7 @@ impl Cells {
         let size = |state: &State| match state {
             State::Counts(counts) => size_of_val(counts.as_slice()),
             State::Floats(sums) => sums.size(),
+            State::Squares(sums) => sums.size(),
             State::Integers(sums) => size_of_val(sums.as_slice()),
             State::Extremes(best) => size_of_val(best.as_slice()),
         };
@@ -108,14 +108,28 @@ impl Cells {
     }
 }
 
-fn each(
-    tiles: impl Iterator<Item = Option<usize>>,
-    words: impl Iterator<Item = u64>,
-    mut give: impl FnMut(usize, u64),
-) {
-    for (tile, word) in tiles.zip(words) {
-        if let Some(tile) = tile {
-            give(tile, word);
+impl State {
+    /// Takes events in: for each its tile, and its word in each column of values.
+    fn absorb(&mut self, kind: Kind, tiles: &[u32], values: &[Vec<u64>]) {
+        let places = tiles.iter().map(|tile| *tile as usize);
+        let words = |value: usize| values[value].iter().copied();
+        match (self, kind) {
+            (State::Counts(counts), Kind::Count) => places.for_each(|tile| counts[tile] += 1),
+            (State::Floats(sums), Kind::Floats { value, .. }) => {
+                sums.add_all(places.zip(words(value).map(f64::from_bits)));
+            }
+            (State::Squares(sums), Kind::Floats { value, .. }) => {
+                places.zip(words(value)).for_each(|(tile, word)| sums.add_square(tile, f64::from_bits(word)));
+            }
+            (State::Integers(sums), Kind::Integers { value, unsigned }) => {
+                places.zip(words(value)).for_each(|(tile, word)| sums[tile] += integer(word, unsigned));
+            }
+            (State::Extremes(best), Kind::Extreme { value, form, greatest }) => {
+                for (tile, word) in places.zip(words(value)) {
+                    best[tile] = best[tile].max(ordered(word, form, greatest));
+                }
+            }
+            _ => debug_assert!(false, "a cell has one kind"),
         }
     }
 }

@@ -84,14 +84,9 @@ impl Edges {
     pub(super) fn tile(&self, key: usize, time: u64) -> Option<u32> {
         let (first, end) = (self.keys[key], self.keys[key + 1]);
         let ends = &self.ends[first as usize..end as usize];
-        // Halving without a branch that could be foretold wrongly.
-        let (mut before, mut length) = (0, ends.len());
-        while length > 1 {
-            let half = length / 2;
-            before += if ends[before + half - 1] < time { half } else { 0 };
-            length -= half;
-        }
-        (length == 1 && ends[before] >= time).then_some(first + before as u32)
+        // The standard library halves without branches, which would be taken wrongly every second time.
+        let before = ends.partition_point(|end| *end < time) as u32;
+        (first + before < end).then_some(first + before)
     }
 
     /// For each slot the window of one frame: the first tile of its key, the first of the window, and the one behind its last.

@@ -18,11 +18,11 @@ use super::scope::Scope;
 
 /// How many slots a range should have, so that its tiles stay in the cache while they are worked on, and how many ranges
 /// there should be at most, so that the ends of their chunks do too.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 512;
 const RANGES: usize = 2048;
 
 /// How long a chunk is, in words.
-const CHUNK: usize = 256;
+const CHUNK: usize = 512;
 
 /// The events of a view by range of keys, from all its partitions.
 pub(in super::super) struct Ledger {
@@ -61,7 +61,7 @@ impl Ledger {
         let mut ledger = Ledger { view: view.to_owned(), asked, slots, scope, reservation, ranges: Vec::new() };
         let page = |range| {
             let words = ledger.tiles(range) * ledger.asked.words();
-            Mutex::new(Page { most: words.max(4 * CHUNK), ..Page::default() })
+            Mutex::new(Page { most: words.max(2 * CHUNK), ..Page::default() })
         };
         ledger.ranges = (0..keys.div_ceil(1 << key_bits)).map(page).collect();
         Ok(ledger)
@@ -190,8 +190,15 @@ impl Writer {
             if chunk.capacity() == 0 {
                 chunk.reserve_exact(self.words);
             }
-            chunk.extend_from_slice(&scope.pack(key, time, flags.of(row))[..head]);
-            chunk.extend(values.iter().map(|words| words[row]));
+            let packed = scope.pack(key, time, flags.of(row));
+            match values.as_slice() {
+                // As a rule: one call instead of three.
+                [words] if head == 1 => chunk.extend_from_slice(&[packed[0], words[row]]),
+                values => {
+                    chunk.extend_from_slice(&packed[..head]);
+                    chunk.extend(values.iter().map(|words| words[row]));
+                }
+            }
             if chunk.len() == self.words {
                 ledger.give(range, std::mem::take(chunk))?;
             }

@@ -15,7 +15,7 @@ use super::edges::{Edges, Window};
 use super::ledger::Ledger;
 use super::results::{Block, Results};
 use super::slide::maxima;
-use crate::exact::{Of, Sums, spread};
+use crate::exact::{Bulk, Of, spread};
 
 impl Ledger {
     /// The results of all calls for all slots. So many ranges are read at a time.
@@ -87,10 +87,12 @@ impl Ledger {
                 });
             }
             (Read::Spread { sum, squares, sample, root }, cells) => {
-                let (sums, squares) = (floats(cells, *sum, call)?, floats(cells, *squares, call)?);
+                let (sums, State::Squares(squares)) = (floats(cells, *sum, call)?, cells.state(*squares)) else {
+                    return defect(call);
+                };
                 let of = || if *sample { Of::Sample } else { Of::Population };
                 windows().for_each(|(w, count)| {
-                    let spread = spread(&between(sums, w), &between(squares, w), count, of());
+                    let spread = spread(&between(sums, w), &squares.between(before(w), w.end - 1), count, of());
                     give(spread.map(|spread| if *root { spread.sqrt() } else { spread }.to_bits()));
                 });
             }
@@ -124,21 +126,24 @@ impl Ledger {
 }
 
 /// The tile before a window, if its key has one.
+#[inline]
 fn before(window: Window) -> Option<usize> {
     (window.first > window.origin).then(|| window.first - 1)
 }
 
 /// How many events a window holds, from running totals.
+#[inline]
 fn count(counts: &[u64], window: Window) -> u64 {
     counts[window.end - 1] - before(window).map_or(0, |tile| counts[tile])
 }
 
 /// The exact sum of a window, from running totals.
-fn between(sums: &Sums, window: Window) -> crate::exact::Total {
+#[inline]
+fn between(sums: &Bulk, window: Window) -> crate::exact::Total {
     sums.between(before(window), window.end - 1)
 }
 
-fn floats<'a>(cells: &'a Cells, cell: usize, call: &Call) -> Result<&'a Sums> {
+fn floats<'a>(cells: &'a Cells, cell: usize, call: &Call) -> Result<&'a Bulk> {
     match cells.state(cell) {
         State::Floats(sums) => Ok(sums),
         _ => defect(call),

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, BooleanBufferBuilder, Float64Array, Int64Array, UInt64Array};
-use datafusion::arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
+use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
+use datafusion::arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::Result;
@@ -121,23 +121,25 @@ impl Results {
 
     /// The results of each call for these slots, with the call's place among all; null for one beyond all slots.
     pub(in super::super) fn take(&self, slots: &[u32]) -> Result<Vec<(usize, ArrayRef)>> {
-        /// So many rows that they stay in the cache while one column after the other is taken from them.
-        const ROWS: usize = 1024;
         let none = Block::new(self.columns.len(), 1);
         let mut words: Vec<Vec<u64>> = self.columns.iter().map(|_| Vec::with_capacity(slots.len())).collect();
-        let mut valid: Vec<_> = self.columns.iter().map(|_| BooleanBufferBuilder::new(slots.len())).collect();
-        let mut rows = Vec::with_capacity(ROWS);
-        for slots in slots.chunks(ROWS) {
+        let mut valid: Vec<Vec<u64>> =
+            self.columns.iter().map(|_| Vec::with_capacity(slots.len().div_ceil(64))).collect();
+        let mut rows = Vec::with_capacity(64);
+        // A word of valid bits at a time: so many rows stay in the cache while one column after the other is taken from them.
+        for slots in slots.chunks(64) {
             rows.clear();
             rows.extend(slots.iter().map(|slot| self.row(*slot as usize).unwrap_or_else(|| none.row(0))));
             for (call, (words, valid)) in words.iter_mut().zip(&mut valid).enumerate() {
                 words.extend(rows.iter().map(|row| row[none.bits + call]));
-                rows.iter().for_each(|row| valid.append(row[call / 64] >> (call % 64) & 1 == 1));
+                let bits = rows.iter().map(|row| row[call / 64] >> (call % 64) & 1);
+                valid.push(bits.enumerate().fold(0, |bits, (row, bit)| bits | bit << row));
             }
         }
         let columns = self.columns.iter().zip(words.into_iter().zip(valid));
-        let columns = columns.map(|(column, (words, mut valid))| {
-            Ok((column.place, column.array(words, NullBuffer::new(valid.finish()))?))
+        let columns = columns.map(|(column, (words, valid))| {
+            let valid = BooleanBuffer::new(Buffer::from_vec(valid), 0, slots.len());
+            Ok((column.place, column.array(words, NullBuffer::new(valid))?))
         });
         columns.collect()
     }
