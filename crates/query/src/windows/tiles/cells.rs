@@ -94,18 +94,6 @@ impl Cells {
     pub(super) fn state(&self, cell: usize) -> &State {
         &self.0[cell]
     }
-
-    /// Memory held, in bytes.
-    pub(super) fn size(&self) -> usize {
-        let size = |state: &State| match state {
-            State::Counts(counts) => size_of_val(counts.as_slice()),
-            State::Floats(sums) => sums.size(),
-            State::Squares(sums) => sums.size(),
-            State::Integers(sums) => size_of_val(sums.as_slice()),
-            State::Extremes(best) => size_of_val(best.as_slice()),
-        };
-        self.0.iter().map(size).sum()
-    }
 }
 
 impl State {

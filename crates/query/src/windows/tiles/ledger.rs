@@ -38,8 +38,9 @@ pub(in super::super) struct Ledger {
 #[derive(Debug, Default)]
 pub(super) struct Page {
     pub(super) chunks: Vec<Vec<u64>>,
-    /// Those that have been added up, if any.
+    /// Those that have been added up, if any, and what was reserved for that.
     pub(super) cells: Option<Cells>,
+    pub(super) reserved: usize,
     /// How many words the chunks take, and how many they may.
     words: usize,
     most: usize,
@@ -137,7 +138,9 @@ impl Ledger {
         }
         let edges = Edges::new(&self.asked.frames, self.slots.as_ref(), self.keys(range), &self.scope);
         if page.cells.is_none() {
-            self.reservation.try_grow(edges.tiles() * self.asked.words() * size_of::<u64>())?;
+            let bytes = edges.tiles() * self.asked.words() * size_of::<u64>();
+            self.reservation.try_grow(bytes)?;
+            page.reserved = bytes;
         }
         self.absorb(page, &edges);
         Ok(())

@@ -53,14 +53,13 @@ impl Ledger {
         let mut block = Block::new(self.asked.calls.len(), self.slots(range).len());
         self.reservation.try_grow(block.size())?;
         // For a moment there are the events of one range, its states and its results: what one more chunk is.
-        let before = page.cells.as_ref().map_or(0, Cells::size);
         self.absorb(&mut page, &edges);
-        let Some(mut cells) = page.cells else { return internal_err!("events were absorbed into nothing") };
+        let Some(mut cells) = page.cells.take() else { return internal_err!("events were absorbed into nothing") };
         cells.run(&edges);
         for (number, call) in self.asked.calls.iter().enumerate() {
             self.read_call(number, call, &cells, &edges, &mut block)?;
         }
-        self.reservation.shrink(before);
+        self.reservation.shrink(page.reserved);
         Ok(block)
     }
 
