@@ -104,15 +104,6 @@ impl Bulk {
             Held::Any(sums) => sums.between(from, upto),
         }
     }
-
-    /// Memory held, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        match &self.held {
-            Held::Nothing => 0,
-            Held::Short { sums, .. } => size_of_val(sums.as_slice()),
-            Held::Any(sums) => sums.size(),
-        }
-    }
 }
 
 /// Where the bits of some values lie: none below 2^low, none from 2^high on.

@@ -213,11 +213,24 @@ fn offer(place: &mut Option<Bytes>, value: &[u8], greatest: bool, bytes: &mut us
 /// Whether values of a type are held as integers of the same order, a word each.
 pub(in super::super) fn is_a_word(data_type: &DataType) -> bool {
     use DataType::*;
-    match data_type {
-        Boolean | Int8 | Int16 | Int32 | Int64 | UInt8 | UInt16 | UInt32 | UInt64 => true,
-        Float16 | Float32 | Float64 | Date32 | Date64 | Timestamp(_, _) => true,
-        _ => false,
-    }
+    matches!(
+        data_type,
+        Boolean
+            | Int8
+            | Int16
+            | Int32
+            | Int64
+            | UInt8
+            | UInt16
+            | UInt32
+            | UInt64
+            | Float16
+            | Float32
+            | Float64
+            | Date32
+            | Date64
+            | Timestamp(_, _)
+    )
 }
 
 /// A float as an integer of the same order.
