@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use asof_model::{Digest, Result};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
+use parquet::basic::{Compression, Encoding};
+use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 use sha2::{Digest as _, Sha256};
 
@@ -25,6 +25,10 @@ const ROWS_PER_GROUP: usize = 1 << 17;
 const BYTES_PER_GROUP: usize = 64 << 20;
 /// Rows in a page, the least that can be read of a column.
 const ROWS_PER_PAGE: usize = 1 << 11;
+
+/// A page that compression does not bring below this share of its size is written as it is: to decompress it would take longer than
+/// to read what was saved.
+const WORTH_COMPRESSING: f64 = 0.85;
 
 /// Writes rows, in order, to files `<prefix>-00000.parquet`, … of a folder of this machine. Blocks.
 pub(crate) struct Parts {
@@ -111,6 +115,10 @@ impl Parts {
 fn properties(schema: &Schema) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::LZ4_RAW)
+        // A page of the second version may say of itself that it is not compressed; floats hardly ever are.
+        .set_writer_version(WriterVersion::PARQUET_2_0)
+        .set_data_page_v2_compression_ratio_threshold(WORTH_COMPRESSING)
+        .set_encoding(Encoding::PLAIN)
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
         .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
         .set_data_page_row_count_limit(ROWS_PER_PAGE)

@@ -9,6 +9,7 @@ mod crates;
 mod flights;
 mod interruption;
 mod leakage;
+mod memory;
 mod project;
 mod refusals;
 mod scrub;

@@ -1,4 +1,5 @@
-//! The as-of join as a physical node: one partition out; the spine in one, each view in any number of partitions.
+//! The as-of join as a physical node: one partition out; the spine in one, each view in any number of partitions. Or, where
+//! the inputs are partitioned by key (`by_key`), each partition on its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,18 +9,20 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties,
+};
 use futures::{TryStreamExt, stream};
 
-use super::KnownMoment;
 use super::error::Error;
 use super::lean::lean;
 use super::stream::Run;
+use super::{KnownMoment, by_key};
 use crate::windows::WindowCall;
 
 /// A pair of key columns, by position.
@@ -62,6 +65,13 @@ pub struct ViewInput {
     pub found: bool,
 }
 
+impl ViewInput {
+    /// How many columns come out.
+    pub(super) fn width(&self) -> usize {
+        self.features.len() + self.windows.len() + if self.found { 2 } else { 0 }
+    }
+}
+
 /// See [`crate::asof`]. Plain data besides its inputs, so that it can be sent elsewhere.
 #[derive(Debug)]
 pub struct AsofJoinExec {
@@ -69,6 +79,8 @@ pub struct AsofJoinExec {
     timestamp: usize,
     views: Vec<ViewInput>,
     known_at: KnownMoment,
+    /// Whether each partition of the inputs is joined on its own.
+    by_key: bool,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -83,20 +95,18 @@ impl AsofJoinExec {
         known_at: KnownMoment,
         schema: SchemaRef,
     ) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        AsofJoinExec {
-            spine,
-            timestamp,
-            views,
-            known_at,
-            properties: Arc::new(properties),
-            metrics: ExecutionPlanMetricsSet::new(),
-        }
+        let (properties, metrics) = (Arc::new(properties(schema, 1)), ExecutionPlanMetricsSet::new());
+        AsofJoinExec { spine, timestamp, views, known_at, by_key: false, properties, metrics }
+    }
+
+    /// The same, joining each of so many partitions of its inputs on its own.
+    pub(super) fn over(self, partitions: usize) -> Self {
+        AsofJoinExec { by_key: true, properties: Arc::new(properties(self.schema(), partitions)), ..self }
+    }
+
+    /// Whether each partition of the inputs is joined on its own: they are partitioned by the key.
+    pub fn is_by_key(&self) -> bool {
+        self.by_key
     }
 
     /// The rows to be enriched.
@@ -120,10 +130,22 @@ impl AsofJoinExec {
     }
 }
 
+fn properties(schema: SchemaRef, partitions: usize) -> PlanProperties {
+    PlanProperties::new(
+        EquivalenceProperties::new(schema),
+        Partitioning::UnknownPartitioning(partitions),
+        EmissionType::Final,
+        Boundedness::Bounded,
+    )
+}
+
 impl DisplayAs for AsofJoinExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let spine = self.spine.schema();
         write!(f, "AsofJoinExec: as_of={}, known_at={}", spine.field(self.timestamp).name(), self.known_at)?;
+        if self.by_key {
+            f.write_str(", by key")?;
+        }
         for view in &self.views {
             let schema = view.input.schema();
             let on: Vec<_> = view
@@ -161,6 +183,17 @@ impl ExecutionPlan for AsofJoinExec {
         std::iter::once(&self.spine).chain(self.views.iter().map(|v| &v.input)).collect()
     }
 
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        let by_key = if self.by_key { by_key::distributions(&self.spine, &self.views).ok() } else { None };
+        match by_key {
+            Some(keys) => InputDistributionRequirements::co_partitioned(keys),
+            None => {
+                let any = vec![Distribution::UnspecifiedDistribution; 1 + self.views.len()];
+                InputDistributionRequirements::new(any)
+            }
+        }
+    }
+
     /// Views gain from partitions; to repartition the spine would lose its order.
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
         std::iter::once(false).chain(self.views.iter().map(|_| true)).collect()
@@ -186,7 +219,8 @@ impl ExecutionPlan for AsofJoinExec {
             .iter()
             .map(|view| Ok(ViewInput { input: next()?, ..view.clone() }))
             .collect::<Result<_, Error>>()?;
-        Ok(Arc::new(AsofJoinExec::new(spine, self.timestamp, views, self.known_at, self.schema())))
+        let join = AsofJoinExec::new(spine, self.timestamp, views, self.known_at, self.schema());
+        Ok(Arc::new(if self.by_key { join.partitioned()? } else { join }))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -202,7 +236,7 @@ impl ExecutionPlan for AsofJoinExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        if partition != 0 {
+        if partition >= self.properties.output_partitioning().partition_count() {
             return Err(Error::Defect(format!("no partition {partition}")).into());
         }
         let run = Run {
@@ -211,6 +245,7 @@ impl ExecutionPlan for AsofJoinExec {
             views: self.views.clone(),
             known_at: self.known_at,
             schema: self.schema(),
+            partition: self.by_key.then_some(partition),
             context,
             metrics: self.metrics.clone(),
         };

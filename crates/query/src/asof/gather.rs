@@ -9,7 +9,7 @@ use datafusion::arrow::array::{
     new_empty_array, new_null_array,
 };
 use datafusion::arrow::compute::{concat, interleave, take};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Field, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryReservation;
 
@@ -48,42 +48,19 @@ enum Feature {
 }
 
 impl Chosen {
-    /// Puts winners and their rows together. The winners refer to the rows by number, with place 0; the rows are in
-    /// order, in batches of the view's features.
+    /// Puts winners and their rows together. The winners refer to the rows by number, with place 0; `columns` has the
+    /// view's features of these rows in order, each in one array or several.
     pub(super) fn new(
         index: Arc<KeyIndex>,
         mut winners: Winners,
         windows: Option<Settled>,
-        batches: Vec<RecordBatch>,
+        columns: Vec<Vec<ArrayRef>>,
         view: &ViewInput,
     ) -> Result<Self, Error> {
         let schema = view.feature_schema()?;
-        let bytes = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-        winners.account(bytes)?;
-        let mut starts = Vec::with_capacity(batches.len());
-        let mut rows = 0_usize;
-        for batch in &batches {
-            starts.push(u32::try_from(rows).map_err(|_| Error::Defect("more rows than slots".to_owned()))?);
-            rows += batch.num_rows();
-        }
-        let mut columns: Vec<Vec<ArrayRef>> = vec![Vec::with_capacity(batches.len()); schema.fields().len()];
-        for batch in batches {
-            for (column, array) in columns.iter_mut().zip(batch.columns()) {
-                column.push(array.clone());
-            }
-        }
-        let feature = |(parts, field): (Vec<ArrayRef>, &Arc<datafusion::arrow::datatypes::Field>)| {
-            let width = field.data_type().primitive_width();
-            Ok(match parts.as_slice() {
-                [] => Feature::Whole(new_empty_array(field.data_type())),
-                [only] => Feature::Whole(only.clone()),
-                _ if width.is_none() => Feature::Parts(parts, starts.clone()),
-                several => Feature::Whole(concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
-            })
-        };
-        let features: Result<_, datafusion::arrow::error::ArrowError> =
-            columns.into_iter().zip(schema.fields()).map(feature).collect();
-        let features = features.map_err(DataFusionError::from)?;
+        winners.account(columns.iter().flatten().map(|array| array.get_array_memory_size()).sum())?;
+        let features = columns.into_iter().zip(schema.fields()).map(|(parts, field)| Feature::new(parts, field));
+        let features = features.collect::<Result<_, _>>()?;
         let (times, rows, reservation) = winners.into_parts();
         let number = |row: RowRef| match row {
             RowRef::NONE => MISSING,
@@ -138,6 +115,26 @@ impl Chosen {
 }
 
 impl Feature {
+    fn new(parts: Vec<ArrayRef>, field: &Field) -> Result<Self, Error> {
+        Ok(match parts.as_slice() {
+            [] => Feature::Whole(new_empty_array(field.data_type())),
+            [only] => Feature::Whole(only.clone()),
+            several if field.data_type().primitive_width().is_some() => {
+                let whole = concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+                Feature::Whole(whole.map_err(DataFusionError::from)?)
+            }
+            _ => {
+                let mut starts = Vec::with_capacity(parts.len());
+                let mut rows = 0_usize;
+                for part in &parts {
+                    starts.push(u32::try_from(rows).map_err(|_| Error::Defect("more rows than slots".to_owned()))?);
+                    rows += part.len();
+                }
+                Feature::Parts(parts, starts)
+            }
+        })
+    }
+
     /// The values of these rows; null where there is no row.
     fn take(&self, rows: &UInt32Array) -> Result<ArrayRef, datafusion::arrow::error::ArrowError> {
         match self {

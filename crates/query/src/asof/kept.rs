@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::interleave;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
@@ -65,6 +65,13 @@ impl Kept {
         Ok(batch)
     }
 
+    /// Refers to a batch as such.
+    fn refer(&mut self, batch: u32, more: isize) {
+        if let Some(Some(batch)) = self.batches.get_mut(batch as usize) {
+            batch.references = batch.references.saturating_add_signed(more);
+        }
+    }
+
     fn drop_if_unused(&mut self, batch: u32) {
         let place = &mut self.batches[batch as usize];
         if let Some(unused) = place.take_if(|b| b.references == 0) {
@@ -86,14 +93,20 @@ impl Kept {
         Ok(())
     }
 
-    /// The rows that these refer to, each once, in batches; each reference becomes the number of its row among them.
-    pub(super) fn into_rows(mut self, references: &mut [RowRef]) -> Result<Vec<RecordBatch>, Error> {
+    /// The columns of the rows that these refer to, each row once; each reference becomes the number of its row among
+    /// them.
+    pub(super) fn into_columns(mut self, references: &mut [RowRef]) -> Result<Vec<Vec<ArrayRef>>, Error> {
         self.compact(references.iter_mut().filter(|row| row.is_row()).collect())?;
-        let rows: Vec<_> = self.batches.into_iter().flatten().map(|b| b.rows).collect();
         for row in references.iter_mut().filter(|row| row.is_row()) {
             *row = RowRef::new(0, (row.place() * self.batch_size + row.row()) as u32);
         }
-        Ok(rows)
+        let mut columns = vec![Vec::with_capacity(self.batches.len()); self.schema.fields().len()];
+        for batch in self.batches.into_iter().flatten() {
+            for (column, array) in columns.iter_mut().zip(batch.rows.columns()) {
+                column.push(array.clone());
+            }
+        }
+        Ok(columns)
     }
 
     /// Copies the rows that are referred to together, forgets the others, and changes the references accordingly:
@@ -161,10 +174,14 @@ impl Holder for Kept {
     type Held = InBatch;
 
     fn hold(&mut self, batch: &RecordBatch) -> Result<InBatch, Error> {
-        Ok(InBatch(self.push(batch.project(&self.features).map_err(DataFusionError::from)?)?))
+        let held = InBatch(self.push(batch.project(&self.features).map_err(DataFusionError::from)?)?);
+        // Its rows come and go while others are still to be offered.
+        self.refer(held.0, 1);
+        Ok(held)
     }
 
     fn seal(&mut self, held: InBatch) {
+        self.refer(held.0, -1);
         self.drop_if_unused(held.0);
     }
 

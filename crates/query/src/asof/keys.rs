@@ -1,4 +1,4 @@
-//! The distinct keys of a spine, numbered as they come.
+//! The distinct keys of a spine, numbered.
 //!
 //! A look-up happens for every row of every view, so the common kinds of keys have a way of their own. **Integers** (and
 //! dates, which are integers) lying close together are numbered by a table that is indexed by the key itself;
@@ -8,7 +8,7 @@
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, StringArray};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, max, min};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::HashMap;
@@ -103,10 +103,34 @@ impl Keys {
         }
     }
 
-    /// Numbers the keys of some rows, new ones too; [`NO_KEY`] where a part of the key is null.
-    pub(super) fn number(&mut self, columns: &[ArrayRef], out: &mut Vec<u32>) -> Result<(), Error> {
-        let encoded = self.encode(columns)?;
-        match (&mut self.table, &encoded) {
+    /// Numbers the keys of all rows of a spine, whose key columns come in batches; [`NO_KEY`] where a part of the key is
+    /// null. `reserve` is told how much memory is held.
+    pub(super) fn number(
+        &mut self,
+        batches: &[Vec<ArrayRef>],
+        mut reserve: impl FnMut(usize) -> Result<(), Error>,
+    ) -> Result<Vec<u32>, Error> {
+        let encoded = batches.iter().map(|columns| self.encode(columns)).collect::<Result<Vec<_>, _>>()?;
+        let rows = encoded.iter().map(Encoded::len).sum();
+        let mut out = Vec::with_capacity(rows);
+        if let Some((first, span)) = span(&encoded).filter(|(_, span)| span / SPREAD as u64 <= rows as u64) {
+            reserve((span as usize + 1) * size_of::<u32>())?;
+            self.table = near(&encoded, first, span);
+            for batch in &encoded {
+                self.find(batch, &mut out)?;
+            }
+            self.spread();
+            return Ok(out);
+        }
+        for batch in &encoded {
+            self.number_as_they_come(batch, &mut out)?;
+            reserve(self.size())?;
+        }
+        Ok(out)
+    }
+
+    fn number_as_they_come(&mut self, encoded: &Encoded, out: &mut Vec<u32>) -> Result<(), Error> {
+        match (&mut self.table, encoded) {
             (Table::Integers(table), Encoded::Integers(keys)) => each(keys.len(), keys.nulls(), out, |row| {
                 let next = table.len() as u32;
                 *table.entry(keys.value(row)).or_insert(next)
@@ -128,21 +152,14 @@ impl Keys {
         Ok(())
     }
 
-    /// No more keys will come: chooses the table to look them up in.
-    pub(super) fn seal(&mut self) {
-        let Table::Integers(scattered) = &self.table else { return };
-        let (Some(first), Some(last)) = (scattered.keys().min().copied(), scattered.keys().max().copied()) else {
-            return;
-        };
-        let span = last.abs_diff(first);
-        if span / SPREAD as u64 >= scattered.len() as u64 {
+    /// Keeps a table indexed by the key only where keys lie close together.
+    fn spread(&mut self) {
+        let Table::Near { first, numbers, count } = &self.table else { return };
+        if numbers.len() / SPREAD <= *count as usize {
             return;
         }
-        let mut numbers = vec![NO_KEY; span as usize + 1];
-        for (key, number) in scattered {
-            numbers[key.abs_diff(first) as usize] = *number;
-        }
-        self.table = Table::Near { first, numbers, count: scattered.len() as u32 };
+        let numbered = numbers.iter().enumerate().filter(|(_, number)| **number != NO_KEY);
+        self.table = Table::Integers(numbered.map(|(place, number)| (first + place as i64, *number)).collect());
     }
 
     /// The least and the greatest key, where keys are integers and there are any.
@@ -156,8 +173,11 @@ impl Keys {
 
     /// For each row the number of its key; [`NO_KEY`] where the spine does not have it.
     pub(super) fn look_up(&self, columns: &[ArrayRef], out: &mut Vec<u32>) -> Result<(), Error> {
-        let encoded = self.encode(columns)?;
-        match (&self.table, &encoded) {
+        self.find(&self.encode(columns)?, out)
+    }
+
+    fn find(&self, encoded: &Encoded, out: &mut Vec<u32>) -> Result<(), Error> {
+        match (&self.table, encoded) {
             (Table::Near { first, numbers, .. }, Encoded::Integers(keys)) => {
                 each(keys.len(), keys.nulls(), out, |row| {
                     // Below the first wraps to far beyond the last.
@@ -224,6 +244,34 @@ impl Keys {
             }
         })
     }
+}
+
+/// The least integer key, and how far the greatest lies from it.
+fn span(batches: &[Encoded]) -> Option<(i64, u64)> {
+    let keys = batches.iter().map(|batch| match batch {
+        Encoded::Integers(keys) => Some(keys),
+        _ => None,
+    });
+    let keys = keys.collect::<Option<Vec<_>>>()?;
+    let first = keys.iter().filter_map(|keys| min(keys)).min()?;
+    let last = keys.iter().filter_map(|keys| max(keys)).max()?;
+    Some((first, last.abs_diff(first)))
+}
+
+/// Numbers integer keys in their order, so that those which lie together in a sorted file have their slots together.
+fn near(batches: &[Encoded], first: i64, span: u64) -> Table {
+    let mut numbers = vec![NO_KEY; span as usize + 1];
+    for batch in batches {
+        if let Encoded::Integers(keys) = batch {
+            keys.iter().flatten().for_each(|key| numbers[key.abs_diff(first) as usize] = 0);
+        }
+    }
+    let mut count = 0;
+    for number in numbers.iter_mut().filter(|number| **number != NO_KEY) {
+        *number = count;
+        count += 1;
+    }
+    Table::Near { first, numbers, count }
 }
 
 /// Puts out a number for each row: that of `find`, or [`NO_KEY`] where the row's key is null.

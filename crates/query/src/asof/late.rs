@@ -3,7 +3,7 @@
 //! Of the rows of a large view few are chosen, and a column costs what is decoded of it. So where a view's rows are
 //! rows of Parquet files, only filtered and projected on the way ([`Late::of`] says when), the first pass
 //! reads keys, times and whatever filters and windows need, and remembers a row by its file and number. The second pass
-//! decodes the features of the chosen rows alone: row groups and pages without any are skipped.
+//! decodes the features of the chosen rows alone (`pick`): row groups and pages without any are skipped.
 //!
 //! The first pass also leaves out row groups and pages that lie wholly after the spine's last moment or beyond its keys. It
 //! must not leave out those before the first moment less the TTL: a row that is too old is *expired*, not *missing*.
@@ -12,8 +12,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::buffer::{BooleanBuffer, MutableBuffer};
+use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::common::runtime::JoinSet;
@@ -32,7 +31,6 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::Operator;
 use datafusion::parquet::arrow::RowNumber;
-use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, lit};
 use datafusion::physical_expr::projection::{ProjectionExpr, update_expr};
 use datafusion::physical_expr::utils::collect_columns;
@@ -46,7 +44,9 @@ use futures::StreamExt;
 use super::choose::{FILE, ROW, RowRef};
 use super::error::Error;
 use super::exec::ViewInput;
+use super::pick::{Source, leaf, pick};
 use super::spine::KeyIndex;
+use super::wanted::{Wanted, divide, units};
 use crate::windows::WindowCall;
 
 /// A view whose files can be read twice.
@@ -199,16 +199,17 @@ impl Late {
         })
     }
 
-    /// The features of the rows referred to, each row once, in batches; each reference becomes the number of its row among
-    /// them.
+    /// The features of the rows referred to, each row once: for each feature its values, in one array or several. Each
+    /// reference becomes the number of its row among them.
     pub(super) async fn fetch(
         &self,
         references: &mut [RowRef],
         partitions: usize,
         context: &Arc<TaskContext>,
         reservation: &MemoryReservation,
-    ) -> Result<Vec<RecordBatch>, Error> {
-        let mut wanted = self.wanted(context).await?;
+    ) -> Result<Vec<Vec<ArrayRef>>, Error> {
+        let sources = self.sources(context).await?;
+        let mut wanted: Vec<Wanted> = sources.iter().map(|source| Wanted::none(&source.footer)).collect();
         for reference in references.iter().filter(|reference| reference.is_row()) {
             wanted[reference.place()].set(reference.row());
         }
@@ -219,13 +220,62 @@ impl Late {
         for reference in references.iter_mut().filter(|reference| reference.is_row()) {
             *reference = RowRef::new(0, wanted[reference.place()].number(reference.row()));
         }
-        let groups = divide(&self.files, &wanted, before as usize, partitions);
-        drop(wanted);
 
+        let leaves: Vec<_> = self.late.iter().map(|column| self.leaves(*column, &sources)).collect();
+        let (straight, other): (Vec<_>, Vec<_>) = (0..self.late.len()).partition(|feature| leaves[*feature].is_some());
+        let mut features = vec![Vec::new(); self.late.len()];
+        if !other.is_empty() {
+            let groups = divide(&self.files, &wanted, before as usize, partitions);
+            let columns: Vec<_> = other.iter().map(|feature| self.late[*feature]).collect();
+            for batch in self.select(&columns, groups, before as usize, context, reservation).await? {
+                for (feature, array) in other.iter().zip(batch.columns()) {
+                    features[*feature].push(array.clone());
+                }
+            }
+        }
+        if !straight.is_empty() {
+            let units = units(&wanted);
+            drop(wanted);
+            let leaf = |file: usize, feature: &usize| leaves[*feature].as_ref().map(|leaves| leaves[file]);
+            let of_file = |file| straight.iter().filter_map(|feature| leaf(file, feature)).collect();
+            let of_files = (0..sources.len()).map(of_file).collect();
+            let fields = straight.iter().map(|feature| self.field(self.late[*feature])).collect::<Option<Vec<_>>>();
+            let fields = fields.ok_or_else(|| Error::Defect("a column in no file".to_owned()))?;
+            let readers = (partitions, self.reader(self.source()?, context)?);
+            let picked = pick(sources, of_files, fields, units, readers, reservation).await?;
+            for (feature, arrays) in straight.into_iter().zip(picked) {
+                features[feature] = arrays;
+            }
+        }
+        Ok(features)
+    }
+
+    /// The table's column that one of the input's columns is, if it is just that.
+    fn field(&self, column: usize) -> Option<Arc<Field>> {
+        let place = self.columns[column].expr.downcast_ref::<Column>()?.index();
+        let table = self.scan.file_source.table_schema();
+        table.file_schema().fields().get(place).cloned()
+    }
+
+    /// Where one of the input's columns lies in each file, if it can be picked from all.
+    fn leaves(&self, column: usize, sources: &[Source]) -> Option<Vec<usize>> {
+        let field = self.field(column)?;
+        sources.iter().map(|source| leaf(&source.footer, &field)).collect()
+    }
+
+    /// Columns of the wanted rows, as the engine reads them.
+    async fn select(
+        &self,
+        columns: &[usize],
+        groups: Vec<FileGroup>,
+        wanted: usize,
+        context: &Arc<TaskContext>,
+        reservation: &MemoryReservation,
+    ) -> Result<Vec<RecordBatch>, Error> {
         let source = self.source()?;
         let fresh = ParquetSource::new(source.table_schema().clone());
         let source = self.reading(fresh, source, context)?;
-        let outputs = self.late.iter().map(|i| self.columns[*i].clone()).collect();
+        let outputs = columns.iter().map(|i| self.columns[*i].clone()).collect();
         // The chosen rows passed the filters once.
         let plan = self.plan(source, groups, true, outputs, &[])?;
         let mut readers = JoinSet::new();
@@ -249,8 +299,8 @@ impl Late {
         parts.sort_unstable_by_key(|(partition, _)| *partition);
         let batches: Vec<_> = parts.into_iter().flat_map(|(_, batches)| batches).collect();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        if rows != before as usize {
-            return Err(Error::Defect(format!("{rows} rows came back where {before} were chosen")));
+        if rows != wanted {
+            return Err(Error::Defect(format!("{rows} rows came back where {wanted} were chosen")));
         }
         Ok(batches)
     }
@@ -352,107 +402,16 @@ impl Late {
         bounds
     }
 
-    /// For each file its rows, none wanted yet.
-    async fn wanted(&self, context: &TaskContext) -> Result<Vec<Wanted>, Error> {
+    /// The files with their footers.
+    async fn sources(&self, context: &TaskContext) -> Result<Vec<Source>, Error> {
         let reader = self.reader(self.source()?, context)?;
         let metrics = ExecutionPlanMetricsSet::new();
-        let mut wanted = Vec::with_capacity(self.files.len());
+        let mut sources = Vec::with_capacity(self.files.len());
         for file in &self.files {
             let mut reader = reader.create_reader(0, file.clone(), None, &metrics)?;
             let footer = reader.get_metadata(None).await.map_err(DataFusionError::from)?;
-            wanted.push(Wanted::none(footer.row_groups().iter().map(|group| group.num_rows() as usize).collect()));
+            sources.push(Source { file: file.clone(), footer });
         }
-        Ok(wanted)
-    }
-}
-
-/// The rows of a file that are wanted, and their numbers among all that are wanted.
-struct Wanted {
-    /// How many rows each row group has.
-    groups: Vec<usize>,
-    /// A bit for each row.
-    bits: Vec<u64>,
-    /// How many are wanted before each 64 rows, in this file and those before it.
-    before: Vec<u32>,
-}
-
-impl Wanted {
-    fn none(groups: Vec<usize>) -> Self {
-        let rows: usize = groups.iter().sum();
-        Wanted { groups, bits: vec![0; rows.div_ceil(64)], before: Vec::new() }
-    }
-
-    fn set(&mut self, row: usize) {
-        self.bits[row / 64] |= 1 << (row % 64);
-    }
-
-    /// Numbers the rows wanted, from `first` on; says which number comes next.
-    fn count(&mut self, first: u32) -> u32 {
-        let mut next = first;
-        self.before = Vec::with_capacity(self.bits.len());
-        for bits in &self.bits {
-            self.before.push(next);
-            next += bits.count_ones();
-        }
-        next
-    }
-
-    fn number(&self, row: usize) -> u32 {
-        let below = self.bits[row / 64] & ((1 << (row % 64)) - 1);
-        self.before[row / 64] + below.count_ones()
-    }
-
-    /// The wanted rows of each row group: which, and how many.
-    fn by_group(&self) -> impl Iterator<Item = (usize, BooleanBuffer, usize)> {
-        let bits = MutableBuffer::from(self.bits.clone()).into();
-        let rows = self.groups.iter().sum();
-        let all = BooleanBuffer::new(bits, 0, rows);
-        let mut first = 0;
-        self.groups.iter().enumerate().map(move |(group, rows)| {
-            let wanted = all.slice(first, *rows);
-            first += rows;
-            let count = wanted.count_set_bits();
-            (group, wanted, count)
-        })
-    }
-}
-
-/// Row groups with wanted rows, in order, in so many parts with about equally many wanted rows.
-fn divide(files: &[PartitionedFile], wanted: &[Wanted], rows: usize, partitions: usize) -> Vec<FileGroup> {
-    let share = rows.div_ceil(partitions.max(1)).max(1);
-    let mut groups = vec![Vec::new()];
-    let mut taken = 0;
-    for (file, wanted) in files.iter().zip(wanted) {
-        let nothing = || {
-            let mut plan = ParquetAccessPlan::new_all(wanted.groups.len());
-            (0..wanted.groups.len()).for_each(|group| plan.skip(group));
-            plan
-        };
-        let mut plan = nothing();
-        let mut any = false;
-        for (group, selected, count) in wanted.by_group().filter(|(_, _, count)| *count > 0) {
-            if taken >= share * groups.len() {
-                if std::mem::take(&mut any) {
-                    add(&mut groups, file, std::mem::replace(&mut plan, nothing()));
-                }
-                groups.push(Vec::new());
-            }
-            plan.scan(group);
-            if count < selected.len() {
-                plan.scan_selection(group, RowSelection::from_boolean_buffer(selected));
-            }
-            any = true;
-            taken += count;
-        }
-        if any {
-            add(&mut groups, file, plan);
-        }
-    }
-    groups.into_iter().map(FileGroup::new).collect()
-}
-
-fn add(groups: &mut [Vec<PartitionedFile>], file: &PartitionedFile, plan: ParquetAccessPlan) {
-    if let Some(group) = groups.last_mut() {
-        group.push(file.clone().with_extension(plan));
+        Ok(sources)
     }
 }

@@ -26,16 +26,18 @@ pub(super) fn lean(join: &AsofJoinExec, projection: &ProjectionExec) -> Result<O
     for view in join.views() {
         let first = behind;
         let found = first + view.features.len() + view.windows.len();
-        behind = if view.found { found + 2 } else { found };
+        behind = first + view.width();
         let found = (found..behind).any(|column| wanted.contains(&column));
-        kept.extend(first..if found { behind } else { first + view.features.len() + view.windows.len() });
-        views.push(ViewInput { found, ..view.clone() });
+        let view = ViewInput { found, ..view.clone() };
+        kept.extend(first..first + view.width());
+        views.push(view);
     }
     if kept.len() == behind {
         return Ok(None);
     }
     let schema = Arc::new(join.schema().project(&kept)?);
     let lean = AsofJoinExec::new(Arc::clone(join.spine()), join.timestamp(), views, join.known_at(), schema);
+    let lean = if join.is_by_key() { lean.partitioned()? } else { lean };
     let moved = |expr: &Arc<dyn PhysicalExpr>| {
         let moved = Arc::clone(expr).transform(|expr| {
             let column = expr.downcast_ref::<Column>().map(|c| (c.name().to_owned(), c.index()));

@@ -34,24 +34,38 @@
 //! are kept. All of it is reserved from the session's memory pool. Views are read one after another. A
 //! view whose rows may tie is read with all its features, even unused ones, since they decide the tie.
 //!
+//! Where that is more than the pool has, spine and views are divided by a hash of the key, on disk, and joined part by
+//! part (`spill`), with the same result.
+//!
+//! # Elsewhere
+//! [`AsofCodec`] makes bytes of a plan with as-of joins; [`AsofJoinExec::by_key`] joins inputs that are partitioned by key,
+//! each partition on its own.
+//!
 //! # What it does not do
-//! It does not spill, and does not push filters on its output down into its inputs. The spine is planned on its own,
-//! on one partition (`planner` says why).
+//! It does not push filters on its output down into its inputs. The spine is planned on its own, on one partition
+//! (`planner` says why).
 
+mod by_key;
 mod choose;
+mod codec;
 mod error;
 mod exec;
+mod front;
 mod gather;
 mod kept;
 mod keys;
 mod late;
 mod lean;
 mod logical;
+mod march;
 mod moments;
+mod pick;
 mod planner;
 mod sequence;
+mod spill;
 mod spine;
 mod stream;
+mod wanted;
 
 use asof_model::Micros;
 use datafusion::common::Column;
@@ -60,6 +74,7 @@ use datafusion::logical_expr::{Extension, LogicalPlan};
 use std::sync::Arc;
 
 pub use asof_model::KnownMoment;
+pub use codec::AsofCodec;
 pub use exec::{AsofJoinExec, KeyPair, ViewInput};
 pub use logical::AsofJoin;
 pub use planner::AsofPlanner;

@@ -4,8 +4,9 @@
 //! a key lie together, sorted by moment. Views with the same key columns share one index.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, RecordBatch};
+use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
 use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
@@ -15,10 +16,67 @@ use futures::StreamExt;
 
 use super::error::Error;
 use super::keys::{Keys, NO_KEY};
+use super::march::{Passing, in_time};
 use super::moments::micros;
 use crate::windows::Slots;
 
-/// All spine rows in order, cut into batches of the session's size, with their moments.
+/// The rows of a spine as they are read: in order, in batches of the session's size, each row with a moment.
+pub(super) struct SpineRows {
+    stream: SendableRecordBatchStream,
+    coalescer: BatchCoalescer,
+    batch_size: usize,
+    timestamp: usize,
+    column: String,
+    rows: usize,
+    ended: bool,
+}
+
+impl SpineRows {
+    /// `timestamp` is the position of the column that says as of when.
+    pub(super) fn new(stream: SendableRecordBatchStream, timestamp: usize, batch_size: usize) -> Self {
+        let schema = stream.schema();
+        let column = schema.field(timestamp).name().clone();
+        let coalescer = BatchCoalescer::new(schema, batch_size);
+        SpineRows { stream, coalescer, batch_size, timestamp, column, rows: 0, ended: false }
+    }
+
+    /// The next batch and its moments.
+    pub(super) async fn next(&mut self) -> Result<Option<(RecordBatch, Int64Array)>, Error> {
+        loop {
+            if let Some(batch) = self.coalescer.next_completed_batch() {
+                return self.checked(batch).map(Some);
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let done = match self.stream.next().await.transpose()? {
+                // Most are of the right size as they come, and need not be copied.
+                Some(batch)
+                    if batch.num_rows() == self.batch_size && self.coalescer.is_empty() && is_compact(&batch) =>
+                {
+                    return self.checked(batch).map(Some);
+                }
+                Some(batch) => self.coalescer.push_batch(batch),
+                None => {
+                    self.ended = true;
+                    self.coalescer.finish_buffered_batch()
+                }
+            };
+            done.map_err(DataFusionError::from)?;
+        }
+    }
+
+    fn checked(&mut self, batch: RecordBatch) -> Result<(RecordBatch, Int64Array), Error> {
+        let moments = micros(batch.column(self.timestamp), &self.column, Some(self.rows + 1))?;
+        if let Some(row) = (0..moments.len()).find(|row| moments.is_null(*row)) {
+            return Err(Error::NullMoment { column: self.column.clone(), row: self.rows + row + 1 });
+        }
+        self.rows += moments.len();
+        Ok((batch, moments))
+    }
+}
+
+/// Spine rows in order, in batches, with their moments.
 #[derive(Debug)]
 pub(super) struct Spine {
     pub(super) batches: Vec<RecordBatch>,
@@ -27,50 +85,55 @@ pub(super) struct Spine {
 }
 
 impl Spine {
-    /// Reads the spine to its end. `timestamp` is the position of the column that says as of when.
-    pub(super) async fn collect(
-        mut stream: SendableRecordBatchStream,
-        timestamp: usize,
-        batch_size: usize,
-        reservation: MemoryReservation,
-    ) -> Result<Self, Error> {
-        let schema = stream.schema();
-        let column = schema.field(timestamp).name().clone();
-        let mut coalescer = BatchCoalescer::new(schema, batch_size);
-        let mut spine = Spine { batches: Vec::new(), moments: Vec::new(), reservation };
-        while let Some(batch) = stream.next().await {
-            coalescer.push_batch(batch?).map_err(DataFusionError::from)?;
-            while let Some(batch) = coalescer.next_completed_batch() {
-                spine.push(batch, timestamp, &column)?;
-            }
-        }
-        coalescer.finish_buffered_batch().map_err(DataFusionError::from)?;
-        while let Some(batch) = coalescer.next_completed_batch() {
-            spine.push(batch, timestamp, &column)?;
-        }
-        Ok(spine)
+    /// No rows yet.
+    pub(super) fn new(reservation: MemoryReservation) -> Self {
+        Spine { batches: Vec::new(), moments: Vec::new(), reservation }
     }
 
-    fn push(&mut self, batch: RecordBatch, timestamp: usize, column: &str) -> Result<(), Error> {
-        let before = self.moments.len();
-        let moments = micros(batch.column(timestamp), column, Some(before + 1))?;
-        if let Some(row) = (0..moments.len()).find(|row| moments.is_null(*row)) {
-            return Err(Error::NullMoment { column: column.to_owned(), row: before + row + 1 });
+    /// Reads a spine to its end.
+    ///
+    /// # Errors
+    /// Among others that memory was refused. Then all that was read is there, the batch too for which there was none, and
+    /// what is left can be read on.
+    pub(super) async fn collect(&mut self, rows: &mut SpineRows) -> Result<(), Error> {
+        while let Some((batch, moments)) = rows.next().await? {
+            self.push(batch, &moments)?;
         }
+        Ok(())
+    }
+
+    /// One batch more. Where memory is refused, it is there all the same.
+    pub(super) fn push(&mut self, batch: RecordBatch, moments: &Int64Array) -> Result<(), Error> {
         // Rows and slots are numbered in 32 bits, one number is no slot at all.
-        if before + moments.len() >= u32::MAX as usize {
+        if self.moments.len() + moments.len() >= u32::MAX as usize {
             return Err(Error::SpineTooLong);
         }
-        self.reservation.try_grow(batch.get_array_memory_size() + moments.len() * size_of::<i64>())?;
+        let bytes = size_of_rows(&batch) + size_of_val(&moments.values()[..]);
         self.moments.extend_from_slice(moments.values());
         self.batches.push(batch);
-        Ok(())
+        Ok(self.reservation.try_grow(bytes)?)
     }
 
     /// How many rows.
     pub(super) fn rows(&self) -> usize {
         self.moments.len()
     }
+}
+
+/// Whether a batch holds little more memory than its own rows take; a slice holds all that it was cut from.
+fn is_compact(batch: &RecordBatch) -> bool {
+    let own = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_default();
+    batch.get_array_memory_size() <= 2 * batch.columns().iter().map(own).sum::<usize>()
+}
+
+/// What the rows of a batch take in memory, which may be part of a larger one. Views of bytes are counted with all
+/// that they look at.
+pub(super) fn size_of_rows(batch: &RecordBatch) -> usize {
+    let size = |column: &ArrayRef| match column.data_type() {
+        DataType::Utf8View | DataType::BinaryView => column.get_array_memory_size(),
+        _ => column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()),
+    };
+    batch.columns().iter().map(size).sum()
 }
 
 /// Keys of some columns and their slots.
@@ -83,6 +146,8 @@ pub(super) struct KeyIndex {
     moments: Vec<i64>,
     /// The slot of each spine row.
     row_slots: Vec<u32>,
+    /// The slots in the order of time, while somebody may want them.
+    in_time: Mutex<Option<Arc<Vec<Passing>>>>,
     reservation: MemoryReservation,
 }
 
@@ -97,18 +162,15 @@ impl KeyIndex {
         reservation: MemoryReservation,
     ) -> Result<Self, Error> {
         let mut keys = Keys::new(columns.iter().map(|(_, data_type)| data_type.clone()).collect())?;
-        // 24 bytes a row: its key, its place in the order and its slot, and what the slot takes.
-        let rows = spine.rows() * 24;
+        // 32 bytes a row: its key, its moment and number in the order of keys, its slot, and what the slot takes.
+        let rows = spine.rows() * 32;
         reservation.try_grow(rows)?;
-        let mut row_keys = Vec::with_capacity(spine.rows());
-        for batch in &spine.batches {
-            let arrays: Vec<_> = columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
-            keys.number(&arrays, &mut row_keys)?;
-            reservation.try_resize(rows + keys.size())?;
-        }
-        keys.seal();
+        let of_batch =
+            |batch: &RecordBatch| columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
+        let batches: Vec<Vec<_>> = spine.batches.iter().map(of_batch).collect();
+        let row_keys = keys.number(&batches, |held| Ok(reservation.try_resize(rows + held)?))?;
         let (starts, moments, row_slots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut index = KeyIndex { keys, starts, moments, row_slots, reservation };
+        let mut index = KeyIndex { keys, starts, moments, row_slots, in_time: Mutex::default(), reservation };
         index.number_slots(&spine.moments, &row_keys);
         index.reservation.try_resize(index.size())?;
         Ok(index)
@@ -125,10 +187,10 @@ impl KeyIndex {
             ends[key + 1] += ends[key];
         }
         // From here on `ends[key]` is where the next row of the key goes, and in the end where its rows end.
-        let mut order = vec![0_u32; ends[keys] as usize];
-        for (row, key) in row_keys.iter().enumerate().filter(|(_, key)| **key != NO_KEY) {
+        let mut order = vec![(0_i64, 0_u32); ends[keys] as usize];
+        for (row, (key, moment)) in row_keys.iter().zip(moments).enumerate().filter(|(_, (key, _))| **key != NO_KEY) {
             let place = &mut ends[*key as usize];
-            order[*place as usize] = row as u32;
+            order[*place as usize] = (*moment, row as u32);
             *place += 1;
         }
         self.row_slots = vec![NO_SLOT; row_keys.len()];
@@ -138,14 +200,14 @@ impl KeyIndex {
         for end in ends.into_iter().take(keys).map(|end| end as usize) {
             self.starts.push(self.moments.len() as u32);
             let rows = &mut order[first..end];
-            rows.sort_unstable_by_key(|row| moments[*row as usize]);
+            rows.sort_unstable();
             let mut last = None;
-            for row in rows.iter().map(|row| *row as usize) {
-                if last != Some(moments[row]) {
-                    self.moments.push(moments[row]);
-                    last = Some(moments[row]);
+            for (moment, row) in rows {
+                if last != Some(*moment) {
+                    self.moments.push(*moment);
+                    last = Some(*moment);
                 }
-                self.row_slots[row] = (self.moments.len() - 1) as u32;
+                self.row_slots[*row as usize] = (self.moments.len() - 1) as u32;
             }
             first = end;
         }
@@ -178,6 +240,24 @@ impl KeyIndex {
     /// The moment of each slot.
     pub(super) fn moments(&self) -> &[i64] {
         &self.moments
+    }
+
+    /// The slots in the order of time, sorted for the first who asks.
+    pub(super) fn in_time(&self) -> Result<Arc<Vec<Passing>>, Error> {
+        let mut sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sorted) = sorted.as_ref() {
+            return Ok(Arc::clone(sorted));
+        }
+        self.reservation.try_grow(self.slots() * size_of::<Passing>())?;
+        Ok(Arc::clone(sorted.insert(Arc::new(in_time(self)))))
+    }
+
+    /// All views have been read: what only they wanted is let go.
+    pub(super) fn views_are_read(&self) {
+        let sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if sorted.is_some() {
+            self.reservation.shrink(self.slots() * size_of::<Passing>());
+        }
     }
 
     /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.

@@ -1,17 +1,19 @@
 //! Running a join: collect the spine, read the views, then give the output batch by batch.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
 use datafusion::common::runtime::{JoinSet, SpawnedTask};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::ExecutionPlanProperties;
-use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder};
+use datafusion::physical_plan::metrics::{BaselineMetrics, Count, ExecutionPlanMetricsSet, MetricBuilder, Time};
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, stream};
 
 use super::KnownMoment;
@@ -22,44 +24,65 @@ use super::gather::{Chosen, gather};
 use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
-use super::spine::{KeyIndex, Spine};
-use crate::windows::{Part, Settled, Slots, Windows};
+use super::spine::{KeyIndex, Spine, SpineRows};
+use crate::windows::{Arrival, Part, Settled, Slots, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
-type KeyColumns = Vec<(usize, DataType)>;
+pub(super) type KeyColumns = Vec<(usize, DataType)>;
 
 /// One execution of an as-of join.
+#[derive(Clone, Debug)]
 pub(super) struct Run {
     pub(super) spine: Arc<dyn ExecutionPlan>,
     pub(super) timestamp: usize,
     pub(super) views: Vec<ViewInput>,
     pub(super) known_at: KnownMoment,
     pub(super) schema: SchemaRef,
+    /// The partition of all inputs that is joined, where they are partitioned by the key; else they are joined whole.
+    pub(super) partition: Option<usize>,
     pub(super) context: Arc<TaskContext>,
     pub(super) metrics: ExecutionPlanMetricsSet,
 }
 
 impl Run {
-    /// Reads everything, then streams the output.
-    pub(super) async fn start(self) -> Result<impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send, Error> {
-        let baseline = BaselineMetrics::new(&self.metrics, 0);
-        let count = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, 0);
+    /// Reads everything, then streams the output; on disk where memory does not suffice.
+    pub(super) async fn start(self) -> Result<BoxStream<'static, Result<RecordBatch, DataFusionError>>, Error> {
+        let baseline = BaselineMetrics::new(&self.metrics, self.partition.unwrap_or_default());
         let batch_size = self.context.session_config().batch_size();
+        let stream = self.spine.execute(self.partition.unwrap_or_default(), Arc::clone(&self.context))?;
+        let mut rows = SpineRows::new(stream, self.timestamp, batch_size);
+        let mut spine = Spine::new(self.reservation("spine"));
+        let reading = self.time("spine_time");
+        let timer = reading.timer();
+        let collected = spine.collect(&mut rows).await;
+        timer.done();
+        let chosen = match collected {
+            Ok(()) => self.choose_all(&spine, batch_size).await,
+            Err(error) => Err(error),
+        };
+        match chosen {
+            Ok(views) => {
+                self.count("spine_rows").add(spine.rows());
+                Ok(self.output(spine, views, baseline).boxed())
+            }
+            Err(error) if self.may_spill(&error) => Ok(Arc::new(self).spill(spine, rows, baseline).await?.boxed()),
+            Err(error) => Err(error),
+        }
+    }
 
-        let stream = self.spine.execute(0, Arc::clone(&self.context))?;
-        let spine = Spine::collect(stream, self.timestamp, batch_size, self.reservation("spine")).await?;
-        count("spine_rows").add(spine.rows());
-
-        let (view_rows, kept_rows) = (count("view_rows"), count("kept_rows"));
+    /// What each view gives, one after the other.
+    async fn choose_all(&self, spine: &Spine, batch_size: usize) -> Result<Vec<Chosen>, Error> {
+        let (view_rows, kept_rows) = (self.count("view_rows"), self.count("kept_rows"));
         let mut indexes: Vec<(KeyColumns, Arc<KeyIndex>)> = Vec::new();
         let mut views = Vec::with_capacity(self.views.len());
         for view in &self.views {
-            let keys: KeyColumns = view.on.iter().map(|on| (on.spine, on.compared_as.clone())).collect();
+            let keys = view.key_columns();
             let index = match indexes.iter().find(|(columns, _)| *columns == keys) {
                 Some((_, index)) => Arc::clone(index),
                 None => {
-                    let timer = baseline.elapsed_compute().timer();
-                    let index = Arc::new(KeyIndex::new(&spine, &keys, self.reservation("index"))?);
+                    let indexing = self.time("index_time");
+                    let timer = indexing.timer();
+                    let index = Arc::new(KeyIndex::new(spine, &keys, self.reservation("index"))?);
                     timer.done();
                     indexes.push((keys, Arc::clone(&index)));
                     index
@@ -69,8 +92,17 @@ impl Run {
             kept_rows.add(chosen.found());
             views.push(chosen);
         }
-        drop(indexes);
+        indexes.iter().for_each(|(_, index)| index.views_are_read());
+        Ok(views)
+    }
 
+    /// The output, batch by batch.
+    fn output(
+        self,
+        spine: Spine,
+        views: Vec<Chosen>,
+        baseline: BaselineMetrics,
+    ) -> impl Stream<Item = Result<RecordBatch, DataFusionError>> + Send + use<> {
         let mut first = 0;
         let rows = spine.batches.iter().map(|batch| {
             let rows = first..first + batch.num_rows();
@@ -93,31 +125,73 @@ impl Run {
         });
         // In their order, whoever is done first.
         let batches = batches.buffered(partitions.max(1));
-        Ok(batches.map(|done| Ok(done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??)))
+        batches.map(|done| Ok(done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??))
     }
 
-    fn reservation(&self, what: &str) -> MemoryReservation {
+    /// Views that are looked up by the same columns of the spine, by their positions.
+    pub(super) fn by_key_columns(&self) -> Vec<(KeyColumns, Vec<usize>)> {
+        let mut groups: Vec<(KeyColumns, Vec<usize>)> = Vec::new();
+        for (number, view) in self.views.iter().enumerate() {
+            let keys = view.key_columns();
+            match groups.iter_mut().find(|(columns, _)| *columns == keys) {
+                Some((_, views)) => views.push(number),
+                None => groups.push((keys, vec![number])),
+            }
+        }
+        groups
+    }
+
+    /// The output's fields that come from one view.
+    pub(super) fn fields_of(&self, view: usize) -> Vec<FieldRef> {
+        let first = self.spine.schema().fields().len() + self.views[..view].iter().map(ViewInput::width).sum::<usize>();
+        self.schema.fields()[first..first + self.views[view].width()].to_vec()
+    }
+
+    /// The partitions of a view's input that this execution reads.
+    pub(super) fn partitions_of(&self, input: &Arc<dyn ExecutionPlan>) -> Range<usize> {
+        match self.partition {
+            Some(partition) => partition..partition + 1,
+            None => 0..input.output_partitioning().partition_count(),
+        }
+    }
+
+    pub(super) fn count(&self, name: &'static str) -> Count {
+        MetricBuilder::new(&self.metrics).counter(name, self.partition.unwrap_or_default())
+    }
+
+    /// The time of one phase.
+    fn time(&self, phase: &'static str) -> Time {
+        MetricBuilder::new(&self.metrics).subset_time(phase, self.partition.unwrap_or_default())
+    }
+
+    pub(super) fn reservation(&self, what: &str) -> MemoryReservation {
         MemoryConsumer::new(format!("AsofJoinExec[{what}]")).register(self.context.memory_pool())
     }
 
     /// What one view gives for each slot: in one pass over its rows, or in two over its files.
-    async fn choose(
+    pub(super) async fn choose(
         &self,
         view: &ViewInput,
         index: Arc<KeyIndex>,
         batch_size: usize,
         rows: &Count,
     ) -> Result<Chosen, Error> {
-        match Late::of(view)? {
+        // A partition of a scan does not say which rows of which files are its own.
+        let late = if self.partition.is_none() { Late::of(view)? } else { None };
+        match late {
             Some(late) => {
                 MetricBuilder::new(&self.metrics).counter("two_passes", 0).add(1);
                 let last = index.moments().iter().max().copied();
                 let narrow = late.narrowed(view, &index, last, &self.context)?;
                 let Found { mut winners, windows, .. } = self.rank(&narrow, &index, rows, || Ok(InFiles)).await?;
+                let fetching = self.time("fetch_time");
+                let timer = fetching.timer();
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
-                let batches = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                Chosen::new(index, winners, windows, batches, view)
+                let columns = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
+                let chosen = Chosen::new(index, winners, windows, columns, view);
+                timer.done();
+                chosen
             }
             None if view.features.is_empty() => {
                 let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
@@ -127,8 +201,8 @@ impl Run {
                 let schema = view.feature_schema()?;
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
-                let batches = holder.into_rows(&mut winners.rows)?;
-                Chosen::new(index, winners, windows, batches, view)
+                let columns = holder.into_columns(&mut winners.rows)?;
+                Chosen::new(index, winners, windows, columns, view)
             }
         }
     }
@@ -168,20 +242,33 @@ impl Run {
             Ok::<_, Error>(Reader { candidates, windows })
         };
         let mut partitions = JoinSet::new();
-        for partition in 0..view.input.output_partitioning().partition_count() {
+        for partition in self.partitions_of(&view.input) {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;
             let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
             let rule = self.known_at;
             partitions.spawn(async move { reader.read(stream, &view, rule, &index, &rows).await });
         }
+        let ranking = self.time("rank_time");
+        let timer = ranking.timer();
         let mut all: Option<Reader<N, H>> = None;
         while let Some(done) = partitions.join_next().await {
-            let found = done.map_err(|e| DataFusionError::ExecutionJoin(Box::new(e)))??;
-            match &mut all {
-                Some(all) => all.merge(found)?,
-                None => all = Some(found),
+            let found = done.map_err(|e| Error::from(DataFusionError::ExecutionJoin(Box::new(e)))).flatten();
+            let merged = found.and_then(|found| match &mut all {
+                Some(all) => all.merge(found),
+                None => {
+                    all = Some(found);
+                    Ok(())
+                }
+            });
+            if let Err(error) = merged {
+                // Memory that the others hold is wanted for what comes next.
+                partitions.shutdown().await;
+                return Err(error);
             }
         }
+        timer.done();
+        let settling = self.time("settle_time");
+        let _timer = settling.timer();
         let Reader { candidates, windows: part } = all.map_or_else(nothing, Ok)?;
         let windows = match windows.zip(part) {
             None => None,
@@ -247,15 +334,23 @@ impl<const N: usize, H: Holder> Reader<N, H> {
                 decoded.keep_what_counts(rule);
             }
             match (&mut self.candidates, &mut self.windows) {
-                (Some(candidates), None) => candidates.absorb(&batch, &decoded, |_| {})?,
-                (Some(candidates), Some(windows)) => {
-                    candidates.absorb(&batch, &decoded, |arrival| windows.arrive(arrival, index.moments()))?;
+                (Some(candidates), Some(windows)) if windows.wants_arrivals() => {
+                    candidates.absorb_telling(&batch, &decoded, |counts| {
+                        let slots = index.slots_of(counts.key);
+                        let until = counts.end.unwrap_or(slots.end) - slots.start;
+                        let arrival = Arrival::new(counts.row, counts.time, &slots, counts.first - slots.start..until);
+                        windows.arrive(arrival, index.moments());
+                    })?;
                 }
+                (Some(candidates), _) => candidates.absorb(&batch, &decoded)?,
                 (None, _) => {}
             }
             if let Some(windows) = &mut self.windows {
                 windows.absorb(&decoded.events(&batch))?;
             }
+        }
+        if let Some(candidates) = &mut self.candidates {
+            candidates.close()?;
         }
         Ok(self)
     }
@@ -272,6 +367,11 @@ impl<const N: usize, H: Holder> Reader<N, H> {
 }
 
 impl ViewInput {
+    /// The columns of the spine that it is looked up by.
+    fn key_columns(&self) -> KeyColumns {
+        self.on.iter().map(|on| (on.spine, on.compared_as.clone())).collect()
+    }
+
     /// The columns that are kept of a row.
     pub(super) fn feature_schema(&self) -> Result<SchemaRef, Error> {
         Ok(Arc::new(self.input.schema().project(&self.features).map_err(DataFusionError::from)?))

@@ -68,6 +68,19 @@ impl Windows {
         Ok(Windows { view: view.to_owned(), calls: calls.len(), slots, ledger, layout, reservation })
     }
 
+    /// About what the windows take per slot before events come, in words: the one way or the other.
+    pub(crate) fn words(calls: &[WindowCall<usize>], rows: &Schema) -> Result<usize> {
+        let calls: Vec<_> = calls.iter().enumerate().collect();
+        let layout = Layout::new(&calls, rows)?;
+        let mut asked = Asked::default();
+        calls.iter().for_each(|(place, call)| {
+            asked.take(*place, call, rows);
+        });
+        // A row that is kept: its rank, where it is, and a few values. Tiles may take as much again for events.
+        let tiles = 2 * asked.words() * (1 + asked.frames());
+        Ok(tiles.max(layout.words()) + 8 * layout.last_rows())
+    }
+
     /// Whether events are to be told of by [`Part::arrive`].
     pub(crate) fn wants_arrivals(&self) -> bool {
         self.layout.is_some()
@@ -99,6 +112,11 @@ impl Windows {
 }
 
 impl Part {
+    /// Whether events are to be told of by [`Part::arrive`].
+    pub(crate) fn wants_arrivals(&self) -> bool {
+        self.stretches.is_some()
+    }
+
     /// Is told where an event of the next batch counts. The moments are those of all slots, the event's just looked at.
     pub(crate) fn arrive(&mut self, arrival: Arrival, moments: &[i64]) {
         if let Some(stretches) = &mut self.stretches {

@@ -160,13 +160,18 @@ impl Asked {
         reaches.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
+    /// How many frames there are.
+    pub(in super::super) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
     /// Whether some window has no end in the past.
     pub(super) fn is_endless(&self) -> bool {
         self.frames.contains(&Frame::All)
     }
 
     /// What the states of a tile take, in words.
-    pub(super) fn words(&self) -> usize {
+    pub(in super::super) fn words(&self) -> usize {
         let words = self.cells.iter().map(|cell| match cell.kind {
             Kind::Count | Kind::Extreme { .. } => 1,
             Kind::Floats { .. } | Kind::Integers { .. } => 2,

@@ -20,7 +20,7 @@ use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use proptest::prelude::*;
 
-use super::oracle::{key, oracle, rule, view};
+use super::oracle::{cut, key, oracle, rule, view};
 use super::{
     Answer, Ask, Cut, Declared, Fact, PLAIN, RUNTIME, WHOLE, fact_rows, run_sides, session, side, spine_rows, table,
 };
@@ -38,17 +38,24 @@ pub(super) struct Files {
 
 pub(super) fn with_files(cut: Cut) -> SessionState {
     let session = session(cut);
-    let url = ObjectStoreUrl::parse("memory://files").expect("a URL");
-    session.runtime_env().register_object_store(url.as_ref(), STORE.clone());
+    register(&session);
     session
 }
 
-fn write(folder: u32, number: usize, rows: &RecordBatch, cut: Files) {
-    let properties = WriterProperties::builder()
+pub(super) fn register(session: &SessionState) {
+    let url = ObjectStoreUrl::parse("memory://files").expect("a URL");
+    session.runtime_env().register_object_store(url.as_ref(), STORE.clone());
+}
+
+fn properties(cut: Files) -> WriterProperties {
+    WriterProperties::builder()
         .set_max_row_group_row_count(Some(cut.rows_per_group))
         .set_data_page_row_count_limit(cut.rows_per_page)
         .set_write_batch_size(cut.rows_per_page)
-        .build();
+        .build()
+}
+
+fn write(folder: u32, number: usize, rows: &RecordBatch, properties: WriterProperties) {
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).expect("a writer");
     writer.write(rows).expect("rows");
     let bytes = writer.into_inner().expect("a file");
@@ -66,10 +73,15 @@ fn listing(folder: u32, schema: SchemaRef) -> LogicalPlan {
 
 /// A table of Parquet files.
 pub(super) fn files(rows: &RecordBatch, files: Files) -> LogicalPlan {
+    written(rows, files, properties(files))
+}
+
+/// The same, written in some way.
+pub(super) fn written(rows: &RecordBatch, files: Files, properties: WriterProperties) -> LogicalPlan {
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
     for start in (0..rows.num_rows()).step_by(files.rows_per_file) {
         let rows = rows.slice(start, files.rows_per_file.min(rows.num_rows() - start));
-        write(folder, start, &rows, files);
+        write(folder, start, &rows, properties.clone());
     }
     listing(folder, rows.schema())
 }
@@ -140,13 +152,11 @@ proptest! {
         (facts, declared) in view(),
         by in prop_oneof![Just(By::Both), Just(By::Name), Just(By::Number(1)), Just(By::Number(700_000_000))],
         rule in rule(),
-        partitions in 1..=8usize,
-        batch_size in prop_oneof![Just(1usize), Just(3), Just(8192)],
+        cut in cut(),
         (rows_per_file, rows_per_group, rows_per_page) in (1..60usize, 1..20usize, 1..5usize),
     ) {
         let asks: Vec<_> = asks.into_iter().map(|(key, t)| Ask { key: by.part(key), t }).collect();
         let facts: Vec<_> = facts.into_iter().map(|fact| Fact { key: by.part(fact.key), ..fact }).collect();
-        let cut = Cut { rows_per_batch: 8192, partitions, batch_size };
         let found = answers(&asks, &facts, declared, by, rule, cut, Files { rows_per_file, rows_per_group, rows_per_page });
         let expected: Vec<_> = asks.iter().map(|ask| oracle(ask, &facts, declared, rule)).collect();
         prop_assert_eq!(found, expected);
@@ -235,8 +245,8 @@ fn a_column_that_came_later_is_null_before() {
     let narrow: Vec<_> = (0..schema.fields().len()).filter(|i| schema.field(*i).name() != "extra").collect();
     let cut = Files { rows_per_file: 1, rows_per_group: 1, rows_per_page: 1 };
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
-    write(folder, 0, &before.project(&narrow).expect("columns"), cut);
-    write(folder, 1, &after, cut);
+    write(folder, 0, &before.project(&narrow).expect("columns"), properties(cut));
+    write(folder, 1, &after, properties(cut));
     let side = By::Both.side(listing(folder, after.schema()), PLAIN);
     let spine = table("spine", spine_rows(&[1, 5].map(|t| Ask { key: (Some("a"), Some(1)), t })), WHOLE);
     let plan = asof_join(spine, Column::from_name("t"), vec![side], KnownMoment::EventTime).expect("a join");

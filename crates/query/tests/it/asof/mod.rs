@@ -1,16 +1,21 @@
 //! The as-of join against its rules, and against an oracle of twenty lines.
 
+mod codec;
 mod files;
+mod memory;
 mod oracle;
+mod orders;
+mod picked;
 mod planned;
 mod rules;
+mod spill;
 mod tiles;
 mod windows;
 
 use std::sync::{Arc, LazyLock};
 
 use asof_model::Micros;
-use asof_query::asof::{EVENT_TIME, KnownMoment, STATUS, ViewSide, asof_join, with_asof};
+use asof_query::asof::{EVENT_TIME, KnownMoment, STATUS, ViewSide, asof_join};
 use datafusion::arrow::array::{
     AsArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
@@ -21,10 +26,11 @@ use datafusion::catalog::MemTable;
 use datafusion::common::Column;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::provider_as_source;
-use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
-use datafusion::prelude::SessionConfig;
 use tokio::runtime::Runtime;
+
+use memory::{Refused, refusing, within};
 
 pub(crate) static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
@@ -68,16 +74,16 @@ pub(crate) struct Cut {
     pub(crate) rows_per_batch: usize,
     pub(crate) partitions: usize,
     pub(crate) batch_size: usize,
+    pub(crate) refused: Option<Refused>,
 }
 
-pub(crate) const WHOLE: Cut = Cut { rows_per_batch: 8192, partitions: 1, batch_size: 8192 };
+pub(crate) const WHOLE: Cut = Cut { rows_per_batch: 8192, partitions: 1, batch_size: 8192, refused: None };
 
 /// Status number, event time and value of one view for one spine row.
 pub(crate) type Answer = (u8, Option<i64>, Option<i64>);
 
 pub(crate) fn session(cut: Cut) -> SessionState {
-    let config = SessionConfig::new().with_target_partitions(cut.partitions).with_batch_size(cut.batch_size);
-    with_asof(SessionStateBuilder::new().with_default_features().with_config(config)).build()
+    within(cut.refused.map(refusing).unwrap_or_default(), cut)
 }
 
 /// A table of one batch, cut up.

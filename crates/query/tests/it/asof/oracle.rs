@@ -4,6 +4,7 @@ use asof_model::Micros;
 use asof_query::asof::KnownMoment;
 use proptest::prelude::*;
 
+use super::memory::refused;
 use super::{Answer, Ask, Cut, Declared, Fact, Key, run};
 
 /// Rules 1 to 6, as they stand.
@@ -57,10 +58,8 @@ pub(super) fn view() -> impl Strategy<Value = (Vec<Fact>, Declared)> {
 pub(super) fn cut() -> impl Strategy<Value = Cut> {
     let rows_per_batch = prop_oneof![Just(1usize), Just(3), Just(8192)];
     let batch_size = prop_oneof![Just(1usize), Just(2), Just(8192)];
-    (rows_per_batch, 1..=8usize, batch_size).prop_map(|(rows_per_batch, partitions, batch_size)| Cut {
-        rows_per_batch,
-        partitions,
-        batch_size,
+    (rows_per_batch, 1..=8usize, batch_size, refused()).prop_map(|(rows_per_batch, partitions, batch_size, refused)| {
+        Cut { rows_per_batch, partitions, batch_size, refused }
     })
 }
 

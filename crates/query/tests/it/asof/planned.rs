@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asof_model::Error;
-use asof_query::asof::{KnownMoment, ViewSide, asof_join, with_asof};
+use asof_query::asof::{KnownMoment, ViewSide, asof_join};
 use datafusion::arrow::array::{
     ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, TimestampNanosecondArray,
 };
@@ -11,12 +11,10 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
 use datafusion::common::Column;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::GreedyMemoryPool;
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::disk_manager::DiskManagerMode;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
-use datafusion::prelude::SessionConfig;
 
+use super::memory::limited;
 use super::{Ask, Cut, Fact, PLAIN, WHOLE, batch, collect, fact_rows, session, side, spine_rows, table};
 
 fn one_key(alias: &str, plan: LogicalPlan) -> ViewSide {
@@ -201,7 +199,7 @@ fn the_spine_keeps_its_order_through_filters_sorts_and_partitions() {
             .collect()
     };
     for partitions in [1, 2, 8] {
-        let cut = Cut { rows_per_batch: 7, partitions, batch_size: 16 };
+        let cut = Cut { rows_per_batch: 7, partitions, batch_size: 16, ..WHOLE };
         let one = Cut { partitions: 1, ..cut };
         let filtered = |cut| {
             LogicalPlanBuilder::from(table("spine", spine_rows(&asks), cut))
@@ -219,15 +217,6 @@ fn the_spine_keeps_its_order_through_filters_sorts_and_partitions() {
         let distinct = LogicalPlanBuilder::from(several()).distinct().and_then(|p| p.build()).expect("a plan");
         assert_eq!(ids(distinct, cut), expected);
     }
-}
-
-pub(super) fn limited(bytes: usize) -> datafusion::execution::session_state::SessionState {
-    let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)))
-        .build_arc()
-        .expect("a runtime");
-    let config = SessionConfig::new().with_target_partitions(2).with_batch_size(256);
-    with_asof(SessionStateBuilder::new().with_default_features().with_config(config).with_runtime_env(runtime)).build()
 }
 
 /// One fact in 256 is of a key that the spine asks for, each of another; all are 1 kB wide.
@@ -248,9 +237,9 @@ fn wide(asks: i64, facts: i64, cut: Cut) -> LogicalPlan {
 /// Every batch of the view has one row that wins to the end, so no batch can simply be dropped.
 #[test]
 fn memory_follows_the_spine_and_not_the_view() {
-    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256 };
+    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256, ..WHOLE };
     // 20 MB of view, 2 MB of memory.
-    let rows = collect(limited(2 << 20), wide(80, 80 * 256, cut)).expect("fits");
+    let rows = collect(limited(2 << 20, DiskManagerMode::Disabled), wide(80, 80 * 256, cut)).expect("fits");
     let expected: Vec<_> = (0..80).map(|n| n * 256).collect();
     assert_eq!(rows[0].column(4).as_primitive::<Int64Type>().values(), &expected);
     assert!(rows[0].column(7).as_primitive::<UInt8Type>().values().iter().all(|s| *s == 0));
@@ -258,8 +247,8 @@ fn memory_follows_the_spine_and_not_the_view() {
 
 #[test]
 fn too_little_memory_is_an_error() {
-    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256 };
-    let error = collect(limited(1 << 20), wide(40_000, 10, cut)).expect_err("does not fit");
+    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256, ..WHOLE };
+    let error = collect(limited(1 << 20, DiskManagerMode::Disabled), wide(40_000, 10, cut)).expect_err("does not fit");
     assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
     assert!(error.to_string().contains("AsofJoinExec["), "{error}");
 }

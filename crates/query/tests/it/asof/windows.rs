@@ -10,13 +10,14 @@ use datafusion::arrow::array::{BooleanArray, Float64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field};
 use datafusion::common::{Column, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::execution::disk_manager::DiskManagerMode;
 use datafusion::functions_aggregate::{array_agg::array_agg_udaf, bit_and_or_xor::bit_xor_udaf};
 use datafusion::logical_expr::LogicalPlan;
 use proptest::prelude::*;
 
 use super::files::{Files, files, with_files};
+use super::memory::limited;
 use super::oracle::{cut, key, rule, view};
-use super::planned::limited;
 use super::{Ask, Cut, Declared, Fact, PLAIN, WHOLE, batch, collect, fact_rows, session, side, spine_rows, table};
 
 /// Values that floats cannot add without rounding, each a multiple of 2^-70.
@@ -32,7 +33,7 @@ fn is_odd(fact: &Fact) -> bool {
 }
 
 /// The facts with columns derived from their values.
-fn rows(facts: &[Fact]) -> RecordBatch {
+pub(super) fn rows(facts: &[Fact]) -> RecordBatch {
     let mut rows: Vec<(String, _)> = Vec::new();
     let plain = fact_rows(facts);
     for (field, column) in plain.schema().fields().iter().zip(plain.columns()) {
@@ -131,7 +132,7 @@ fn cases(frame: Frame) -> Vec<Case> {
     cases
 }
 
-fn calls(frame: Frame, filtered: bool) -> Vec<WindowCall> {
+pub(super) fn calls(frame: Frame, filtered: bool) -> Vec<WindowCall> {
     let call = |(n, (measure, argument, data_type, _)): (usize, Case)| WindowCall {
         name: format!("__window_{n}_{frame}_{filtered}"),
         written: format!("{measure:?}"),
@@ -261,7 +262,7 @@ fn many(asks: i64, facts: i64, calls: Vec<WindowCall>) -> LogicalPlan {
     let fact = |i| Fact { key, ts: Some(i), known: None, superseded: None, seq: i, value: Some(i % 3) };
     let rows = rows(&(0..facts).map(fact).collect::<Vec<_>>());
     let asks: Vec<_> = (0..asks).map(|i| Ask { key, t: facts - i }).collect();
-    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256 };
+    let cut = Cut { rows_per_batch: 256, partitions: 2, batch_size: 256, ..WHOLE };
     plan(&asks, table("facts", rows, cut), PLAIN, calls, KnownMoment::EventTime)
 }
 
@@ -269,7 +270,8 @@ fn many(asks: i64, facts: i64, calls: Vec<WindowCall>) -> LogicalPlan {
 #[test]
 fn memory_follows_the_spine_and_not_the_events() {
     let frame = Frame::Range { width: Micros(10_000), hop: Micros(1) };
-    let found = collect(limited(1 << 20), many(100, 20_000, calls(frame, false))).expect("fits");
+    let found =
+        collect(limited(1 << 20, DiskManagerMode::Disabled), many(100, 20_000, calls(frame, false))).expect("fits");
     let counts: usize = found.iter().map(RecordBatch::num_rows).sum();
     assert_eq!(counts, 100);
     let first = |column: usize| ScalarValue::try_from_array(found[0].column(column), 0).expect("a value");
@@ -281,7 +283,8 @@ fn memory_follows_the_spine_and_not_the_events() {
 fn too_little_memory_is_an_error() {
     let frame = |width| Frame::Range { width: Micros(width), hop: Micros(1) };
     let windows = (1..=40).flat_map(|width| calls(frame(width), false)).collect();
-    let error = collect(limited(4 << 20), many(2_000, 10, windows)).expect_err("does not fit");
+    let error =
+        collect(limited(4 << 20, DiskManagerMode::Disabled), many(2_000, 10, windows)).expect_err("does not fit");
     assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
     assert!(error.to_string().contains("AsofJoinExec[windows of v]"), "{error}");
 }

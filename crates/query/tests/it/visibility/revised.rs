@@ -9,7 +9,7 @@ use datafusion::common::Column;
 use proptest::prelude::*;
 
 use super::{Kind, PLAIN, REPLACED, Revision, TIMED, exposed};
-use crate::asof::{Answer, Ask, Cut, collect, session, spine_rows, table};
+use crate::asof::{Answer, Ask, Cut, WHOLE, collect, session, spine_rows, table};
 
 /// The view under test: it renames, filters and computes, row by row.
 const VIEW: &str = "SELECT f.name AS who, ts, known, value + 1 AS next FROM facts AS f WHERE value IS DISTINCT FROM 2";
@@ -87,7 +87,7 @@ proptest! {
             .map(|(n, (fact, name, ts, known, value))| Revision { fact, name, ts, known, seq: (n as i64 * 29) % 41, value })
             .collect();
         let expected: Vec<_> = asks.iter().map(|ask| oracle(ask, &all, kind, rule)).collect();
-        let found = answers(&asks, &all, kind, rule, Cut { rows_per_batch: 3, partitions, batch_size: size });
+        let found = answers(&asks, &all, kind, rule, Cut { rows_per_batch: 3, partitions, batch_size: size, ..WHOLE });
         prop_assert_eq!(found, expected, "{:?}", kind);
     }
 }
@@ -98,7 +98,7 @@ fn a_revision_corrects_a_value_moves_the_event_or_changes_its_entity() {
     let first = Revision { fact: Some(1), name: Some("a"), ts: 2, known: None, seq: 0, value: Some(10) };
     let check = |second: Revision, asks: &[(&'static str, i64)], expected: &[Option<i64>]| {
         let asks: Vec<_> = asks.iter().map(|(name, t)| Ask { key: (Some(name), Some(0)), t: *t }).collect();
-        let cut = Cut { rows_per_batch: 1, partitions: 2, batch_size: 2 };
+        let cut = Cut { rows_per_batch: 1, partitions: 2, batch_size: 2, ..WHOLE };
         let found = answers(&asks, &[second, first], TIMED, KnownMoment::EventTime, cut);
         assert_eq!(found.iter().map(|a| a.2).collect::<Vec<_>>(), expected);
     };
