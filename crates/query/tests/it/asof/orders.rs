@@ -73,7 +73,7 @@ proptest! {
         partitions in 1..=8usize,
         in_files in any::<bool>(),
     ) {
-        let cut = Cut { rows_per_batch, partitions, batch_size: rows_per_batch };
+        let cut = Cut { rows_per_batch, partitions, batch_size: rows_per_batch, refused: None };
         let rule = KnownMoment::EventTime;
         let found = if in_files {
             let cut_files = Files { rows_per_file: 150, rows_per_group: 40, rows_per_page: 9 };

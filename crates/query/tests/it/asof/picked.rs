@@ -118,7 +118,7 @@ proptest! {
             values.sort_by_key(|(_, ts, _)| *ts);
         }
         let asks: Vec<_> = asks.into_iter().map(|(key, t)| Ask { key: (None, Some(key)), t }).collect();
-        let cut = Cut { rows_per_batch: 64, partitions, batch_size: 64 };
+        let cut = Cut { rows_per_batch: 64, partitions, batch_size: 64, refused: None };
         let join = |session, plan| {
             let spine = table("spine", spine_rows(&asks), Cut { partitions: 1, ..cut });
             let plan = asof_join(spine, Column::from_name("t"), vec![side_of(plan)], KnownMoment::EventTime);

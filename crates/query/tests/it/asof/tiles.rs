@@ -12,7 +12,7 @@ use datafusion::common::Column;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
-use super::planned::limited;
+use super::memory::limited;
 use super::{Cut, batch, collect, moments, session, table};
 
 /// Numbers from a seed, spread evenly.
@@ -204,7 +204,7 @@ fn many_events_of_many_keys_leave_what_the_rule_says() {
         (&shuffled, 1, 8192, 1, false),
         (&shuffled, 5, 33, 8192, true),
     ] {
-        let cut = Cut { rows_per_batch, partitions, batch_size };
+        let cut = Cut { rows_per_batch, partitions, batch_size, refused: None };
         let found = run(session(cut), plan(&asks, order, cut, found));
         for ((found, expected), ask) in found.iter().zip(&expected).zip(&asks) {
             assert_eq!(found, expected, "{ask:?} {cut:?}");
@@ -217,7 +217,7 @@ fn many_events_of_many_keys_leave_what_the_rule_says() {
 fn one_key_may_have_it_all() {
     let mut chance = Chance(11);
     let (asks, events) = (asks(1, 500, &mut chance), events(1, 20_000, &mut chance));
-    let cut = Cut { rows_per_batch: 777, partitions: 2, batch_size: 64 };
+    let cut = Cut { rows_per_batch: 777, partitions: 2, batch_size: 64, refused: None };
     let found = run(session(cut), plan(&asks, &events, cut, false));
     for (found, ask) in found.iter().zip(&asks) {
         assert_eq!(*found, expected(*ask, &events), "{ask:?}");
@@ -229,7 +229,7 @@ fn one_key_may_have_it_all() {
 fn where_memory_is_short_events_are_added_up_early() {
     let mut chance = Chance(13);
     let (asks, events) = (asks(40, 400, &mut chance), events(40, 200_000, &mut chance));
-    let cut = Cut { rows_per_batch: 4096, partitions: 2, batch_size: 256 };
+    let cut = Cut { rows_per_batch: 4096, partitions: 2, batch_size: 256, refused: None };
     let found = run(limited(2 << 20), plan(&asks, &events, cut, false));
     for (found, ask) in found.iter().zip(&asks).take(40) {
         assert_eq!(*found, expected(*ask, &events), "{ask:?}");
@@ -238,7 +238,7 @@ fn where_memory_is_short_events_are_added_up_early() {
 
 #[test]
 fn event_time_and_status_are_left_out_where_nobody_asks() {
-    let cut = Cut { rows_per_batch: 10, partitions: 1, batch_size: 10 };
+    let cut = Cut { rows_per_batch: 10, partitions: 1, batch_size: 10, refused: None };
     let check = |found: bool| {
         let session = session(cut);
         let plan = super::RUNTIME.block_on(session.create_physical_plan(&plan(&[(1, 5)], &[], cut, found)));
