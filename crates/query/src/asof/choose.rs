@@ -32,7 +32,21 @@ pub(super) struct ViewRows {
 impl ViewRows {
     /// The same for windows.
     pub(super) fn events<'a>(&'a self, rows: &'a RecordBatch) -> Events<'a> {
-        Events { times: &self.times, known: self.known.as_ref(), seq: self.seq.as_ref(), rows }
+        Events { keys: &self.keys, times: &self.times, known: self.known.as_ref(), seq: self.seq.as_ref(), rows }
+    }
+}
+
+impl ViewRows {
+    /// Takes their keys from rows that never count.
+    pub(super) fn keep_what_counts(&mut self, rule: KnownMoment) {
+        for (row, key) in self.keys.iter_mut().enumerate() {
+            let time = self.times.value(row);
+            let at = |column: &Option<Int64Array>| column.as_ref().filter(|c| c.is_valid(row)).map(|c| c.value(row));
+            let known = self.known.as_ref().map(|_| at(&self.known).unwrap_or(time));
+            if span(rule, time, known, at(&self.superseded)).is_none() {
+                *key = NO_KEY;
+            }
+        }
     }
 }
 
@@ -507,6 +521,11 @@ pub(super) struct Winners {
 }
 
 impl Winners {
+    /// Where nobody asks.
+    pub(super) fn none(reservation: MemoryReservation) -> Self {
+        Winners { times: Vec::new(), rows: Vec::new(), reservation }
+    }
+
     fn push<const N: usize>(&mut self, winner: Candidate<N>, moment: i64, ttl: Option<Micros>) {
         let time = winner.rank[0];
         // Before the beginning of time nothing can have happened, so saturating is exact.

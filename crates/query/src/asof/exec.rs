@@ -12,6 +12,7 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, ReplaceChildrenOptions};
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties,
@@ -19,6 +20,7 @@ use datafusion::physical_plan::{
 use futures::{TryStreamExt, stream};
 
 use super::error::Error;
+use super::lean::lean;
 use super::stream::Run;
 use super::{KnownMoment, by_key};
 use crate::windows::WindowCall;
@@ -59,6 +61,15 @@ pub struct ViewInput {
     pub ties: Vec<usize>,
     /// Aggregates over as-of windows of the rows.
     pub windows: Vec<WindowCall<usize>>,
+    /// Whether event time and status come out.
+    pub found: bool,
+}
+
+impl ViewInput {
+    /// How many columns come out.
+    pub(super) fn width(&self) -> usize {
+        self.features.len() + self.windows.len() + if self.found { 2 } else { 0 }
+    }
 }
 
 /// See [`crate::asof`]. Plain data besides its inputs, so that it can be sent elsewhere.
@@ -76,7 +87,7 @@ pub struct AsofJoinExec {
 
 impl AsofJoinExec {
     /// `timestamp` is a position in `spine`, which must have one partition and keep its order in it. `schema` is the
-    /// spine's fields, then for each view its features, results of windows, event time and status.
+    /// spine's fields, then for each view its features, results of windows and, where wanted, event time and status.
     pub fn new(
         spine: Arc<dyn ExecutionPlan>,
         timestamp: usize,
@@ -150,6 +161,9 @@ impl DisplayAs for AsofJoinExec {
             for call in &view.windows {
                 write!(f, ", {} over {}", call.written, call.frame)?;
             }
+            if !view.found {
+                f.write_str(", windows only")?;
+            }
             f.write_str("]")?;
         }
         Ok(())
@@ -214,6 +228,11 @@ impl ExecutionPlan for AsofJoinExec {
             children,
             ReplaceChildrenOptions::new(datafusion::physical_plan::execution_plan::ChildrenPropertiesMode::Recompute),
         )
+    }
+
+    /// Event time and status of a view of which only windows are wanted are left out: then no row need be found.
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        lean(self, projection)
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

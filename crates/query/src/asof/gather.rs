@@ -15,6 +15,7 @@ use datafusion::execution::memory_pool::MemoryReservation;
 
 use super::choose::{RowRef, Winners};
 use super::error::Error;
+use super::exec::ViewInput;
 use super::spine::{KeyIndex, NO_SLOT};
 use crate::windows::Settled;
 
@@ -27,6 +28,8 @@ pub(super) struct Chosen {
     rows: Vec<u32>,
     features: Vec<Feature>,
     windows: Option<Settled>,
+    /// Whether the event time and the status come out.
+    found: bool,
     _reservation: MemoryReservation,
 }
 
@@ -46,14 +49,15 @@ enum Feature {
 
 impl Chosen {
     /// Puts winners and their rows together. The winners refer to the rows by number, with place 0; `columns` has the
-    /// features of these rows in order, each in one array or several, as `schema` says.
+    /// view's features of these rows in order, each in one array or several.
     pub(super) fn new(
         index: Arc<KeyIndex>,
         mut winners: Winners,
         windows: Option<Settled>,
         columns: Vec<Vec<ArrayRef>>,
-        schema: &SchemaRef,
+        view: &ViewInput,
     ) -> Result<Self, Error> {
+        let schema = view.feature_schema()?;
         winners.account(columns.iter().flatten().map(|array| array.get_array_memory_size()).sum())?;
         let features = columns.into_iter().zip(schema.fields()).map(|(parts, field)| Feature::new(parts, field));
         let features = features.collect::<Result<_, _>>()?;
@@ -64,7 +68,7 @@ impl Chosen {
             row => row.row() as u32,
         };
         let rows = rows.into_iter().map(number).collect();
-        Ok(Chosen { index, times, rows, features, windows, _reservation: reservation })
+        Ok(Chosen { index, times, rows, features, windows, found: view.found, _reservation: reservation })
     }
 
     /// How many rows were found, each counted once.
@@ -79,28 +83,33 @@ impl Chosen {
     /// Adds the columns of one view: its features, results of windows, event time and status.
     fn columns(&self, rows: Range<usize>, columns: &mut Vec<ArrayRef>) -> Result<(), Error> {
         let slots = self.index.slots_of_rows(rows);
+        if self.features.is_empty() && !self.found {
+            if let Some(windows) = &self.windows {
+                columns.extend(windows.take(slots)?);
+            }
+            return Ok(());
+        }
         let row_of = |slot: &u32| if *slot == NO_SLOT { MISSING } else { self.rows[*slot as usize] };
         let found: UInt32Array =
             slots.iter().map(|slot| Some(row_of(slot)).filter(|row| *row != MISSING && *row != EXPIRED)).collect();
-        let times = slots.iter().zip(&found).map(|(slot, row)| row.map(|_| self.times[*slot as usize]));
-        let times: TimestampMicrosecondArray = times.collect();
-        let status = |slot| match row_of(slot) {
-            MISSING => Status::Missing as u8,
-            EXPIRED => Status::Expired as u8,
-            _ => Status::Present as u8,
-        };
-        let statuses = UInt8Array::from_iter_values(slots.iter().map(status));
         for feature in &self.features {
             columns.push(feature.take(&found).map_err(DataFusionError::from)?);
         }
         if let Some(windows) = &self.windows {
-            let slots: UInt32Array = slots.iter().map(|slot| Some(*slot).filter(|slot| *slot != NO_SLOT)).collect();
-            for result in &windows.results {
-                columns.push(take(result, &slots, None).map_err(DataFusionError::from)?);
-            }
+            columns.extend(windows.take(slots)?);
         }
-        columns.push(Arc::new(times.with_timezone("UTC")));
-        columns.push(Arc::new(statuses));
+        if self.found {
+            let times = slots.iter().zip(&found).map(|(slot, row)| row.map(|_| self.times[*slot as usize]));
+            let times: TimestampMicrosecondArray = times.collect();
+            let status = |slot| match row_of(slot) {
+                MISSING => Status::Missing as u8,
+                EXPIRED => Status::Expired as u8,
+                _ => Status::Present as u8,
+            };
+            let statuses = UInt8Array::from_iter_values(slots.iter().map(status));
+            columns.push(Arc::new(times.with_timezone("UTC")));
+            columns.push(Arc::new(statuses));
+        }
         Ok(())
     }
 }

@@ -193,6 +193,8 @@ impl Late {
             features: Vec::new(),
             ties: Vec::new(),
             windows: windows.collect::<Result<_, _>>()?,
+            // Rows are to be found, whatever else is wanted of them.
+            found: true,
             input,
         })
     }

@@ -55,6 +55,7 @@ mod gather;
 mod kept;
 mod keys;
 mod late;
+mod lean;
 mod logical;
 mod march;
 mod moments;

@@ -109,5 +109,6 @@ fn view_input(spine: &DFSchema, view: &ViewSide, ties: &[Column], input: &Arc<dy
         features: view.features.iter().map(|c| schema.index_of_column(c)).collect::<Result<_>>()?,
         ties: ties.iter().map(tie).collect::<Result<_>>()?,
         windows: view.windows.iter().map(|call| call.renamed(|c| schema.index_of_column(c))).collect::<Result<_>>()?,
+        found: true,
     })
 }

@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use asof_model::Micros;
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Int64Type, SchemaRef};
@@ -26,7 +25,7 @@ use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
 use super::spine::{KeyIndex, Spine, SpineRows};
-use crate::windows::{Arrival, Settled, Windows};
+use crate::windows::{Arrival, Part, Settled, Slots, Windows};
 
 /// Key columns of the spine: their positions and the types in which they are compared.
 pub(super) type KeyColumns = Vec<(usize, DataType)>;
@@ -144,9 +143,8 @@ impl Run {
 
     /// The output's fields that come from one view.
     pub(super) fn fields_of(&self, view: usize) -> Vec<FieldRef> {
-        let width = |view: &ViewInput| view.features.len() + view.windows.len() + 2;
-        let first = self.spine.schema().fields().len() + self.views[..view].iter().map(width).sum::<usize>();
-        self.schema.fields()[first..first + width(&self.views[view])].to_vec()
+        let first = self.spine.schema().fields().len() + self.views[..view].iter().map(ViewInput::width).sum::<usize>();
+        self.schema.fields()[first..first + self.views[view].width()].to_vec()
     }
 
     /// The partitions of a view's input that this execution reads.
@@ -178,7 +176,6 @@ impl Run {
         batch_size: usize,
         rows: &Count,
     ) -> Result<Chosen, Error> {
-        let schema = view.feature_schema()?;
         // A partition of a scan does not say which rows of which files are its own.
         let late = if self.partition.is_none() { Late::of(view)? } else { None };
         match late {
@@ -192,19 +189,20 @@ impl Run {
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
                 let columns = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                let chosen = Chosen::new(index, winners, windows, columns, &schema);
+                let chosen = Chosen::new(index, winners, windows, columns, view);
                 timer.done();
                 chosen
             }
             None if view.features.is_empty() => {
                 let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
-                Chosen::new(index, winners, windows, Vec::new(), &schema)
+                Chosen::new(index, winners, windows, Vec::new(), view)
             }
             None => {
+                let schema = view.feature_schema()?;
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
                 let columns = holder.into_columns(&mut winners.rows)?;
-                Chosen::new(index, winners, windows, columns, &schema)
+                Chosen::new(index, winners, windows, columns, view)
             }
         }
     }
@@ -232,16 +230,23 @@ impl Run {
         rows: &Count,
         holder: impl Fn() -> Result<H, Error>,
     ) -> Result<Found<H>, Error> {
+        let windows = self.windows(view, index)?;
+        // Where only windows are wanted, and they do not ask either, nobody wins.
+        let tells = windows.as_ref().is_some_and(Windows::wants_arrivals);
+        let compete = view.found || !view.features.is_empty() || tells || windows.is_none();
         let nothing = || {
             let reservation = self.reservation(&view.alias);
-            let candidates = Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, reservation)?;
-            Ok::<_, Error>(Reader { candidates, windows: self.windows(view, index)? })
+            let candidates = || Candidates::<N, H>::new(Arc::clone(index), self.known_at, holder()?, reservation);
+            let candidates = compete.then(candidates).transpose()?;
+            let windows = windows.as_ref().map(Windows::part).transpose()?;
+            Ok::<_, Error>(Reader { candidates, windows })
         };
         let mut partitions = JoinSet::new();
         for partition in self.partitions_of(&view.input) {
             let stream = view.input.execute(partition, Arc::clone(&self.context))?;
             let (view, index, reader, rows) = (view.clone(), Arc::clone(index), nothing()?, rows.clone());
-            partitions.spawn(async move { reader.read(stream, &view, &index, &rows).await });
+            let rule = self.known_at;
+            partitions.spawn(async move { reader.read(stream, &view, rule, &index, &rows).await });
         }
         let ranking = self.time("rank_time");
         let timer = ranking.timer();
@@ -264,15 +269,29 @@ impl Run {
         timer.done();
         let settling = self.time("settle_time");
         let _timer = settling.timer();
-        all.map_or_else(nothing, Ok)?.settle(view.ttl, index)
+        let Reader { candidates, windows: part } = all.map_or_else(nothing, Ok)?;
+        let windows = match windows.zip(part) {
+            None => None,
+            Some((windows, part)) => {
+                Some(windows.settle(part, self.context.session_config().target_partitions()).await?)
+            }
+        };
+        let (winners, holder) = match candidates {
+            Some(candidates) => candidates.settle(view.ttl)?,
+            None => (Winners::none(self.reservation(&view.alias)), holder()?),
+        };
+        Ok(Found { winners, holder, windows })
     }
 
-    fn windows(&self, view: &ViewInput, index: &KeyIndex) -> Result<Option<Windows>, Error> {
+    fn windows(&self, view: &ViewInput, index: &Arc<KeyIndex>) -> Result<Option<Windows>, Error> {
         if view.windows.is_empty() {
             return Ok(None);
         }
         let (rows, reservation) = (view.input.schema(), self.reservation(&format!("windows of {}", view.alias)));
-        Ok(Some(Windows::new(&view.alias, &view.windows, &rows, index, reservation)?))
+        let slots: Arc<dyn Slots> = Arc::clone(index) as _;
+        // By one moment for all, a row is known or not: those that are not lose their keys.
+        let lasting = self.known_at != KnownMoment::EventTime || (view.known.is_none() && view.superseded.is_none());
+        Ok(Some(Windows::new(&view.alias, &view.windows, &rows, lasting, slots, reservation)?))
     }
 }
 
@@ -292,8 +311,9 @@ struct Output {
 
 /// Reads partitions of a view: its rows compete for slots, and its windows take them in, in one pass.
 struct Reader<const N: usize, H> {
-    candidates: Candidates<N, H>,
-    windows: Option<Windows>,
+    /// None where nobody asks who wins.
+    candidates: Option<Candidates<N, H>>,
+    windows: Option<Part>,
 }
 
 impl<const N: usize, H: Holder> Reader<N, H> {
@@ -302,42 +322,47 @@ impl<const N: usize, H: Holder> Reader<N, H> {
         mut self,
         mut stream: SendableRecordBatchStream,
         view: &ViewInput,
+        rule: KnownMoment,
         index: &KeyIndex,
         rows: &Count,
     ) -> Result<Self, Error> {
         while let Some(batch) = stream.next().await {
             let batch = batch?;
             rows.add(batch.num_rows());
-            let decoded = view.decode(&batch, index)?;
-            match &mut self.windows {
-                None => self.candidates.absorb(&batch, &decoded)?,
-                Some(windows) => {
-                    self.candidates.absorb_telling(&batch, &decoded, |counts| {
+            let mut decoded = view.decode(&batch, index)?;
+            if self.windows.is_some() && rule != KnownMoment::EventTime {
+                decoded.keep_what_counts(rule);
+            }
+            match (&mut self.candidates, &mut self.windows) {
+                (Some(candidates), Some(windows)) if windows.wants_arrivals() => {
+                    candidates.absorb_telling(&batch, &decoded, |counts| {
                         let slots = index.slots_of(counts.key);
                         let until = counts.end.unwrap_or(slots.end) - slots.start;
                         let arrival = Arrival::new(counts.row, counts.time, &slots, counts.first - slots.start..until);
                         windows.arrive(arrival, index.moments());
                     })?;
-                    windows.absorb(&decoded.events(&batch))?;
                 }
+                (Some(candidates), _) => candidates.absorb(&batch, &decoded)?,
+                (None, _) => {}
+            }
+            if let Some(windows) = &mut self.windows {
+                windows.absorb(&decoded.events(&batch))?;
             }
         }
-        self.candidates.close()?;
+        if let Some(candidates) = &mut self.candidates {
+            candidates.close()?;
+        }
         Ok(self)
     }
 
     fn merge(&mut self, other: Self) -> Result<(), Error> {
-        self.candidates.merge(other.candidates)?;
+        if let (Some(all), Some(more)) = (&mut self.candidates, other.candidates) {
+            all.merge(more)?;
+        }
         if let (Some(all), Some(more)) = (&mut self.windows, other.windows) {
             all.merge(more)?;
         }
         Ok(())
-    }
-
-    fn settle(self, ttl: Option<Micros>, index: &KeyIndex) -> Result<Found<H>, Error> {
-        let windows = self.windows.map(|windows| windows.settle(index)).transpose()?;
-        let (winners, holder) = self.candidates.settle(ttl)?;
-        Ok(Found { winners, holder, windows })
     }
 }
 
@@ -348,7 +373,7 @@ impl ViewInput {
     }
 
     /// The columns that are kept of a row.
-    fn feature_schema(&self) -> Result<SchemaRef, Error> {
+    pub(super) fn feature_schema(&self) -> Result<SchemaRef, Error> {
         Ok(Arc::new(self.input.schema().project(&self.features).map_err(DataFusionError::from)?))
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::number::Number;
+use super::short::Short;
 use super::words;
 
 /// What a number outside the window costs about, in bytes: its place in the map and its words.
@@ -82,6 +83,36 @@ impl Columns {
                 total
             }
         }
+    }
+
+    /// What one group has and another, if there is one, has not; none where that does not fit into 128 bits, or is kept aside.
+    #[inline]
+    pub(super) fn between(&self, from: Option<usize>, upto: usize) -> Option<Short> {
+        if !self.aside.is_empty()
+            && (self.aside.contains_key(&upto) || from.is_some_and(|f| self.aside.contains_key(&f)))
+        {
+            return None;
+        }
+        let more = self.window(upto);
+        let Some(from) = from else { return Short::of(more, self.low) };
+        let less = self.window(from);
+        if let ([low, high], [less_low, less_high]) = (more, less) {
+            let value = |low: &u64, high: &u64| (u128::from(*high) << 64 | u128::from(*low)) as i128;
+            return Short::new(value(low, high).checked_sub(value(less_low, less_high))?, 64 * self.low);
+        }
+        const MOST: usize = 4;
+        if self.width > MOST {
+            return None;
+        }
+        // One word more than both, so that nothing is lost.
+        let (mut difference, mut borrow) = ([0; MOST + 1], false);
+        let (sign, less_sign) = (words::sign(more), words::sign(less));
+        for (at, word) in difference.iter_mut().enumerate() {
+            let [more, less] =
+                [(more, sign), (less, less_sign)].map(|(words, sign)| words.get(at).copied().unwrap_or(sign));
+            (*word, borrow) = more.borrowing_sub(less, borrow);
+        }
+        Short::of(&difference, self.low)
     }
 
     /// Makes each of these groups the total of itself and those of them before it.

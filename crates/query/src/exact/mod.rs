@@ -8,6 +8,7 @@
 //! - [`Sums`] of floats are exact and rounded once, when they are read; averages, [`variance`] and [`deviation`]
 //!   are computed from the exact sums. It is the superaccumulator of Neal (2015, "Fast exact summation
 //!   using small and large superaccumulators") reduced to the few words that the data touch.
+//!   [`Bulk`] is the same for values that come many at a time, and cheaper.
 //! - [`Integers`] are sums of integers and of decimals; an overflow is found at the end, so that it depends on
 //!   the sum and not on the way to it.
 //! - [`Sketches`] give quantiles to within 1 % (DDSketch: Masson, Rim and Lee, 2019). What they keep are counts,
@@ -26,11 +27,13 @@
 //! range is a defect of the caller.
 
 mod bins;
+mod bulk;
 mod bytes;
 mod columns;
 mod integers;
 mod number;
 mod round;
+mod short;
 mod sketches;
 mod sums;
 #[cfg(test)]
@@ -38,11 +41,13 @@ mod tests;
 mod variance;
 mod words;
 
+pub(crate) use bulk::Bulk;
 pub(crate) use bytes::Error;
 pub(crate) use integers::Integers;
+pub(crate) use short::Total;
 pub(crate) use sketches::Sketches;
 pub(crate) use sums::Sums;
-pub(crate) use variance::{Of, deviation, variance};
+pub(crate) use variance::{Of, deviation, spread, variance};
 
 #[cfg(doc)]
 use columns::Columns;

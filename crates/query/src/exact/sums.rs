@@ -7,6 +7,7 @@ use super::bytes::{self, Error};
 use super::columns::Columns;
 use super::number::Number;
 use super::round;
+use super::short;
 use super::words;
 
 /// Numbers between 2^-12 and 2^63 have all their bits in these two words, one on either side of the point.
@@ -29,6 +30,18 @@ pub(super) struct Infinite {
     pub(super) nan: i64,
     pub(super) positive: i64,
     pub(super) negative: i64,
+}
+
+impl Infinite {
+    /// The float that a sum with these is; none if there are none.
+    pub(super) fn float(self) -> Option<f64> {
+        match self {
+            Infinite { nan: 0, positive: 0, negative: 0 } => None,
+            Infinite { nan: 0, positive: _, negative: 0 } => Some(f64::INFINITY),
+            Infinite { nan: 0, positive: 0, negative: _ } => Some(f64::NEG_INFINITY),
+            _ => Some(f64::NAN),
+        }
+    }
 }
 
 impl Sums {
@@ -59,6 +72,12 @@ impl Sums {
     #[inline]
     pub(crate) fn subtract_square(&mut self, group: usize, value: f64) {
         self.count_square(group, value, -1);
+    }
+
+    /// Adds `value · 2^exponent`.
+    pub(super) fn add_exactly(&mut self, group: usize, value: i128, exponent: i32) {
+        let (place, up) = place(exponent);
+        self.finite.add_array(group, place, words::moved(value, up));
     }
 
     /// Makes each of these groups the total of itself and those of them before it.
@@ -92,7 +111,7 @@ impl Sums {
 
     /// The sum of a group divided by a count, rounded once. None if the count is zero.
     pub(crate) fn mean(&self, group: usize, count: u64) -> Option<f64> {
-        let mean = || self.exact(group).map_or_else(|infinite| infinite, |sum| round::quotient(&sum, &[count]));
+        let mean = || self.exact(group).map_or_else(|infinite| infinite, |sum| short::mean(&sum, count));
         (count > 0).then(mean)
     }
 
@@ -120,13 +139,28 @@ impl Sums {
 
     /// The exact sum, or the float that it is where it is not finite.
     pub(super) fn exact(&self, group: usize) -> Result<Number<'_>, f64> {
-        let infinite = if self.infinite.is_empty() { None } else { self.infinite.get(&group) };
-        match infinite {
-            None => Ok(self.finite.total(group)),
-            Some(Infinite { nan: 0, positive: _, negative: 0 }) => Err(f64::INFINITY),
-            Some(Infinite { nan: 0, positive: 0, negative: _ }) => Err(f64::NEG_INFINITY),
-            Some(_) => Err(f64::NAN),
+        self.infinite(group).float().map_or_else(|| Ok(self.finite.total(group)), Err)
+    }
+
+    /// Whether every value was a number so far.
+    #[inline]
+    pub(super) fn is_finite(&self) -> bool {
+        self.infinite.is_empty()
+    }
+
+    /// How many values of a group were not.
+    pub(super) fn infinite(&self, group: usize) -> Infinite {
+        if self.infinite.is_empty() {
+            Infinite::default()
+        } else {
+            self.infinite.get(&group).copied().unwrap_or_default()
         }
+    }
+
+    /// The sums of all that were.
+    #[inline]
+    pub(super) fn columns(&self) -> &Columns {
+        &self.finite
     }
 
     #[inline]
@@ -191,7 +225,7 @@ fn place(exponent: i32) -> (i32, i32) {
 
 /// A finite float without its sign, as `mantissa · 2^exponent` with an odd mantissa, or zero. None if it is not finite.
 #[inline]
-fn parts(value: f64) -> Option<(u64, i32)> {
+pub(super) fn parts(value: f64) -> Option<(u64, i32)> {
     const FRACTION: u32 = f64::MANTISSA_DIGITS - 1;
     const LEAST: i32 = f64::MIN_EXP - f64::MANTISSA_DIGITS as i32;
     let bits = value.to_bits() & !(1 << 63);

@@ -53,3 +53,9 @@ pub(super) fn needed(words: &[u64]) -> usize {
     }
     needed
 }
+
+/// A number moved up by less than a word.
+pub(super) fn moved(value: i128, up: i32) -> [u64; 3] {
+    let (low, above) = (value << up, if up == 0 { value >> 127 } else { value >> (128 - up) });
+    [low as u64, (low >> 64) as u64, above as u64]
+}

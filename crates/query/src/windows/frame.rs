@@ -36,6 +36,13 @@ impl Frame {
         Frame::Range { width, hop: slide.unwrap_or_else(|| default_hop(width)) }
     }
 
+    /// The time up to which rows are in the window no more at a moment; none if it reaches back for ever.
+    pub(crate) fn start(self, moment: i64) -> Option<i64> {
+        let Frame::Range { width, hop } = self else { return None };
+        let hop = hop.0.max(1);
+        moment.checked_sub(width.0)?.div_euclid(hop).checked_mul(hop)
+    }
+
     /// The first moment at which a row of this time is in the window no more; none if that never comes.
     pub(crate) fn leaves(self, time: i64) -> Option<i64> {
         let Frame::Range { width, hop } = self else { return None };
@@ -132,6 +139,9 @@ mod tests {
         check(10, 1, i64::MIN, Some(i64::MIN + 10));
         assert_eq!(Frame::All.leaves(3), None);
         assert_eq!(Frame::Rows(1).leaves(3), None);
+        assert_eq!(Frame::All.start(3), None);
+        let all_but_ever = Frame::Range { width: Micros(i64::MAX), hop: Micros(1) };
+        assert_eq!((all_but_ever.start(-1), all_but_ever.start(-2)), (Some(i64::MIN), None));
     }
 
     proptest! {
@@ -142,6 +152,7 @@ mod tests {
             let frame = Frame::Range { width: Micros(width), hop: Micros(hop) };
             let leaves = frame.leaves(time).unwrap();
             prop_assert_eq!(start < time && time <= t, time <= t && t < leaves);
+            prop_assert_eq!(frame.start(t), Some(start));
         }
 
         #[test]

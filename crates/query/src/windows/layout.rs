@@ -31,6 +31,8 @@ pub(super) struct Holding {
 
 #[derive(Debug)]
 struct Call {
+    /// Its place among all calls of the view.
+    place: usize,
     written: String,
     measure: Measure,
     data_type: DataType,
@@ -42,10 +44,10 @@ struct Call {
 }
 
 impl Layout {
-    /// `rows` is the schema of the view's rows.
-    pub(super) fn new(calls: &[WindowCall<usize>], rows: &Schema) -> Result<Self> {
+    /// `rows` is the schema of the view's rows; calls come with their places among all of the view.
+    pub(super) fn new(calls: &[(usize, &WindowCall<usize>)], rows: &Schema) -> Result<Self> {
         let mut layout = Layout { inputs: Vec::new(), types: Vec::new(), holdings: Vec::new(), calls: Vec::new() };
-        for call in calls {
+        for (place, call) in calls {
             let call =
                 call.renamed(|column| Ok::<_, datafusion::error::DataFusionError>(layout.input(*column, rows)))?;
             let kinds = kinds(&call, &layout.types)?;
@@ -60,7 +62,7 @@ impl Layout {
             let states = states.collect();
             let of = call.arguments.first().map(|argument| type_of(argument, &layout.types));
             let WindowCall { written, measure, data_type, .. } = call;
-            layout.calls.push(Call { written, measure, data_type, holding, states, of });
+            layout.calls.push(Call { place: *place, written, measure, data_type, holding, states, of });
         }
         Ok(layout)
     }
@@ -106,9 +108,15 @@ impl Layout {
         self.holdings.iter().map(states).collect()
     }
 
-    /// The result of each call, per slot, from settled states.
-    pub(super) fn results(&self, view: &str, states: &mut [Vec<State>], slots: &dyn Slots) -> Result<Vec<ArrayRef>> {
-        self.calls.iter().map(|call| call.result(view, &mut states[call.holding], slots)).collect()
+    /// The result of each call, per slot, with its place among all, from settled states.
+    pub(super) fn results(
+        &self,
+        view: &str,
+        states: &mut [Vec<State>],
+        slots: &dyn Slots,
+    ) -> Result<Vec<(usize, ArrayRef)>> {
+        let mut result = |call: &Call| Ok((call.place, call.result(view, &mut states[call.holding], slots)?));
+        self.calls.iter().map(&mut result).collect()
     }
 }
 

@@ -48,6 +48,7 @@ fn encoded_view(view: &ViewInput, codec: &dyn PhysicalExtensionCodec) -> Result<
         features: positions(&view.features),
         ties: positions(&view.ties),
         windows: view.windows.iter().map(|call| windows::encoded(call, codec)).collect::<Result<_>>()?,
+        found: view.found,
     })
 }
 
@@ -70,8 +71,7 @@ pub(super) fn decoded(
     let views = join.views.iter().zip(inputs).map(|(view, input)| decoded_view(view, spine, input, context, codec));
     let views = views.collect::<Result<Vec<_>>>()?;
     let schema: Schema = join.schema.as_ref().ok_or_else(|| malformed("a join without a schema"))?.try_into()?;
-    let width = |view: &ViewInput| view.features.len() + view.windows.len() + 2;
-    if schema.fields().len() != spine.schema().fields().len() + views.iter().map(width).sum::<usize>() {
+    if schema.fields().len() != spine.schema().fields().len() + views.iter().map(ViewInput::width).sum::<usize>() {
         return Err(malformed("a join with a schema of other columns"));
     }
     let decoded = AsofJoinExec::new(Arc::clone(spine), timestamp, views, known_at, Arc::new(schema));
@@ -107,6 +107,7 @@ fn decoded_view(
             .map(|window| windows::decoded(window, &columns, context, codec))
             .collect::<Result<_>>()?,
         features,
+        found: view.found,
     })
 }
 

@@ -86,6 +86,8 @@ pub(super) struct View {
     pub(super) ties: Vec<u32>,
     #[prost(message, repeated, tag = "10")]
     pub(super) windows: Vec<Window>,
+    #[prost(bool, tag = "11")]
+    pub(super) found: bool,
 }
 
 /// A pair of key columns.

@@ -1,5 +1,6 @@
 //! Whatever the way to a state, it is the one that the values have.
 
+mod bulk;
 mod bytes;
 mod integers;
 mod naive;

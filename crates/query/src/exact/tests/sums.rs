@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::naive::{self, Int, is_nearest};
 use super::{finite, float, shuffled};
-use crate::exact::{Of, Sums, deviation, variance};
+use crate::exact::{Of, Sums, deviation, spread, variance};
 
 /// Units in which floats are whole numbers, and in which their squares are.
 const UNIT: i32 = 1074;
@@ -43,6 +43,11 @@ fn check(values: &[f64]) {
     let mean = sums.mean(0, count);
     assert_eq!(mean.is_some(), count > 0);
     assert!(mean.is_none_or(|mean| is_nearest(mean, &sum, &Int::new(count, 0), UNIT)), "mean {mean:?}");
+    // Divisions of words take three ways, by how long the divisor is.
+    for count in [1, 3, 510, 511, 512, 513, 1 << 31, u64::from(u32::MAX), 1 << 32, u64::MAX] {
+        let mean = sums.mean(0, count);
+        assert!(mean.is_some_and(|mean| is_nearest(mean, &sum, &Int::new(count, 0), UNIT)), "mean {mean:?} of {count}");
+    }
     for (of, divisor) in [(Of::Population, count), (Of::Sample, count.saturating_sub(1))] {
         let spread = Int::new(count, 0).multiply(&square).subtract(&sum.multiply(&sum));
         let all = Int::new(count, 0).multiply(&Int::new(divisor, 0));
@@ -79,6 +84,33 @@ proptest! {
     #[test]
     fn every_answer_is_the_nearest_float(values in proptest::collection::vec(finite(), 0..12)) {
         check(&values);
+    }
+
+    /// Differences of running totals are the sums of what came between, however long the numbers are.
+    #[test]
+    fn what_came_between_is_what_was_added_there(
+        before in proptest::collection::vec(float(), 0..6),
+        values in proptest::collection::vec(float(), 0..6),
+    ) {
+        let [mut running, mut running_squares] = [Sums::new(2), Sums::new(2)];
+        for (group, value) in before.iter().map(|v| (0, *v)).chain(values.iter().map(|v| (1, *v))) {
+            running.add(group, value);
+            running_squares.add_square(group, value);
+        }
+        running.run(0..2);
+        running_squares.run(0..2);
+        let (sums, squares) = (sums(&values), squares(&values));
+        let (sum, square) = (running.between(Some(0), 1), running_squares.between(Some(0), 1));
+        prop_assert_eq!(sum.round().to_bits(), sums.round(0).to_bits());
+        prop_assert_eq!(square.round().to_bits(), squares.round(0).to_bits());
+        prop_assert_eq!(running.between(None, 0).round().to_bits(), running.round(0).to_bits());
+        for count in [0, 1, values.len() as u64, 700, 1 << 33] {
+            prop_assert_eq!(sum.mean(count).map(f64::to_bits), sums.mean(0, count).map(f64::to_bits));
+            for of in [Of::Population, Of::Sample] {
+                let expected = variance(&sums, &squares, 0, count, of).map(f64::to_bits);
+                prop_assert_eq!(spread(&sum, &square, count, of).map(f64::to_bits), expected);
+            }
+        }
     }
 
     #[test]

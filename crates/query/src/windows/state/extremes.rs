@@ -106,24 +106,9 @@ impl<T: Word> Maxima<T> {
 
 impl Extremes {
     pub(super) fn new(input: usize, greatest: bool, slots: usize, data_type: &DataType) -> Result<Self> {
-        use DataType::*;
         let best = match data_type {
-            Boolean
-            | Int8
-            | Int16
-            | Int32
-            | Int64
-            | UInt8
-            | UInt16
-            | UInt32
-            | UInt64
-            | Float16
-            | Float32
-            | Float64
-            | Date32
-            | Date64
-            | Timestamp(_, _) => Best::Words(Maxima::new(slots)),
-            Decimal128(_, _) => Best::Decimals(Maxima::new(slots)),
+            word if is_a_word(word) => Best::Words(Maxima::new(slots)),
+            DataType::Decimal128(_, _) => Best::Decimals(Maxima::new(slots)),
             other => Best::Values { encoding: Encoding::new(other)?, places: vec![None; 2 * slots], bytes: 0 },
         };
         Ok(Extremes { input, greatest, best })
@@ -225,19 +210,46 @@ fn offer(place: &mut Option<Bytes>, value: &[u8], greatest: bool, bytes: &mut us
     }
 }
 
+/// Whether values of a type are held as integers of the same order, a word each.
+pub(in super::super) fn is_a_word(data_type: &DataType) -> bool {
+    use DataType::*;
+    matches!(
+        data_type,
+        Boolean
+            | Int8
+            | Int16
+            | Int32
+            | Int64
+            | UInt8
+            | UInt16
+            | UInt32
+            | UInt64
+            | Float16
+            | Float32
+            | Float64
+            | Date32
+            | Date64
+            | Timestamp(_, _)
+    )
+}
+
+/// A float as an integer of the same order.
+#[inline]
+pub(in super::super) fn float_to_word(value: f64) -> i64 {
+    let bits = (if value.is_nan() { f64::NAN.abs() } else { value }).to_bits() as i64;
+    // Negative floats have their magnitude turned round.
+    bits ^ (((bits >> 63) as u64) >> 1) as i64
+}
+
 /// Values as integers of the same order.
-fn to_words(values: &ArrayRef) -> Result<Int64Array> {
+pub(in super::super) fn to_words(values: &ArrayRef) -> Result<Int64Array> {
     Ok(match values.data_type() {
         DataType::Boolean => {
             cast(&cast(values, &DataType::Int8)?, &DataType::Int64)?.as_primitive::<Int64Type>().clone()
         }
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {
             let floats = cast(values, &DataType::Float64)?;
-            floats.as_primitive::<Float64Type>().unary(|v| {
-                let bits = (if v.is_nan() { f64::NAN.abs() } else { v }).to_bits() as i64;
-                // Negative floats have their magnitude turned round.
-                bits ^ (((bits >> 63) as u64) >> 1) as i64
-            })
+            floats.as_primitive::<Float64Type>().unary(float_to_word)
         }
         DataType::UInt64 => values.as_primitive::<UInt64Type>().unary(|v| (v ^ (1 << 63)) as i64),
         DataType::Date32 => {
@@ -247,7 +259,8 @@ fn to_words(values: &ArrayRef) -> Result<Int64Array> {
     })
 }
 
-fn from_words(words: &Int64Array, data_type: &DataType) -> Result<ArrayRef> {
+/// The values that such integers stand for.
+pub(in super::super) fn from_words(words: &Int64Array, data_type: &DataType) -> Result<ArrayRef> {
     let array: ArrayRef = match data_type {
         DataType::Boolean => Arc::new(words.iter().map(|w| w.map(|w| w != 0)).collect::<BooleanArray>()),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => {

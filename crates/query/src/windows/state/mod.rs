@@ -20,6 +20,7 @@ use ends::Ends;
 use engine::Engine;
 pub(super) use engine::{Aggregate, type_of};
 use extremes::Extremes;
+pub(super) use extremes::{float_to_word, from_words, is_a_word, to_words};
 use quantiles::Quantiles;
 use registers::Registers;
 use totals::{Counts, Floats, Integers};

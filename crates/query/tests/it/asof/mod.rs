@@ -9,6 +9,7 @@ mod picked;
 mod planned;
 mod rules;
 mod spill;
+mod tiles;
 mod windows;
 
 use std::sync::{Arc, LazyLock};
@@ -96,7 +97,7 @@ pub(crate) fn table(name: &str, rows: RecordBatch, cut: Cut) -> LogicalPlan {
     LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(table)), None).and_then(|p| p.build()).expect("a scan")
 }
 
-fn moments(values: impl Iterator<Item = Option<i64>>) -> Arc<TimestampMicrosecondArray> {
+pub(crate) fn moments(values: impl Iterator<Item = Option<i64>>) -> Arc<TimestampMicrosecondArray> {
     Arc::new(values.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
 }
 
