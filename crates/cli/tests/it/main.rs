@@ -13,6 +13,7 @@ mod project;
 mod refusals;
 mod scrub;
 mod serving;
+mod stopping;
 mod together;
 mod tour;
 mod usage;

@@ -169,7 +169,7 @@ impl Engine {
             let mut views = Vec::new();
             for view in closure.iter().filter(|r| r.pinned.kind == Kind::FeatureView) {
                 let subject = Subject::new(self, view, definitions.clone(), pins.clone());
-                views.push(subject.check(&request.probe, progress.as_ref()).await?);
+                views.push(subject.check(&request.probe, &progress).await?);
             }
             name_what_is_read(&mut views, &closure);
             let found = |wanted: fn(&Finding) -> bool| views.iter().filter(|v| wanted(&v.finding)).count();
@@ -189,7 +189,7 @@ impl Engine {
         views: &[&Registered],
         definitions: &[&Registered],
         probe: &Probe,
-        progress: &dyn Progress,
+        progress: &Arc<dyn Progress>,
     ) -> Result<Vec<Checked>> {
         probe.check()?;
         let mut checked = Vec::with_capacity(views.len());
