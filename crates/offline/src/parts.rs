@@ -140,7 +140,8 @@ impl Parts {
             File::create_new(&path)
         };
         // Somebody who gave up may just have removed the folder, which was empty.
-        let file = create().or_else(|error| if error.kind() == io::ErrorKind::NotFound { create() } else { Err(error) });
+        let file =
+            create().or_else(|error| if error.kind() == io::ErrorKind::NotFound { create() } else { Err(error) });
         let file = file.map_err(of_file(&path))?;
         self.unclaimed.names.push(name.clone());
         let properties = Some(properties(&self.schema));

@@ -77,7 +77,8 @@ impl Subject {
             let (features, example) = shown.map(|s| (s.features, Some(s.example))).unwrap_or_default();
             Leak { at: best.moment, moments: apart.len(), features, example, causes }
         };
-        tally.foresee(once.saturating_mul(3));
+        // In another order, the rows are read in two halves.
+        tally.foresee(once.saturating_mul(4));
         Ok(checked(match self.look_at(best, tally).await? {
             Some(Difference::Rounding) => Finding::Rounding,
             Some(Difference::Unstable(shown)) => Finding::Unstable(leak(Some(shown), vec![UNSTABLE.to_owned()])),

@@ -86,7 +86,12 @@ impl Late {
             counted = counted.or(node.downcast_ref::<CountedExec>().map(|counted| counted.scan().clone()));
             let is_transparent = matches!(
                 node.name(),
-                "ProjectionExec" | "FilterExec" | "CoalesceBatchesExec" | "CooperativeExec" | "RepartitionExec" | "CountedExec"
+                "ProjectionExec"
+                    | "FilterExec"
+                    | "CoalesceBatchesExec"
+                    | "CooperativeExec"
+                    | "RepartitionExec"
+                    | "CountedExec"
             );
             // A limit that the optimizer has put into such a node makes it one that decides which rows there are.
             match node.children().as_slice() {

@@ -141,7 +141,9 @@ impl Growth {
             (Growth::Resize, [list, to, fill @ ..]) => {
                 let one = match (fill.first(), list.data_type()) {
                     (Some(fill), _) => Numbers::sizes(fill)?,
-                    (None, DataType::List(item) | DataType::LargeList(item)) => Numbers::All(Some(width(item.data_type()))),
+                    (None, DataType::List(item) | DataType::LargeList(item)) => {
+                        Numbers::All(Some(width(item.data_type())))
+                    }
                     (None, _) => return None,
                 };
                 let to = Numbers::of(to)?;
@@ -250,7 +252,8 @@ fn microseconds(step: IntervalMonthDayNano) -> i64 {
 
 /// What a value of a type takes at least.
 fn width(data_type: &DataType) -> i64 {
-    let width = data_type.primitive_width().unwrap_or_else(|| new_null_array(data_type, 1).get_array_memory_size().min(8));
+    let width =
+        data_type.primitive_width().unwrap_or_else(|| new_null_array(data_type, 1).get_array_memory_size().min(8));
     width as i64
 }
 
