@@ -155,7 +155,12 @@ impl Engine {
                 root.pinned.reference(),
                 root.pinned.kind.words()
             );
-            return Err(Error::new(ErrorKind::Invalid, "wrong_kind", message));
+            let service = root.inputs.iter().find(|input| input.pinned.kind == Kind::FeatureService);
+            let remedy = match service {
+                Some(service) => format!("check its service: asof verify {} --leakage", service.pinned.reference()),
+                None => "name a view, or a service for all its views: asof ls lists them".to_owned(),
+            };
+            return Err(Error::new(ErrorKind::Invalid, "wrong_kind", message).remedy(remedy));
         }
         let mut record = self.start(project, Verb::Verify, vec![Item::Definition(root.pinned.clone())]).await?;
         let work = async {
