@@ -33,9 +33,19 @@ pub(crate) enum Step<A> {
 /// The call's own.
 pub(crate) async fn follow<E: Event>(mut events: Streaming<E>) -> Result<E::Answer> {
     let mut bar = Bar::hidden();
-    while let Some(event) = events.message().await? {
+    let mut latest = None;
+    loop {
+        // Also where there is no news, what is known must be shown at last.
+        let Ok(event) = tokio::time::timeout(SHOWN_AFTER, events.message()).await else {
+            latest.iter().for_each(|progress| bar.show(progress));
+            continue;
+        };
+        let Some(event) = event? else { break };
         match event.step() {
-            Some(Step::On(progress)) => bar.show(&progress),
+            Some(Step::On(progress)) => {
+                bar.show(&progress);
+                latest = Some(progress);
+            }
             Some(Step::Done(answer)) => return Ok(answer),
             None => {}
         }

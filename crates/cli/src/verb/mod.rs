@@ -44,7 +44,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<Answer> {
     let Cli { global, verb } = cli;
     let stop = signals::stop()?;
     match verb {
-        Verb::Serve(args) => args.run(&global, out, async { drop(stop.await) }).await,
+        Verb::Serve(args) => args.run(&global, out, async { _ = stop.await }).await,
         Verb::Brief(verb) => tokio::select! {
             answer = brief(verb, &global, out) => answer,
             signal = stop => {

@@ -19,21 +19,23 @@ mod window;
 pub(crate) use scalar::scalars;
 pub(crate) use window::windows;
 
-use asof_model::memory::{Bytes, NOT_ENOUGH};
+use asof_model::memory::{Bytes, NOT_ENOUGH, exhausted};
 use datafusion::error::{DataFusionError, Result};
 
 /// The most that one call may make, in bytes.
 const MOST: u64 = 128 << 20;
 
 /// # Errors
-/// What the engine calls exhausted resources, in our words.
+/// `out_of_memory`, with a remedy of its own: a higher limit would not help.
 fn check(function: &str, makes: u64, of: &str) -> Result<()> {
     if makes <= MOST {
         return Ok(());
     }
     let (makes, most) = (Bytes(makes), Bytes(MOST));
-    Err(DataFusionError::ResourcesExhausted(format!(
-        "{NOT_ENOUGH}`{function}` would make {makes} of values for {of}, and it may make {most} at a time, whatever the \
-         limit of memory is; make shorter ones"
-    )))
+    let error = exhausted(&format!(
+        "{NOT_ENOUGH}`{function}` would make {makes} of values for {of}, and it may take {most} at a time"
+    ));
+    let error =
+        error.remedy("make shorter texts and lists, or fewer: this bound is the same for every limit of memory");
+    Err(DataFusionError::External(Box::new(error)))
 }
