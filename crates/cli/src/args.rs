@@ -1,7 +1,9 @@
 //! What can be typed: the verbs and the options that all of them take.
 
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
+use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
@@ -37,6 +39,9 @@ pub(crate) struct Global {
     /// Tell on stderr what is done; twice, how.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// The work in this process, once the store was opened here.
+    #[arg(skip)]
+    pub(crate) work: Arc<OnceLock<Ending>>,
 }
 
 impl Global {

@@ -49,6 +49,8 @@ impl Connection {
         }
         let config = project(global, None)?;
         let opened = asof_server::open(&config, verb, PATIENCE).await?;
+        // A verb opens one store.
+        let _ = global.work.set(opened.ending());
         hold(opened.lock);
         let channel = asof_server::embedded(opened.engine, &config)?;
         Ok(Connection { channel, scope, folder: folder(&config) })

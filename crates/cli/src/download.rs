@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use asof_proto::jobs::v1::{ExportRequest, Format, Progress};
+use asof_proto::jobs::v1::{ExportRequest, Format, Progress, Unit};
 use tempfile::NamedTempFile;
 
 use crate::connection::Connection;
@@ -66,12 +66,13 @@ impl Target {
         let mut file = beside(&self.path).map_err(|e| cannot(&e))?;
         let request = ExportRequest { scope: connection.scope(), reference, format: self.format.into() };
         let mut chunks = connection.jobs().export(request).await?.into_inner();
-        let bar = Bar::hidden();
+        let mut bar = Bar::hidden();
         let mut bytes = 0;
         while let Some(chunk) = chunks.message().await? {
             file.write_all(&chunk.bytes).map_err(|e| cannot(&e))?;
             bytes += chunk.bytes.len() as u64;
-            bar.show(&Progress { stage: "writing".to_owned(), done: bytes, total: None });
+            let (stage, unit) = ("fetching".to_owned(), Unit::Bytes.into());
+            bar.show(&Progress { stage, done: bytes, total: None, unit });
         }
         file.as_file().sync_all().map_err(|e| cannot(&e))?;
         file.persist(&self.path).map_err(|e| cannot(&e.error))?;

@@ -12,6 +12,8 @@ use asof_proto::error::v1 as wire;
 use prost::Message;
 use tonic::{Code, Status};
 
+use crate::signals::Signal;
+
 /// The exit code of what was refused or failed.
 pub(crate) const REFUSED: u8 = 1;
 /// The exit code of wrong usage.
@@ -25,7 +27,7 @@ pub(crate) enum Failure {
     /// Refused or failed, for these reasons; at least one.
     Refused(Vec<wire::Error>),
     /// Told to stop by a signal.
-    Interrupted,
+    Interrupted(Signal),
     /// Whoever read the output has gone, which is their right.
     ClosedPipe,
 }
@@ -56,7 +58,8 @@ impl Failure {
         let _ = io::stderr().lock().write_all(self.text(colour).as_bytes());
         ExitCode::from(match self {
             Failure::Usage(_) => WRONG_USAGE,
-            Failure::Refused(_) | Failure::Interrupted => REFUSED,
+            Failure::Refused(_) => REFUSED,
+            Failure::Interrupted(signal) => signal.exit_code(),
             Failure::ClosedPipe => 0,
         })
     }
@@ -66,7 +69,7 @@ impl Failure {
         let errors = match self {
             Failure::Usage(error) => std::slice::from_ref(&**error),
             Failure::Refused(errors) => errors,
-            Failure::Interrupted => return "interrupted\n".to_owned(),
+            Failure::Interrupted(_) => return "interrupted: what was not finished did not happen\n".to_owned(),
             Failure::ClosedPipe => return text,
         };
         for (index, error) in errors.iter().enumerate() {

@@ -3,7 +3,8 @@
 //! With `--server` it talks to one that runs; without, it opens the store of the nearest `asof.toml`
 //! and serves it to itself inside the process, so every verb takes one code path. Promises: what a verb
 //! answers goes to stdout and everything else to stderr; the exit code is 0 when it is done, 1 when it was
-//! refused or failed, 2 for wrong usage; a reader that closes the pipe is no error.
+//! refused or failed, 2 for wrong usage, 130 and 143 when SIGINT or SIGTERM stopped it; a reader that closes the pipe
+//! is no error.
 
 mod args;
 mod changes;
@@ -47,6 +48,9 @@ const STACK: usize = 16 << 20;
 /// How long the store's own tasks may take to end once the verb has answered.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// The same, where the process was told to stop.
+const LEAVING: Duration = Duration::from_millis(100);
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -67,7 +71,9 @@ fn main() -> ExitCode {
         let answer = verb::run(cli, &mut out).await;
         answer.and_then(|answer| out.flush().map(|()| answer))
     });
-    runtime.shutdown_timeout(CLOSING);
+    // Who was told to stop does not wait for what goes on; nobody has waited for it any more.
+    let interrupted = matches!(answer, Err(Failure::Interrupted(_)));
+    runtime.shutdown_timeout(if interrupted { LEAVING } else { CLOSING });
     match answer {
         Ok(Answer::Done) => ExitCode::SUCCESS,
         Ok(Answer::Refused) => ExitCode::from(failure::REFUSED),

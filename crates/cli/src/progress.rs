@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asof_proto::jobs::v1::{self as jobs, Progress};
+use asof_proto::jobs::v1::{self as jobs, Progress, Unit};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tonic::Streaming;
 
@@ -32,10 +32,20 @@ pub(crate) enum Step<A> {
 /// # Errors
 /// The call's own.
 pub(crate) async fn follow<E: Event>(mut events: Streaming<E>) -> Result<E::Answer> {
-    let bar = Bar::hidden();
-    while let Some(event) = events.message().await? {
+    let mut bar = Bar::hidden();
+    let mut latest = None;
+    loop {
+        // Also where there is no news, what is known must be shown at last.
+        let Ok(event) = tokio::time::timeout(SHOWN_AFTER, events.message()).await else {
+            latest.iter().for_each(|progress| bar.show(progress));
+            continue;
+        };
+        let Some(event) = event? else { break };
         match event.step() {
-            Some(Step::On(progress)) => bar.show(&progress),
+            Some(Step::On(progress)) => {
+                bar.show(&progress);
+                latest = Some(progress);
+            }
             Some(Step::Done(answer)) => return Ok(answer),
             None => {}
         }
@@ -43,35 +53,52 @@ pub(crate) async fn follow<E: Event>(mut events: Streaming<E>) -> Result<E::Answ
     Err(Failure::refused("internal", "the server ended the call without an answer", ""))
 }
 
-/// A bar on stderr that shows itself after a second, and never where nobody looks.
-pub(crate) struct Bar(ProgressBar);
+/// A bar on stderr that shows itself after a second, and never where nobody looks: what is done, how much of it, of how
+/// much, and how long it will take.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    /// The stage that is shown, and whether it is known how much there is.
+    shown: Option<(String, bool)>,
+}
 
 impl Bar {
     pub(crate) fn hidden() -> Self {
-        Bar(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()))
+        Bar { bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()), shown: None }
     }
 
-    pub(crate) fn show(&self, progress: &Progress) {
-        let bar = &self.0;
+    pub(crate) fn show(&mut self, progress: &Progress) {
+        let bar = &self.bar;
         if bar.is_hidden() && bar.elapsed() >= SHOWN_AFTER {
             // Draws nothing unless stderr is a terminal.
             bar.set_draw_target(ProgressDrawTarget::stderr());
         }
-        match progress.total {
-            Some(total) => {
-                bar.set_style(style("{msg} {wide_bar:.cyan/dim} {pos}/{len} {eta}"));
-                bar.set_length(total);
-            }
-            None => bar.set_style(style("{spinner} {msg} {human_pos}")),
+        let now = (progress.stage.clone(), progress.total.is_some());
+        if self.shown.as_ref() != Some(&now) {
+            bar.set_style(style(template(progress)));
+            bar.set_message(crate::failure::visible(&progress.stage));
+            // Another stage goes at another speed.
+            bar.reset_eta();
+            self.shown = Some(now);
         }
-        bar.set_message(crate::failure::visible(&progress.stage));
+        if let Some(total) = progress.total {
+            bar.set_length(total);
+        }
         bar.set_position(progress.done);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
+    }
+}
+
+fn template(progress: &Progress) -> &'static str {
+    match (progress.unit(), progress.total) {
+        (Unit::Bytes, Some(_)) => "{msg} {wide_bar:.cyan/dim} {bytes} of {total_bytes} {eta}",
+        (Unit::Bytes, None) => "{spinner} {msg} {bytes}",
+        (Unit::Rows | Unit::Unspecified, Some(_)) => "{msg} {wide_bar:.cyan/dim} {human_pos} of {human_len} rows {eta}",
+        (Unit::Rows | Unit::Unspecified, None) => "{spinner} {msg} {human_pos} rows, of how many is not known",
     }
 }
 

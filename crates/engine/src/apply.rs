@@ -86,7 +86,7 @@ impl Engine {
         };
         let definitions: Vec<&Registered> = changes.iter().map(|c| &c.registered).collect();
         let views: Vec<&Registered> = changes.iter().filter(is_new).map(|c| &c.registered).collect();
-        let checked = self.check_unregistered(&views, &definitions, probe, progress.as_ref()).await;
+        let checked = self.check_unregistered(&views, &definitions, probe, &progress).await;
         let mut outcome = AppliedChecked { views: checked.map_err(|e| vec![e])?, changes, run: None };
         if !plan && !outcome.refused() {
             let applied = self.register(scope, outcome.changes, &known).await?;

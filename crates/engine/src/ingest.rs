@@ -73,9 +73,9 @@ impl Engine {
             now: self.clock().now(),
             memory_limit: self.workshop().limits().memory / 2,
         };
-        let engine = self.clone();
-        let work = async move { engine.offline().ingest(ingest, progress.as_ref()).await };
-        let result = self.workshop().run(work).await.map(|ingested| {
+        let store = self.offline().working_on(record.work());
+        let work = async move { store.ingest(ingest, progress.as_ref()).await };
+        let result = self.workshop().run_as(record.work(), work).await.map(|ingested| {
             let mut report = IngestReport {
                 run: record.id(),
                 snapshot: None,

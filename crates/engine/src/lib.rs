@@ -4,7 +4,8 @@
 //!
 //! Promises: every verb that changes something is one recorded run with exact inputs and outputs (law 4);
 //! a crash leaves the state before it or the state after it, and the next start repairs the record.
-//! Offline work runs on the [`Workshop`]'s own threads and memory pool, so serving never waits for it.
+//! Offline work runs on the [`Workshop`]'s own threads and memory pool, so serving never waits for it. A verb whose
+//! future is dropped is given up: it leaves nothing behind, and its run is recorded as aborted ([`Engine::ended`]).
 //!
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
@@ -17,10 +18,12 @@ mod log;
 mod materialize;
 mod rebuild;
 mod recover;
+mod resident;
 mod run;
 mod scope;
 mod serve;
 mod show;
+mod told;
 mod train;
 mod verify;
 mod workshop;
@@ -84,6 +87,12 @@ impl Engine {
         let engine = Engine { parts: Arc::new(parts), serving: Arc::default() };
         engine.recover().await?;
         Ok(engine)
+    }
+
+    /// Waits until no work is left: neither of verbs that somebody waits for, nor of those that were given up. Then
+    /// all of them are recorded, and what they leave behind is only what they committed.
+    pub async fn ended(&self) {
+        self.workshop().ongoing().ended().await;
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

@@ -70,8 +70,11 @@ impl Engine {
         }
         let mut done = Vec::with_capacity(views.len());
         for (index, view) in views.iter().enumerate() {
-            progress.advance(view.pinned.name.as_str(), index as u64, Some(views.len() as u64));
-            done.push(self.materialize_view(scope, view, at).await?);
+            let which = match views.len() {
+                1 => view.pinned.name.to_string(),
+                all => format!("{} ({} of {all})", view.pinned.name, index + 1),
+            };
+            done.push(self.materialize_view(scope, view, at, which, &progress).await?);
         }
         Ok(MaterializeReport { views: done, skipped })
     }
@@ -100,7 +103,14 @@ impl Engine {
         Ok(views)
     }
 
-    async fn materialize_view(&self, scope: &Scope, view: &Registered, at: Micros) -> Result<Materialized> {
+    async fn materialize_view(
+        &self,
+        scope: &Scope,
+        view: &Registered,
+        at: Micros,
+        which: String,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Materialized> {
         let inputs = vec![Item::Definition(view.pinned.clone())];
         let mut record = self.start(&scope.project, Verb::Materialize, inputs).await?;
         let work = async {
@@ -113,15 +123,21 @@ impl Engine {
             let plan = Planner::new(&definitions, &pins).newest(view, at)?;
             let layout = layout(view, &closure)?;
             let (engine, pinned, run) = (self.clone(), view.pinned.clone(), record.id());
+            let progress = Arc::clone(progress);
             let publish = async move {
                 let mut publication = engine.online().publish(&pinned, &layout)?;
-                let mut rows = engine.stream(plan).await?;
+                let (mut rows, making) = engine.stream(plan, &progress, format!("reading {which}")).await?;
+                let (stage, mut published) = (format!("publishing {which}"), 0);
                 while let Some(batch) = rows.next().await {
-                    publication.write(&batch.map_err(asof_query::execution_error)?)?;
+                    let batch = batch.map_err(asof_query::execution_error)?;
+                    publication.write(&batch)?;
+                    published += batch.num_rows() as u64;
+                    making.advance(&stage, published, None);
                 }
+                making.all_read();
                 publication.commit(run, at)
             };
-            let published = self.workshop().run(publish).await?;
+            let published = self.workshop().run_as(record.work(), publish).await?;
             record.made(online_item(&published));
             record.note("rows", published.rows);
             record.note("at", at);

@@ -59,9 +59,9 @@ impl Engine {
                 for (_, snapshot) in recipe.pins.snapshots() {
                     snapshot.verify_files(progress.as_ref()).await?;
                 }
-                let rows = engine.rows(&recipe).await?;
-                let compared = asof_offline::content_digest(rows, Some(manifest.rows), progress.as_ref());
-                let (content, rows) = compared.await?;
+                let (rows, making) = engine.rows(&recipe, &progress).await?;
+                let (content, rows) = asof_offline::content_digest(rows, Some(manifest.rows), &making).await?;
+                making.all_read();
                 Ok(Rebuilt { run, manifest, content, rows })
             })
             .await

@@ -1,4 +1,4 @@
-//! After a crash: finishes or aborts the record of runs whose process died.
+//! After a crash: finishes or aborts the record of runs whose process died, or that nobody waited for.
 //!
 //! The stores commit atomically and carry the run's id in that commit; the catalog is told afterwards. So
 //! a run found `running` at the start either left its commit, and is recorded as done with it, or left
@@ -13,14 +13,19 @@ use crate::materialize::online_item;
 impl Engine {
     pub(crate) async fn recover(&self) -> Result<()> {
         for mut run in self.catalog().unfinished(None).await? {
-            let outputs = self.left_behind(&mut run).await?;
-            run.outcome = if outputs.is_empty() { Outcome::Aborted } else { Outcome::Done };
-            run.outputs = outputs;
             run.notes.insert("recovered".to_owned(), "its process ended before it was recorded".to_owned());
-            tracing::info!(run = %run.id, verb = %run.verb, outcome = run.outcome.as_str(), "recorded an interrupted run");
-            self.catalog().finish(&run).await?;
+            self.record_given_up(run).await?;
         }
         Ok(())
+    }
+
+    /// Records a run that ended without saying how.
+    pub(crate) async fn record_given_up(&self, mut run: Run) -> Result<()> {
+        let outputs = self.left_behind(&mut run).await?;
+        run.outcome = if outputs.is_empty() { Outcome::Aborted } else { Outcome::Done };
+        run.outputs = outputs;
+        tracing::info!(run = %run.id, verb = %run.verb, outcome = run.outcome.as_str(), "recorded an interrupted run");
+        self.catalog().finish(&run).await
     }
 
     /// What a run committed before its process died. Inputs that the commit names are added to the run.

@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use asof_catalog::Catalog;
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
 use asof_model::{Name, Result};
+use asof_offline::{Guard, Ongoing};
 
 use crate::{Engine, VERSION};
 
 /// A run in the making: the verb adds what it reads and makes.
 ///
-/// Dropped unfinished (the caller went away), it is recorded as aborted; if the process dies, the next
-/// start does that.
+/// Dropped unfinished (the caller went away), it is recorded when its work has ended: as aborted, or as done where the work
+/// had come to its commit. If the process dies, the next start does that.
 pub(crate) struct Record {
     run: Run,
-    catalog: Catalog,
+    engine: Engine,
     finished: bool,
+    /// What belongs to it.
+    work: Ongoing,
+    /// Until it is recorded.
+    ongoing: Option<Guard>,
 }
 
 impl Engine {
@@ -40,7 +44,9 @@ impl Engine {
     pub(crate) async fn start(&self, project: &Name, verb: Verb, inputs: Vec<Item>) -> Result<Record> {
         let run = Run { inputs, ..self.new_run(project, verb) };
         self.catalog().start(&run).await?;
-        Ok(Record { run, catalog: self.catalog().clone(), finished: false })
+        let ongoing = self.workshop().ongoing();
+        let (work, ongoing) = (ongoing.part(), Some(ongoing.begin()));
+        Ok(Record { run, engine: self.clone(), finished: false, work, ongoing })
     }
 
     /// Records the end of a run: done, or failed with the error, which is passed on.
@@ -67,6 +73,11 @@ impl Record {
         self.run.id
     }
 
+    /// The work that belongs to it.
+    pub(crate) fn work(&self) -> &Ongoing {
+        &self.work
+    }
+
     pub(crate) fn read(&mut self, item: Item) {
         if !self.run.inputs.contains(&item) {
             self.run.inputs.push(item);
@@ -79,7 +90,7 @@ impl Record {
 
     /// Writes down what is known so far, so that it is there if the process dies.
     pub(crate) async fn save(&self) -> Result<()> {
-        self.catalog.start(&self.run).await
+        self.engine.catalog().start(&self.run).await
     }
 
     pub(crate) fn note(&mut self, name: &str, value: impl ToString) {
@@ -94,13 +105,15 @@ impl Drop for Record {
         }
         // Outside a runtime nothing can be written; the next start repairs the record.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let (catalog, mut run) = (self.catalog.clone(), self.run.clone());
-            run.outcome = Outcome::Aborted;
-            run.outputs.clear();
+            let (engine, run, work) = (self.engine.clone(), self.run.clone(), self.work.clone());
+            let ongoing = self.ongoing.take();
             runtime.spawn(async move {
-                if let Err(error) = catalog.finish(&run).await {
-                    tracing::warn!(run = %run.id, %error, "an aborted run could not be recorded");
+                work.ended().await;
+                let id = run.id;
+                if let Err(error) = engine.record_given_up(run).await {
+                    tracing::warn!(run = %id, %error, "a run that was given up could not be recorded");
                 }
+                drop(ongoing);
             });
         }
     }

@@ -12,10 +12,13 @@ use asof_model::{
 use asof_offline::{ExportFormat, InputSnapshot, Manifest, ManifestDraft, Progress};
 use asof_query::{Definitions, Planner, TrainingOptions};
 use datafusion::execution::context::SessionContext;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 
 use crate::datasets::Pins;
+use crate::run::Record;
+use crate::told::{self, Making};
 use crate::{Engine, Scope, VERSION};
 
 /// Which training set to build, and how.
@@ -79,7 +82,7 @@ impl Engine {
                 _ => None,
             });
             let number = numbers.into_iter().chain(used).max().unwrap_or(0) + 1;
-            let manifest = self.build(recipe, number, record.id(), progress).await?;
+            let manifest = self.build(recipe, number, &record, progress).await?;
             let (rows, content) = (manifest.rows, manifest.content);
             record.made(Item::TrainingSet { name: manifest.name.clone(), number, content });
             record.note("rows", rows);
@@ -155,39 +158,72 @@ impl Engine {
         Ok(Recipe { definition, closure, pins, options })
     }
 
-    async fn build(&self, recipe: Recipe, number: u32, run: RunId, progress: Arc<dyn Progress>) -> Result<Manifest> {
-        let engine = self.clone();
-        let created = self.clock().now();
+    async fn build(
+        &self,
+        recipe: Recipe,
+        number: u32,
+        record: &Record,
+        progress: Arc<dyn Progress>,
+    ) -> Result<Manifest> {
+        let (engine, run, created) = (self.clone(), record.id(), self.clock().now());
+        let store = self.offline().working_on(record.work());
         self.workshop()
-            .run(async move {
-                let rows = engine.rows(&recipe).await?;
+            .run_as(record.work(), async move {
+                let (rows, making) = engine.rows(&recipe, &progress).await?;
                 let draft = recipe.draft(run, created)?;
-                engine.offline().write_training_set(draft, number, rows, progress.as_ref()).await
+                let manifest = store.write_training_set(draft, number, rows, &making).await?;
+                making.all_read();
+                Ok(manifest)
             })
             .await
     }
 
-    /// Computes the rows of a recipe. Call it on the workshop's threads.
-    pub(crate) async fn rows(&self, recipe: &Recipe) -> Result<SendableRecordBatchStream> {
+    /// Computes the rows of a recipe, in order, and tells what it reads; what is made of them is told through the other.
+    /// Call it on the workshop's threads.
+    pub(crate) async fn rows(
+        &self,
+        recipe: &Recipe,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<(SendableRecordBatchStream, Making)> {
         let definitions = Definitions::new(recipe.closure.iter().cloned().map(Arc::new));
         let plan = Planner::new(&definitions, &recipe.pins).training(&recipe.definition, &recipe.options)?;
-        self.stream(plan).await
+        self.stream(plan, progress, "reading").await
     }
 
-    /// Executes a plan within the workshop's limits, its rows in order.
-    pub(crate) async fn stream(&self, plan: LogicalPlan) -> Result<SendableRecordBatchStream> {
-        self.stream_in(self.workshop().session(), plan).await
+    /// Executes a plan within the workshop's limits, and tells what it reads under the name of a stage.
+    pub(crate) async fn stream(
+        &self,
+        plan: LogicalPlan,
+        progress: &Arc<dyn Progress>,
+        stage: impl Into<String>,
+    ) -> Result<(SendableRecordBatchStream, Making)> {
+        let tally = told::tally(progress, stage);
+        let (plan, rows) = self.execute(tally.counting(self.workshop().session()), plan).await?;
+        Ok((rows, Making::new(progress, tally, plan)))
     }
 
     /// Executes a plan in a session of its own.
-    pub(crate) async fn stream_in(
+    pub(crate) async fn execute(
         &self,
         session: SessionState,
         plan: LogicalPlan,
-    ) -> Result<SendableRecordBatchStream> {
+    ) -> Result<(Arc<dyn ExecutionPlan>, SendableRecordBatchStream)> {
+        let (plan, task) = self.planned(session, plan).await?;
+        let rows = execute_stream(Arc::clone(&plan), task).map_err(asof_query::execution_error)?;
+        Ok((plan, rows))
+    }
+
+    /// A plan as it would be executed in a session.
+    pub(crate) async fn planned(
+        &self,
+        session: SessionState,
+        plan: LogicalPlan,
+    ) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
         let context = SessionContext::new_with_state(session);
         let frame = context.execute_logical_plan(plan).await.map_err(asof_query::execution_error)?;
-        frame.execute_stream().await.map_err(asof_query::execution_error)
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(asof_query::execution_error)?;
+        Ok((plan, task))
     }
 }
 

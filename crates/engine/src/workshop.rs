@@ -2,15 +2,24 @@
 //!
 //! Planning and executing queries is heavy and can recurse deeply, so the threads have large stacks; and
 //! they are not the threads that answer requests, so a training set in the making slows no lookup.
+//!
+//! Work that nobody waits for any more is stopped at its next await; [`Workshop::ongoing`] says when the last has ended.
+//! Work that takes far more memory than operators account for is stopped too ([`crate::resident`]).
 
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
+use asof_model::memory::Bytes;
 use asof_model::{Error, Result};
+use asof_offline::{Budget, Ongoing};
 use datafusion::execution::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use tokio::runtime::{Builder, Runtime};
+
+use crate::resident::Lookout;
 
 /// The stack of a worker thread, in bytes: deep enough for the deepest SQL that is let in.
 const STACK: usize = 16 << 20;
@@ -30,14 +39,17 @@ pub struct Workshop {
     runtime: Option<Runtime>,
     environment: Arc<RuntimeEnv>,
     limits: Limits,
+    lookout: Lookout,
+    ongoing: Ongoing,
 }
 
 impl Workshop {
-    /// A workshop within these limits.
+    /// A workshop within these limits. What does not fit into memory goes to a folder in `scratch`, which is removed with
+    /// the workshop; without one, to a folder for temporary files of the system's.
     ///
     /// # Errors
     /// `internal` when threads or the spill folder cannot be made.
-    pub fn new(limits: Limits) -> Result<Self> {
+    pub fn new(limits: Limits, scratch: Option<&Path>) -> Result<Self> {
         let limits = Limits { threads: limits.threads.max(1), ..limits };
         let runtime = Builder::new_multi_thread()
             .worker_threads(limits.threads)
@@ -46,16 +58,31 @@ impl Workshop {
             .enable_all()
             .build()
             .map_err(Error::internal)?;
+        let mode = match scratch {
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(Error::internal)?;
+                DiskManagerMode::Directories(vec![folder.to_owned()])
+            }
+            None => DiskManagerMode::OsTmpDirectory,
+        };
+        let pool = Budget::new(FairSpillPool::new(limits.memory), "offline work", limits.memory);
         let environment = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(FairSpillPool::new(limits.memory)))
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
             .build_arc()
             .map_err(Error::internal)?;
-        Ok(Workshop { runtime: Some(runtime), environment, limits })
+        let lookout = Lookout::new(limits.memory as u64)?;
+        Ok(Workshop { runtime: Some(runtime), environment, limits, lookout, ongoing: Ongoing::default() })
     }
 
     /// How much it may use.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// What is at work, and what is still to be recorded of it.
+    pub(crate) fn ongoing(&self) -> &Ongoing {
+        &self.ongoing
     }
 
     /// A session whose plans run within the limits.
@@ -69,14 +96,46 @@ impl Workshop {
     }
 
     /// Runs work on the workshop's threads. Dropping the future stops the work at its next await.
+    ///
+    /// # Errors
+    /// The work's own; `out_of_memory` where it takes far more than operators account for.
     pub(crate) async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
+        self.run_as(&self.ongoing, work).await
+    }
+
+    /// The same, as part of something whose end somebody waits for.
+    pub(crate) async fn run_as<T, F>(&self, part_of: &Ongoing, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
         let runtime = self.runtime.as_ref().expect("the runtime is taken only on drop");
-        let mut task = AbortOnDrop(runtime.spawn(work));
-        (&mut task.0).await.map_err(|e| Error::internal(format!("offline work stopped: {e}")))?
+        let (_watched, too_much) = self.lookout.watch();
+        let ongoing = part_of.begin();
+        let mut task = AbortOnDrop(runtime.spawn(async move {
+            let result = work.await;
+            drop(ongoing);
+            result
+        }));
+        let result = tokio::select! {
+            biased;
+            done = &mut task.0 => done.map_err(|e| Error::internal(format!("offline work stopped: {e}")))?,
+            Ok(error) = too_much => Err(error),
+        };
+        result.map_err(|error| self.with_limit(error))
+    }
+
+    /// The limit, where an operator that cannot go on did not say it.
+    fn with_limit(&self, error: Error) -> Error {
+        if error.code() != "out_of_memory" || error.message().contains(" may take ") {
+            return error;
+        }
+        let limit = Bytes(self.limits.memory as u64);
+        asof_model::memory::exhausted(&format!("{} (offline work may take {limit} of memory)", error.message()))
     }
 }
 

@@ -9,6 +9,7 @@ pub mod definition;
 pub mod digest;
 pub mod error;
 pub mod known;
+pub mod memory;
 pub mod name;
 pub mod reference;
 pub mod run;

@@ -87,10 +87,7 @@ fn of_engine(error: &DataFusionError) -> Error {
         return ours;
     }
     match error.find_root() {
-        DataFusionError::ResourcesExhausted(why) => {
-            Error::new(ErrorKind::Precondition, "out_of_memory", format!("not enough memory to sort: {why}"))
-                .remedy("raise [offline] memory, or ask for less at once")
-        }
+        DataFusionError::ResourcesExhausted(why) => asof_model::memory::exhausted(why),
         _ => Error::internal(error),
     }
 }

@@ -11,6 +11,9 @@
 //! Costs: ingest streams, sorts within the memory it is given and spills to disk beyond it; loading a snapshot
 //! replays the log since its last checkpoint (every ten commits).
 //!
+//! Work that is given up (its future is dropped) leaves nothing behind: files that nothing refers to yet are removed.
+//! [`Ongoing`] says when the last thread of such work has ended.
+//!
 //! Files from outside are read on blocking threads, never on those that poll the caller's futures.
 
 mod durable;
@@ -18,6 +21,8 @@ mod export;
 mod failure;
 mod folder;
 mod ingest;
+mod memory;
+mod ongoing;
 mod parts;
 mod progress;
 mod snapshot;
@@ -28,6 +33,8 @@ mod training;
 
 pub use export::{ExportFormat, export};
 pub use ingest::{Format, Ingest, Ingested, IngestedFile, ReadOptions, SkippedFile};
+pub use memory::Budget;
+pub use ongoing::{Guard, Ongoing};
 pub use progress::{Progress, Quiet};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::{Commit, Store};

@@ -1,6 +1,9 @@
 //! Rows to Parquet files of a moderate size, each with its digest, synced to disk.
+//!
+//! Until somebody refers to them and says so ([`Unclaimed::keep`]), files are nobody's: they are removed when they are
+//! dropped, by an error or because the work was given up.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,6 +41,36 @@ pub(crate) struct Parts {
     rows_per_file: u64,
     open: Option<Part>,
     done: Vec<DataFile>,
+    unclaimed: Unclaimed,
+}
+
+/// Files of a folder that nothing refers to yet: removed when dropped, and the folder with them where it is empty then.
+#[derive(Debug)]
+pub(crate) struct Unclaimed {
+    folder: PathBuf,
+    names: Vec<String>,
+}
+
+impl Unclaimed {
+    /// Somebody may refer to the files from now on.
+    pub(crate) fn keep(mut self) {
+        self.names.clear();
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if self.names.is_empty() {
+            return;
+        }
+        for name in &self.names {
+            if let Err(error) = fs::remove_file(self.folder.join(name)) {
+                tracing::debug!(%name, %error, "a file that nothing refers to could not be removed");
+            }
+        }
+        // Only an empty folder can be removed so.
+        let _ = fs::remove_dir(&self.folder);
+    }
 }
 
 struct Part {
@@ -48,9 +81,18 @@ struct Part {
 }
 
 impl Parts {
-    /// The folder must be there.
+    /// The folder is made with the first file, where it is not there.
     pub(crate) fn new(folder: &Path, prefix: String, schema: SchemaRef) -> Self {
-        Parts { folder: folder.to_owned(), prefix, schema, rows_per_file: ROWS_PER_FILE, open: None, done: Vec::new() }
+        let unclaimed = Unclaimed { folder: folder.to_owned(), names: Vec::new() };
+        Parts {
+            folder: folder.to_owned(),
+            prefix,
+            schema,
+            rows_per_file: ROWS_PER_FILE,
+            open: None,
+            done: Vec::new(),
+            unclaimed,
+        }
     }
 
     /// Adds rows.
@@ -84,18 +126,28 @@ impl Parts {
     }
 
     /// Closes the last file. All files and their names are durable afterwards.
-    pub(crate) fn finish(mut self) -> Result<Vec<DataFile>> {
+    pub(crate) fn finish(mut self) -> Result<(Vec<DataFile>, Unclaimed)> {
         if let Some(part) = self.open.take() {
             self.close(part)?;
         }
-        crate::durable::sync_folder(&self.folder).map_err(of_file(&self.folder))?;
-        Ok(self.done)
+        if !self.done.is_empty() {
+            crate::durable::sync_folder(&self.folder).map_err(of_file(&self.folder))?;
+        }
+        Ok((self.done, self.unclaimed))
     }
 
-    fn next_part(&self) -> Result<Part> {
+    fn next_part(&mut self) -> Result<Part> {
         let name = format!("{}-{:05}.parquet", self.prefix, self.done.len());
         let path = self.folder.join(&name);
-        let file = File::create_new(&path).map_err(of_file(&path))?;
+        let create = || {
+            crate::durable::create_folder(&self.folder)?;
+            File::create_new(&path)
+        };
+        // Somebody who gave up may just have removed the folder, which was empty.
+        let file =
+            create().or_else(|error| if error.kind() == io::ErrorKind::NotFound { create() } else { Err(error) });
+        let file = file.map_err(of_file(&path))?;
+        self.unclaimed.names.push(name.clone());
         let properties = Some(properties(&self.schema));
         let writer = ArrowWriter::try_new(Hashing::new(BufWriter::new(file)), self.schema.clone(), properties);
         Ok(Part { path, name, writer: writer.map_err(Failure::from)?, rows: 0 })
@@ -178,7 +230,8 @@ mod tests {
         parts.write(&batch(0..3)).unwrap();
         parts.write(&batch(3..11)).unwrap();
         parts.write(&batch(11..12)).unwrap();
-        let files = parts.finish().unwrap();
+        let (files, unclaimed) = parts.finish().unwrap();
+        unclaimed.keep();
         assert_eq!(
             files.iter().map(|f| (f.path.as_str(), f.rows)).collect::<Vec<_>>(),
             [("p-00000.parquet", 4), ("p-00001.parquet", 4), ("p-00002.parquet", 4)]
@@ -187,5 +240,30 @@ mod tests {
             let bytes = std::fs::read(folder.path().join(&file.path)).unwrap();
             assert_eq!((Digest::of(&bytes), bytes.len() as u64), (file.digest, file.bytes));
         }
+    }
+
+    #[test]
+    fn files_that_nobody_claims_are_gone_with_their_folder() {
+        let batch = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as _)]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("1");
+        let parts = || {
+            let mut parts = Parts::new(&inner, "p".into(), batch.schema());
+            parts.write(&batch).unwrap();
+            parts
+        };
+        // Given up half-way, and after the end.
+        drop(parts());
+        assert!(!inner.exists());
+        drop(parts().finish().unwrap());
+        assert!(!inner.exists());
+        // Not where another has files too.
+        let (half, whole) = (parts(), inner.join("other"));
+        fs::write(&whole, "").unwrap();
+        drop(half);
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
+        let (_, unclaimed) = parts().finish().unwrap();
+        unclaimed.keep();
+        assert_eq!(fs::read_dir(&inner).unwrap().count(), 2);
     }
 }

@@ -2,7 +2,8 @@
 
 /// Told about progress; called at most a few times per thousand rows, from any thread.
 pub trait Progress: Send + Sync {
-    /// `done` of `total` (if known) units of a stage: `hashing` and `checking` count bytes, all others rows.
+    /// `done` of `total` (if known) units of a stage: `hashing` and `checking` count bytes, all others rows. Within a
+    /// stage `done` never shrinks, nor does it pass `total`.
     fn advance(&self, stage: &str, done: u64, total: Option<u64>);
 }
 

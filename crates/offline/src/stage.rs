@@ -1,5 +1,8 @@
 //! Rows between async streams and threads that may block.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use asof_model::{Error, Result};
@@ -9,6 +12,7 @@ use futures::TryStreamExt as _;
 use tokio::sync::mpsc;
 
 use crate::failure::{Failure, through_engine};
+use crate::ongoing::Guard;
 
 /// Batches that may wait in a channel: enough to keep both ends busy, few enough to not count.
 const WAITING: usize = 2;
@@ -37,13 +41,29 @@ impl Sink {
     }
 }
 
+/// The next batch for a thread's work; none at the end of the rows.
+pub(crate) type Next<'a> = dyn FnMut() -> Result<Option<RecordBatch>> + 'a;
+
 /// Gives every batch of a stream to `work`, on a thread that may block.
+///
+/// Where the rows end early, because reading them failed or because nobody waits for the work any more, the work is told
+/// by an error instead of a batch, and is to stop at once. Until the thread has ended, it is ongoing.
 pub(crate) async fn drain<T: Send + 'static>(
     mut rows: SendableRecordBatchStream,
-    work: impl FnOnce(&mut dyn FnMut() -> Option<RecordBatch>) -> Result<T> + Send + 'static,
+    ongoing: Guard,
+    work: impl FnOnce(&mut Next<'_>) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let (sender, mut receiver) = mpsc::channel::<RecordBatch>(WAITING);
-    let thread = tokio::task::spawn_blocking(move || work(&mut || receiver.blocking_recv()));
+    let all = Arc::new(AtomicBool::new(false));
+    let is_all = Arc::clone(&all);
+    let thread = tokio::task::spawn_blocking(move || {
+        let result = work(&mut || match receiver.blocking_recv() {
+            None if !is_all.load(Ordering::Acquire) => Err(Error::internal("the rows ended early")),
+            next => Ok(next),
+        });
+        drop(ongoing);
+        result
+    });
     let mut read = Ok(());
     loop {
         match rows.try_next().await {
@@ -53,7 +73,10 @@ pub(crate) async fn drain<T: Send + 'static>(
                     break;
                 }
             }
-            Ok(None) => break,
+            Ok(None) => {
+                all.store(true, Ordering::Release);
+                break;
+            }
             Err(error) => {
                 read = Err(Failure::from(error).into());
                 break;

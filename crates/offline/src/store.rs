@@ -4,9 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use asof_model::{Name, Result, SnapshotNumber};
+use tempfile::TempDir;
 use tokio::sync::OwnedMutexGuard;
 
+use crate::failure::{Failure, of_file};
 use crate::folder::Folder;
+use crate::ongoing::Ongoing;
 use crate::snapshot::Snapshot;
 use crate::table::Table;
 
@@ -18,6 +21,7 @@ pub struct Store {
     root: Folder,
     /// Who may ingest into a dataset next, among the tasks of this process.
     turns: Arc<Mutex<HashMap<(Name, Name), Turn>>>,
+    ongoing: Ongoing,
 }
 
 type Turn = Arc<tokio::sync::Mutex<()>>;
@@ -29,7 +33,7 @@ impl Store {
     /// # Errors
     /// `invalid_url` and failures of the file system.
     pub async fn open(url: &str) -> Result<Self> {
-        Ok(Store { root: Folder::open(url)?, turns: Arc::default() })
+        Ok(Store { root: Folder::open(url)?, turns: Arc::default(), ongoing: Ongoing::default() })
     }
 
     /// A snapshot of a dataset: the newest, or the one of that number. None where nothing was ingested yet.
@@ -57,6 +61,32 @@ impl Store {
     pub fn location(&self, project: &Name, dataset: &Name) -> String {
         let folder = self.root.join("datasets").join(project).join(dataset);
         folder.local().map_or_else(|| folder.url().to_string(), |path| path.display().to_string())
+    }
+
+    /// The same store, whose threads count as this work as long as they run, also where nobody waits for them any more.
+    pub fn working_on(&self, ongoing: &Ongoing) -> Self {
+        Store { ongoing: ongoing.clone(), ..self.clone() }
+    }
+
+    /// What threads of this store are at work on.
+    pub(crate) fn ongoing(&self) -> &Ongoing {
+        &self.ongoing
+    }
+
+    /// A new folder for files in between, removed when dropped. It lies in the `tmp` folder of a local store, where whoever
+    /// opens the store next finds what a killed process left.
+    pub(crate) fn scratch(&self, prefix: &str) -> Result<TempDir> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(prefix);
+        let made = match self.root.local() {
+            Some(root) => {
+                let folder = root.join("tmp");
+                std::fs::create_dir_all(&folder).map_err(of_file(&folder))?;
+                builder.tempdir_in(folder)
+            }
+            None => builder.tempdir(),
+        };
+        Ok(made.map_err(Failure::Io)?)
     }
 
     pub(crate) fn table(&self, project: &Name, dataset: &Name) -> Table {

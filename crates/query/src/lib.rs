@@ -17,12 +17,14 @@ pub mod visibility;
 pub mod windows;
 
 mod bind;
+mod bounded;
 #[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "states are stored once tiles go online"))]
 mod exact;
 mod fault;
 mod features;
 mod kept;
 mod plan;
+mod reading;
 mod select;
 mod service;
 mod session;
@@ -36,6 +38,7 @@ pub use features::features;
 pub use plan::{
     Definitions, Moments, Planner, ServedView, Serving, Tables, Timeline, TrainingOptions, ViewRows, execution_error,
 };
+pub use reading::{Tally, Watch, spine_rows};
 pub use session::session_state;
 pub use syntax::windows::{has_windows, refuse as refuse_windows};
 pub use syntax::{Statement, parse};

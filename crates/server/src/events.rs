@@ -22,6 +22,9 @@ use crate::convert::error::Refusal;
 /// The least time between two pieces of news.
 const PACE: Duration = Duration::from_millis(100);
 
+/// The stages in which bytes are counted; in all others it is rows.
+const BYTES: [&str; 3] = ["hashing", "checking", "uploading"];
+
 /// The stream of events of a call.
 pub(crate) type Events<E> = Pin<Box<dyn Stream<Item = Result<E, Status>> + Send>>;
 
@@ -30,7 +33,8 @@ pub(crate) struct Reporter(watch::Sender<wire::Progress>);
 
 impl Progress for Reporter {
     fn advance(&self, stage: &str, done: u64, total: Option<u64>) {
-        self.0.send_replace(wire::Progress { stage: stage.to_owned(), done, total });
+        let unit = if BYTES.contains(&stage) { wire::Unit::Bytes } else { wire::Unit::Rows };
+        self.0.send_replace(wire::Progress { stage: stage.to_owned(), done, total, unit: unit.into() });
     }
 }
 

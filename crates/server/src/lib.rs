@@ -28,5 +28,5 @@ pub use config::{Config, Overrides};
 pub use convert::column::{from_batch, to_batch};
 pub use embedded::embedded;
 pub use lock::StoreLock;
-pub use open::{Opened, open};
+pub use open::{Ending, Opened, open};
 pub use server::Server;

@@ -1,5 +1,6 @@
 //! From settings to an engine: the stores behind each URL.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,31 @@ pub struct Opened {
     pub engine: Engine,
     /// Keep it as long as the engine: dropping it lets another process in.
     pub lock: StoreLock,
+}
+
+impl Opened {
+    /// To wait for the end of what was given up, after the engine itself went elsewhere.
+    pub fn ending(&self) -> Ending {
+        Ending(self.engine.clone())
+    }
+}
+
+/// Work of an engine that nobody waits for any more.
+#[derive(Clone)]
+pub struct Ending(Engine);
+
+impl Ending {
+    /// Waits until no work is left and all of it is recorded, or until `patience` ends; whether nothing is left. What is
+    /// left then has committed nothing and ends with the process; the next one to open the store records it.
+    pub async fn ended(self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.0.ended()).await.is_ok()
+    }
+}
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ending")
+    }
 }
 
 /// Takes the store for this process and builds the engine over it. `verb` is told to whoever finds it held;
@@ -43,7 +69,7 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
         offline: asof_offline::Store::open(path_text(&folder)?).await?,
         online: online(&config.online.url)?,
         clock: Arc::new(clock::System),
-        workshop: Workshop::new(limits)?,
+        workshop: Workshop::new(limits, Some(&folder.join("tmp")))?,
     });
     Ok(Opened { engine: engine.await?, lock })
 }

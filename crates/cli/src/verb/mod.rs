@@ -16,6 +16,8 @@ pub(crate) mod show;
 pub(crate) mod train;
 pub(crate) mod verify;
 
+use std::time::Duration;
+
 use crate::args::{Brief, Cli, Global, Verb};
 use crate::failure::{Failure, Result};
 use crate::out::Out;
@@ -30,6 +32,9 @@ pub(crate) enum Answer {
     Refused,
 }
 
+/// How long work that was given up may take to end and to be recorded. What goes on then ends with the process.
+const ENDING: Duration = Duration::from_millis(700);
+
 /// Does what was typed. A signal ends it, where the verb does not end gracefully by itself: the call is given
 /// up, and what it had not committed does not happen.
 ///
@@ -39,10 +44,16 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<Answer> {
     let Cli { global, verb } = cli;
     let stop = signals::stop()?;
     match verb {
-        Verb::Serve(args) => args.run(&global, out, stop).await,
+        Verb::Serve(args) => args.run(&global, out, async { _ = stop.await }).await,
         Verb::Brief(verb) => tokio::select! {
             answer = brief(verb, &global, out) => answer,
-            () = stop => Err(Failure::Interrupted),
+            signal = stop => {
+                // The verb and its connection are gone, and so the work has nobody who waits for it.
+                if let Some(work) = global.work.get() {
+                    work.clone().ended(ENDING).await;
+                }
+                Err(Failure::Interrupted(signal))
+            }
         },
     }
 }

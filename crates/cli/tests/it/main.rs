@@ -14,6 +14,7 @@ mod project;
 mod refusals;
 mod scrub;
 mod serving;
+mod stopping;
 mod together;
 mod tour;
 mod usage;

@@ -31,6 +31,15 @@ impl Serving {
         Serving { url: url.to_owned(), child: Some(child), stdout: Some(stdout) }
     }
 
+    /// How much processor time it has taken, in the ticks of the system; none where that cannot be read.
+    pub(crate) fn processor_time(&self) -> Option<u64> {
+        let id = self.child.as_ref()?.id();
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        // Behind the name, which may hold anything, the first field is the third.
+        let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+    }
+
     /// Tells it to end; does not wait.
     pub(crate) fn terminate(&self) {
         signal(self.child.as_ref().unwrap(), "TERM");
@@ -143,7 +152,7 @@ fn an_interrupted_verb_ends_and_leaves_nothing_half_done() {
     signal(&child, "INT");
     let status = child.wait_with_output().unwrap().status;
     // Told before the handler stands, the signal ends the process; after, the process ends itself.
-    assert!(matches!(status.code(), None | Some(0 | 1)), "{status:?}");
+    assert!(matches!(status.code(), None | Some(0 | 130)), "{status:?}");
     project.done(&["ingest", "flights", "data/flights.csv"]);
     assert_eq!(project.json(&["show", "flights"])["snapshot"]["rows"], json!(3_000));
 }

@@ -155,7 +155,12 @@ impl Engine {
                 root.pinned.reference(),
                 root.pinned.kind.words()
             );
-            return Err(Error::new(ErrorKind::Invalid, "wrong_kind", message));
+            let service = root.inputs.iter().find(|input| input.pinned.kind == Kind::FeatureService);
+            let remedy = match service {
+                Some(service) => format!("check its service: asof verify {} --leakage", service.pinned.reference()),
+                None => "name a view, or a service for all its views: asof ls lists them".to_owned(),
+            };
+            return Err(Error::new(ErrorKind::Invalid, "wrong_kind", message).remedy(remedy));
         }
         let mut record = self.start(project, Verb::Verify, vec![Item::Definition(root.pinned.clone())]).await?;
         let work = async {
@@ -169,7 +174,7 @@ impl Engine {
             let mut views = Vec::new();
             for view in closure.iter().filter(|r| r.pinned.kind == Kind::FeatureView) {
                 let subject = Subject::new(self, view, definitions.clone(), pins.clone());
-                views.push(subject.check(&request.probe, progress.as_ref()).await?);
+                views.push(subject.check(&request.probe, &progress).await?);
             }
             name_what_is_read(&mut views, &closure);
             let found = |wanted: fn(&Finding) -> bool| views.iter().filter(|v| wanted(&v.finding)).count();
@@ -189,7 +194,7 @@ impl Engine {
         views: &[&Registered],
         definitions: &[&Registered],
         probe: &Probe,
-        progress: &dyn Progress,
+        progress: &Arc<dyn Progress>,
     ) -> Result<Vec<Checked>> {
         probe.check()?;
         let mut checked = Vec::with_capacity(views.len());

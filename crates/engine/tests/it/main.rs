@@ -4,6 +4,7 @@
 
 mod equal;
 mod leakage;
+mod progress;
 mod record;
 mod refuse;
 mod world;

@@ -10,9 +10,9 @@ use super::refusal::Refusal;
 use super::source::{self, Piece, Source};
 use super::survey::FileColumns;
 use super::{Ingest, Ingested, IngestedFile, SkippedFile, read, shape};
-use crate::failure::{Failure, of_file};
+use crate::failure::Failure;
 use crate::folder::Folder;
-use crate::parts::Parts;
+use crate::parts::{Parts, Unclaimed};
 use crate::snapshot::DataFile;
 use crate::stage::drain;
 use crate::store::Store;
@@ -40,13 +40,9 @@ impl Attempt<'_> {
         }
         let plan = self.plan(base.as_ref(), &fresh).await?;
         let (columns, added_columns) = (plan.shape.columns.clone(), plan.shape.added.clone());
-        let (data, tally) = self.write(&table.folder, plan).await?;
+        let (data, unclaimed, tally) = self.write(&table.folder, plan).await?;
         let names = || data.iter().map(|file| file.path.clone()).collect::<Vec<_>>();
-        let unchanged = fresh.iter().try_for_each(|index| self.sources[*index].check_unchanged());
-        if let Err(error) = unchanged {
-            table.folder.remove_quietly(names()).await;
-            return Err(error);
-        }
+        fresh.iter().try_for_each(|index| self.sources[*index].check_unchanged())?;
         let files: Vec<_> = fresh.iter().map(|index| self.ingested(*index, &tally)).collect();
         let append = Append {
             run: request.run,
@@ -57,6 +53,8 @@ impl Attempt<'_> {
             sources: files.clone(),
             last_seq: tally.last_seq,
         };
+        // From here on a commit may refer to the files, also where nobody hears of it.
+        unclaimed.keep();
         match table.append(base.as_ref(), &append).await? {
             Landed::As(number) => {
                 let rows = data.iter().map(|file| file.rows).sum();
@@ -139,15 +137,17 @@ impl Attempt<'_> {
     }
 
     /// Writes the sorted rows as data files of the dataset, durably.
-    async fn write(&self, folder: &Folder, plan: Plan) -> Result<(Vec<DataFile>, Tally)> {
+    async fn write(&self, folder: &Folder, plan: Plan) -> Result<(Vec<DataFile>, Unclaimed, Tally)> {
         let schema = physical(&plan.shape.columns);
-        let (target, prefix) = self.target(folder)?;
-        let mut parts = Parts::new(&target, prefix.clone(), schema);
+        let target = folder.local().unwrap_or(self.scratch);
+        // The run makes the names unique, so nothing is ever overwritten.
+        let prefix = format!("part-{}-{}", self.request.run, self.number);
+        let mut parts = Parts::new(target, prefix, schema);
         let (rows, reading) = pipeline::start(plan, self.meter)?;
         let meter = self.meter.clone();
-        let written = drain(rows, move |next| {
+        let written = drain(rows, self.store.ongoing().begin(), move |next| {
             let mut began = false;
-            while let Some(batch) = next() {
+            while let Some(batch) = next()? {
                 // A sort gives its first row when it has seen the last.
                 if !std::mem::replace(&mut began, true) {
                     meter.start_over_all("writing");
@@ -160,39 +160,14 @@ impl Attempt<'_> {
         .await;
         // The reader's own error is the cause of any other.
         let tally = reading.await.map_err(Failure::from)?;
-        let result = match (tally, written) {
-            (Ok(tally), Ok(data)) => {
+        match (tally, written) {
+            (Ok(tally), Ok((data, unclaimed))) => {
                 for file in data.iter().filter(|_| folder.local().is_none()) {
                     folder.upload(&target.join(&file.path), &file.path).await?;
                 }
-                return Ok((data, tally));
+                Ok((data, unclaimed, tally))
             }
             (Err(error), Ok(_)) | (_, Err(error)) => Err(error),
-        };
-        self.clean(&target, &prefix);
-        result
-    }
-
-    /// Where the files are written, and how their names begin.
-    fn target(&self, folder: &Folder) -> Result<(std::path::PathBuf, String)> {
-        // The run makes the names unique, so nothing is ever overwritten.
-        let prefix = format!("part-{}-{}", self.request.run, self.number);
-        match folder.local() {
-            None => Ok((self.scratch.to_owned(), prefix)),
-            Some(local) => {
-                crate::durable::create_folder(local).map_err(of_file(local))?;
-                Ok((local.to_owned(), prefix))
-            }
-        }
-    }
-
-    /// Removes the files of this attempt. One that stays is referred to by nothing.
-    fn clean(&self, folder: &Path, prefix: &str) {
-        let Ok(entries) = std::fs::read_dir(folder) else { return };
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
-                let _ = std::fs::remove_file(entry.path());
-            }
         }
     }
 

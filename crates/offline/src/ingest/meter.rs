@@ -34,6 +34,11 @@ impl Meter {
         self.0.send_modify(|reading| reading.done += units);
     }
 
+    /// Whether somebody still waits for the work.
+    pub(crate) fn is_watched(&self) -> bool {
+        !self.0.is_closed()
+    }
+
     /// Does the work, and tells `progress` how far it is whenever that changed.
     pub(crate) async fn report<T>(&self, progress: &dyn Progress, work: impl Future<Output = T>) -> T {
         let mut readings = self.0.subscribe();

@@ -20,7 +20,6 @@ use asof_model::{Column, Digest, Error, ErrorKind, Micros, Name, Result, RunId, 
 
 use self::attempt::Attempt;
 pub(crate) use self::meter::Meter;
-use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::store::Store;
 
@@ -134,7 +133,7 @@ impl Store {
     pub async fn ingest(&self, request: Ingest, progress: &dyn Progress) -> Result<Ingested> {
         let meter = Meter::default();
         let work = async {
-            let scratch = tempfile::Builder::new().prefix("asof-ingest-").tempdir().map_err(Failure::Io)?;
+            let scratch = self.scratch("ingest-")?;
             let sources = source::gather(&request.sources, &request.called, scratch.path(), &meter).await?;
             let _turn = self.turn(&request.project, &request.definition.name).await;
             for number in 1..=ATTEMPTS {

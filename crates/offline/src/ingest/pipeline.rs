@@ -30,6 +30,7 @@ use super::source::Piece;
 use super::survey::FileColumns;
 use crate::SEQ;
 use crate::failure::Failure;
+use crate::memory::Budget;
 use crate::stage::{Sink, channel};
 use crate::table::physical;
 
@@ -154,7 +155,7 @@ fn sort(
     let sort = SortExec::new(ordering, Arc::new(input.map_err(Failure::from)?));
     let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Directories(vec![scratch]));
     let runtime = RuntimeEnvBuilder::new()
-        .with_memory_pool(Arc::new(GreedyMemoryPool::new(memory)))
+        .with_memory_pool(Arc::new(Budget::new(GreedyMemoryPool::new(memory), "the sort of an ingest", memory)))
         .with_disk_manager_builder(disk)
         .build_arc()
         .map_err(Failure::from)?;

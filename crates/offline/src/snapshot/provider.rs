@@ -58,6 +58,8 @@ impl FilesTable {
     /// The files, in their order, in at most so many groups.
     fn groups(&self, partitions: usize) -> Vec<FileGroup> {
         let files = self.files.iter().map(|file| {
+            let rows = Precision::Exact(file.rows as usize);
+            let known = Statistics { num_rows: rows, ..Statistics::new_unknown(&self.schema) };
             PartitionedFile::new_from_meta(ObjectMeta {
                 location: self.folder.file(&file.path),
                 last_modified: DateTime::UNIX_EPOCH,
@@ -65,6 +67,7 @@ impl FilesTable {
                 e_tag: None,
                 version: None,
             })
+            .with_statistics(Arc::new(known))
         });
         FileGroup::new(files.collect()).split_files(partitions.max(1))
     }

@@ -1,16 +1,15 @@
 //! Rows to a training set.
 
-use std::path::{Path, PathBuf};
-
 use asof_model::{Error, ErrorKind, Name, Result};
 use datafusion::execution::SendableRecordBatchStream;
 
 use super::digest::Content;
 use super::{MANIFEST, Manifest, ManifestDraft};
-use crate::failure::{Failure, of_file};
+use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::ingest::Meter;
-use crate::parts::Parts;
+use crate::ongoing::Guard;
+use crate::parts::{Parts, Unclaimed};
 use crate::progress::Progress;
 use crate::snapshot::DataFile;
 use crate::stage::drain;
@@ -37,7 +36,54 @@ impl Store {
             return Err(exists(&draft.name, number));
         }
         let meter = Meter::default();
-        meter.report(progress, write(&folder, draft, number, rows, &meter)).await
+        meter.report(progress, self.write(&folder, draft, number, rows, &meter)).await
+    }
+
+    async fn write(
+        &self,
+        folder: &Folder,
+        draft: ManifestDraft,
+        number: u32,
+        rows: SendableRecordBatchStream,
+        meter: &Meter,
+    ) -> Result<Manifest> {
+        // What goes elsewhere is written here first.
+        let scratch = match folder.local() {
+            Some(_) => None,
+            None => Some(self.scratch("train-")?),
+        };
+        let target = match (folder.local(), &scratch) {
+            (Some(local), _) => local.to_owned(),
+            (None, Some(scratch)) => scratch.path().to_owned(),
+            (None, None) => return Err(Error::internal("no place for the files of a training set")),
+        };
+        // Unique to the run, so that two builders of one number never write to one file.
+        let prefix = format!("part-{}", draft.run);
+        let content = Content::new(&rows.schema())?;
+        let columns = content.columns().clone();
+        let parts = Parts::new(&target, prefix.clone(), content.schema().clone());
+        let (files, unclaimed, digest) = parts_of(rows, self.ongoing().begin(), parts, content, meter).await?;
+        for file in files.iter().filter(|_| folder.local().is_none()) {
+            folder.upload(&target.join(&file.path), &file.path).await?;
+        }
+        let manifest = draft.finish(number, columns, files, digest);
+        let json = serde_json::to_vec_pretty(&manifest).map_err(Error::internal)?;
+        // From here on a manifest may refer to the files, also where nobody hears of it.
+        unclaimed.keep();
+        // It goes on to its end, whoever waits: so its end can be waited for, and then it is known whether it happened.
+        let (place, ongoing) = (folder.clone(), self.ongoing().begin());
+        let created = tokio::spawn(async move {
+            let created = place.create(MANIFEST, json).await;
+            drop(ongoing);
+            created
+        });
+        if !created.await.map_err(Failure::from)?? {
+            remove(folder, |name| name.starts_with(&prefix)).await;
+            return Err(exists(&manifest.name, number));
+        }
+        // Whoever else was building this number can only fail now: nothing refers to other files, or ever will.
+        remove(folder, |name| name != MANIFEST && !manifest.files.iter().any(|file| file.path == name)).await;
+        Ok(manifest)
     }
 }
 
@@ -47,55 +93,19 @@ fn exists(name: &Name, number: u32) -> Error {
         .remedy("a training set never changes: build the next one")
 }
 
-async fn write(
-    folder: &Folder,
-    draft: ManifestDraft,
-    number: u32,
-    rows: SendableRecordBatchStream,
-    meter: &Meter,
-) -> Result<Manifest> {
-    let scratch = tempfile::Builder::new().prefix("asof-train-").tempdir().map_err(Failure::Io)?;
-    let target = target(folder, scratch.path())?;
-    // Unique to the run, so that two builders of one number never write to one file.
-    let prefix = format!("part-{}", draft.run);
-    let content = Content::new(&rows.schema())?;
-    let columns = content.columns().clone();
-    let parts = Parts::new(&target, prefix.clone(), content.schema().clone());
-    let written = parts_of(rows, parts, content, meter).await;
-    let manifest = match written {
-        Ok((files, digest)) => {
-            for file in files.iter().filter(|_| folder.local().is_none()) {
-                folder.upload(&target.join(&file.path), &file.path).await?;
-            }
-            draft.finish(number, columns, files, digest)
-        }
-        Err(error) => {
-            remove(folder, |name| name.starts_with(&prefix)).await;
-            return Err(error);
-        }
-    };
-    let json = serde_json::to_vec_pretty(&manifest).map_err(Error::internal)?;
-    if !folder.create(MANIFEST, json).await? {
-        remove(folder, |name| name.starts_with(&prefix)).await;
-        return Err(exists(&manifest.name, number));
-    }
-    // Whoever else was building this number can only fail now: nothing refers to other files, or ever will.
-    remove(folder, |name| name != MANIFEST && !manifest.files.iter().any(|file| file.path == name)).await;
-    Ok(manifest)
-}
-
-type Written = (Vec<DataFile>, (asof_model::Digest, u64));
+type Written = (Vec<DataFile>, Unclaimed, (asof_model::Digest, u64));
 
 async fn parts_of(
     rows: SendableRecordBatchStream,
+    ongoing: Guard,
     mut parts: Parts,
     mut content: Content,
     meter: &Meter,
 ) -> Result<Written> {
     let meter = meter.clone();
-    drain(rows, move |next| {
+    drain(rows, ongoing, move |next| {
         meter.start("writing", None);
-        while let Some(batch) = next() {
+        while let Some(batch) = next()? {
             let batch = content.normal(&batch)?;
             content.add(&batch);
             parts.write(&batch)?;
@@ -103,19 +113,10 @@ async fn parts_of(
         }
         // Without rows there are still columns, for whoever opens the folder.
         parts.at_least_one()?;
-        Ok((parts.finish()?, content.finish()))
+        let (files, unclaimed) = parts.finish()?;
+        Ok((files, unclaimed, content.finish()))
     })
     .await
-}
-
-fn target(folder: &Folder, scratch: &Path) -> Result<PathBuf> {
-    match folder.local() {
-        None => Ok(scratch.to_owned()),
-        Some(local) => {
-            crate::durable::create_folder(local).map_err(of_file(local))?;
-            Ok(local.to_owned())
-        }
-    }
 }
 
 async fn remove(folder: &Folder, which: impl Fn(&str) -> bool) {

@@ -47,6 +47,7 @@ use super::exec::ViewInput;
 use super::pick::{Source, leaf, pick};
 use super::spine::KeyIndex;
 use super::wanted::{Wanted, divide, units};
+use crate::reading::{CountedExec, Scan};
 use crate::windows::WindowCall;
 
 /// A view whose files can be read twice.
@@ -61,6 +62,8 @@ pub(super) struct Late {
     filters: Vec<Arc<dyn PhysicalExpr>>,
     early: Vec<usize>,
     late: Vec<usize>,
+    /// Who counts the rows that are read, if somebody does. The first pass is counted.
+    counted: Option<Scan>,
 }
 
 impl Late {
@@ -71,6 +74,7 @@ impl Late {
             return Ok(None);
         }
         let mut above = Vec::new();
+        let mut counted = None;
         let mut node = &view.input;
         let scan = loop {
             if let Some(source) = node.downcast_ref::<DataSourceExec>() {
@@ -79,9 +83,15 @@ impl Late {
                     None => return Ok(None),
                 }
             }
+            counted = counted.or(node.downcast_ref::<CountedExec>().map(|counted| counted.scan().clone()));
             let is_transparent = matches!(
                 node.name(),
-                "ProjectionExec" | "FilterExec" | "CoalesceBatchesExec" | "CooperativeExec" | "RepartitionExec"
+                "ProjectionExec"
+                    | "FilterExec"
+                    | "CoalesceBatchesExec"
+                    | "CooperativeExec"
+                    | "RepartitionExec"
+                    | "CountedExec"
             );
             // A limit that the optimizer has put into such a node makes it one that decides which rows there are.
             match node.children().as_slice() {
@@ -136,7 +146,7 @@ impl Late {
                 files.push(PartitionedFile { range: None, ..file.clone() });
             }
         }
-        Ok(Some(Late { scan: scan.clone(), files, columns, filters, early, late: view.features.clone() }))
+        Ok(Some(Late { scan: scan.clone(), files, columns, filters, early, late: view.features.clone(), counted }))
     }
 
     /// The view as its first pass reads it: columns are positions in the new input. The last two columns of the input
@@ -364,6 +374,9 @@ impl Late {
             moved.map(|moved| moved.data)
         };
         let mut plan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        if let Some(counted) = self.counted.as_ref().filter(|_| !in_order) {
+            plan = counted.around(plan);
+        }
         // One above the other, as they were: what the lower one lets through may be all that the upper one can compute.
         for filter in filters {
             plan = Arc::new(FilterExec::try_new(here(Arc::clone(filter))?, plan)?);

@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use asof_model::definition::{Input, Service};
+use asof_model::memory::exhausted;
 use asof_model::{Definition, Error, ErrorKind, Kind, Micros, Pinned, Registered, Result};
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
@@ -189,8 +190,7 @@ pub fn execution_error(error: DataFusionError) -> Error {
             other => Error::internal(other),
         },
         DataFusionError::Execution(reason) => bad_value(reason),
-        DataFusionError::ResourcesExhausted(reason) => Error::new(ErrorKind::Precondition, "out_of_memory", reason)
-            .remedy("raise [offline] memory, or ask for less at once"),
+        DataFusionError::ResourcesExhausted(reason) => exhausted(&reason),
         other => Error::internal(other.strip_backtrace()),
     }
 }
@@ -213,6 +213,7 @@ fn shared_error(error: &DataFusionError) -> Error {
         }
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => shared_error(inner),
         DataFusionError::Shared(inner) => shared_error(inner),
+        DataFusionError::ResourcesExhausted(reason) => exhausted(reason),
         other => Error::internal(other.strip_backtrace()),
     }
 }

@@ -12,6 +12,7 @@ use datafusion::logical_expr::planner::{ContextProvider, ExprPlanner};
 use datafusion::logical_expr::{AggregateUDF, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
 
 use super::{OPTIONS, Relations};
+use crate::bounded::scalars;
 
 /// Built once: every function by each of its names.
 struct Functions {
@@ -23,7 +24,7 @@ struct Functions {
 }
 
 static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions {
-    scalar: named(SessionStateDefaults::default_scalar_functions(), |f| (f.name(), f.aliases())),
+    scalar: named(scalars(SessionStateDefaults::default_scalar_functions()), |f| (f.name(), f.aliases())),
     higher_order: named(SessionStateDefaults::default_higher_order_functions(), |f| (f.name(), f.aliases())),
     aggregate: named(SessionStateDefaults::default_aggregate_functions(), |f| (f.name(), f.aliases())),
     window: named(SessionStateDefaults::default_window_functions(), |f| (f.name(), f.aliases())),

@@ -25,6 +25,7 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
+use crate::bounded::windows;
 use crate::fault::{At, Fault};
 use context::Context;
 pub(crate) use problem::Problem;
@@ -70,7 +71,7 @@ fn attempt(query: &Query, relations: &Relations) -> EngineResult<LogicalPlan> {
     let context = Context { relations };
     let planner = SqlToRel::new_with_options(&context, parser_options());
     let plan = planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?;
-    Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})
+    windows(Analyzer::new().execute_and_check(plan, &OPTIONS, |_, _| {})?)
 }
 
 /// An expression over the columns of a schema, not yet coerced.

@@ -47,8 +47,14 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// An empty store.
     pub(crate) async fn new() -> Self {
+        Fixture::with(|_| {}).await
+    }
+
+    /// An empty store with other settings.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
+        let mut config = config(folder.path());
+        change(&mut config);
         let opened = open(&config, "test", Duration::ZERO).await.unwrap();
         let channel = embedded(opened.engine.clone(), &config).unwrap();
         Fixture { folder, config, opened, channel }
@@ -57,10 +63,15 @@ impl Fixture {
     /// A store with definitions and data.
     pub(crate) async fn filled() -> Self {
         let fixture = Fixture::new().await;
-        fixture.apply(DEFINITIONS).await.unwrap();
-        fixture.upload("weather", "weather.csv", WEATHER).await.unwrap();
-        fixture.upload("flights", "flights.csv", FLIGHTS).await.unwrap();
+        fixture.fill().await;
         fixture
+    }
+
+    /// Definitions and data.
+    pub(crate) async fn fill(&self) {
+        self.apply(DEFINITIONS).await.unwrap();
+        self.upload("weather", "weather.csv", WEATHER).await.unwrap();
+        self.upload("flights", "flights.csv", FLIGHTS).await.unwrap();
     }
 
     pub(crate) fn registry(&self) -> RegistryServiceClient<Channel> {

@@ -6,6 +6,7 @@ use asof_proto::column::v1::Column;
 use asof_proto::column::v1::column::Values;
 use asof_proto::column::v1::{Int64s, Nulls, Strings};
 use asof_proto::error::v1::Errors;
+use asof_proto::jobs::v1::TrainRequest;
 use asof_proto::object::v1::Scope;
 use asof_proto::registry::v1::{ListRequest, ShowRequest};
 use asof_proto::serving::v1::GetFeaturesRequest;
@@ -82,4 +83,20 @@ async fn a_store_is_open_in_one_place() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), reopened).await.expect("it is let go").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_little_memory_has_its_code() {
+    let fixture = Fixture::with(|config| config.offline.memory = 1).await;
+    fixture.fill().await;
+    let request = TrainRequest { name: "delays".into(), ..TrainRequest::default() };
+    let mut events = fixture.jobs().train(request).await.unwrap().into_inner();
+    let status = loop {
+        match events.message().await {
+            Ok(event) => assert!(event.is_some(), "the run was done with one byte of memory"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(codes(&status), (Code::FailedPrecondition, "out_of_memory".into()));
+    assert!(status.message().starts_with("not enough memory: offline work may take 1 B of memory"), "{status}");
 }

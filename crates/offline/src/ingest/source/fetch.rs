@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::path::Path;
 
-use asof_model::{Digest, Result};
+use asof_model::{Digest, Error, Result};
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
 use sha2::{Digest as _, Sha256};
@@ -53,6 +53,9 @@ fn local(shown: String, path: &Path, meter: &Meter) -> Result<Source> {
         let read = file.read(&mut chunk).map_err(of_file(path))?;
         if read == 0 {
             break;
+        }
+        if !meter.is_watched() {
+            return Err(Error::internal("nobody waits for the file"));
         }
         hasher.update(&chunk[..read]);
         bytes += read as u64;
