@@ -8,6 +8,7 @@ use datafusion::arrow::array::{
     Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, UInt32Array,
     new_empty_array, new_null_array,
 };
+use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::{concat, interleave, take};
 use datafusion::arrow::datatypes::{Field, SchemaRef};
 use datafusion::error::DataFusionError;
@@ -90,8 +91,13 @@ impl Chosen {
             return Ok(());
         }
         let row_of = |slot: &u32| if *slot == NO_SLOT { MISSING } else { self.rows[*slot as usize] };
-        let found: UInt32Array =
-            slots.iter().map(|slot| Some(row_of(slot)).filter(|row| *row != MISSING && *row != EXPIRED)).collect();
+        let rows: Vec<u32> = slots.iter().map(row_of).collect();
+        let is_found = |row: u32| row != MISSING && row != EXPIRED;
+        // Where all are found, as they mostly are, nobody need look at nulls.
+        let all = rows.iter().all(|row| is_found(*row));
+        let nulls = (!all).then(|| NullBuffer::new(BooleanBuffer::collect_bool(rows.len(), |row| is_found(rows[row]))));
+        let numbers = rows.iter().map(|row| if is_found(*row) { *row } else { 0 }).collect::<Vec<_>>();
+        let found = UInt32Array::new(numbers.into(), nulls.clone());
         for feature in &self.features {
             columns.push(feature.take(&found).map_err(DataFusionError::from)?);
         }
@@ -99,14 +105,15 @@ impl Chosen {
             columns.extend(windows.take(slots)?);
         }
         if self.found {
-            let times = slots.iter().zip(&found).map(|(slot, row)| row.map(|_| self.times[*slot as usize]));
-            let times: TimestampMicrosecondArray = times.collect();
-            let status = |slot| match row_of(slot) {
+            let time = |(slot, row): (&u32, &u32)| if is_found(*row) { self.times[*slot as usize] } else { 0 };
+            let times = slots.iter().zip(&rows).map(time).collect::<Vec<_>>();
+            let times = TimestampMicrosecondArray::new(times.into(), nulls);
+            let status = |row: &u32| match *row {
                 MISSING => Status::Missing as u8,
                 EXPIRED => Status::Expired as u8,
                 _ => Status::Present as u8,
             };
-            let statuses = UInt8Array::from_iter_values(slots.iter().map(status));
+            let statuses = UInt8Array::from_iter_values(rows.iter().map(status));
             columns.push(Arc::new(times.with_timezone("UTC")));
             columns.push(Arc::new(statuses));
         }

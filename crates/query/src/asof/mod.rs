@@ -19,18 +19,20 @@
 //! sorted; one such pair is a **slot**. Each view is streamed once, unsorted, its partitions concurrently: a row
 //! looks its key up, finds the slots from which it counts, and stays only where it beats what is there (`choose`).
 //! At the end the best rows are carried forward along each key's slots, and the output is gathered (`gather`).
+//! Rows hardly ever come in no order at all, so each key has its slot at hand (`front`), and rows in the order of time
+//! go by together with the slots (`march`).
 //! A row that is superseded counts for a range of slots; such ranges live in a segment tree per key, so that
 //! memory does not grow with the number of revisions. A view's as-of windows are computed in the same pass
 //! ([`crate::windows`]), from the same stretches of slots.
 //!
 //! Where a view is Parquet files under filters and projections, and its rows cannot tie, its features stay in the files
-//! until the rows are chosen (`late`). Otherwise the rows that are referred to are kept in memory (`kept`).
+//! until the rows are chosen (`late`), and are picked from there (`pick`). Otherwise the rows that are referred to are kept in memory (`kept`).
 //!
 //! # What it costs
-//! One pass over each view's keys and times: a look-up and a binary search per row, less where files are sorted by key and
-//! time. A second pass over the features of the chosen rows. Memory in proportion to the spine and the chosen rows'
+//! One pass over each view's keys and times: a look-up and a binary search per row, and only the look-up where rows come by
+//! time or by key and time. A second pass over the features of the chosen rows. Memory in proportion to the spine and the chosen rows'
 //! features only, never to the view: spine rows; 16 to 32 bytes per slot for each partition of the view being read
-//! (three times that with revisions); and the feature values of the chosen rows, at most twice as many where rows
+//! (three times that with revisions), and up to 56 per key that has several slots; and the feature values of the chosen rows, at most twice as many where rows
 //! are kept. All of it is reserved from the session's memory pool. Views are read one after another. A
 //! view whose rows may tie is read with all its features, even unused ones, since they decide the tie.
 //!

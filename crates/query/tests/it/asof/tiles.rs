@@ -9,6 +9,7 @@ use asof_query::windows::{Argument, Frame, Measure, WindowCall};
 use datafusion::arrow::array::{Array, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type};
 use datafusion::common::Column;
+use datafusion::execution::disk_manager::DiskManagerMode;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
@@ -230,7 +231,7 @@ fn where_memory_is_short_events_are_added_up_early() {
     let mut chance = Chance(13);
     let (asks, events) = (asks(40, 400, &mut chance), events(40, 200_000, &mut chance));
     let cut = Cut { rows_per_batch: 4096, partitions: 2, batch_size: 256, refused: None };
-    let found = run(limited(2 << 20), plan(&asks, &events, cut, false));
+    let found = run(limited(2 << 20, DiskManagerMode::Disabled), plan(&asks, &events, cut, false));
     for (found, ask) in found.iter().zip(&asks).take(40) {
         assert_eq!(*found, expected(*ask, &events), "{ask:?}");
     }
