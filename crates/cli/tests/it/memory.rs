@@ -19,5 +19,5 @@ fn a_training_set_beyond_memory_is_the_same_to_the_bit() {
     project.write("asof.toml", settings.replace("256MiB", "1KiB"));
     let refused = project.asof(&["rebuild", "delays@1", "--check"]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("out_of_memory") && refused.stderr.contains("[offline] memory"), "{refused:?}");
+    assert!(refused.stderr.contains("out_of_memory") && refused.stderr.contains("memory in [offline]"), "{refused:?}");
 }

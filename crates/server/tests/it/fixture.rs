@@ -45,6 +45,12 @@ pub(crate) struct Fixture {
 }
 
 impl Fixture {
+    /// Whether nothing of an upload is left; the server has a folder of its own there as long as it lives.
+    pub(crate) fn holds_no_uploads(&self) -> bool {
+        let mut left = std::fs::read_dir(self.folder.path().join(".asof/tmp")).expect("a folder").flatten();
+        left.all(|entry| !entry.file_name().to_string_lossy().starts_with("upload-"))
+    }
+
     /// An empty store.
     pub(crate) async fn new() -> Self {
         Fixture::with(|_| {}).await
