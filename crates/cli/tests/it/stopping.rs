@@ -62,7 +62,7 @@ fn wait(time: Duration) {
 }
 
 /// Sends a signal; how the process ended, and after how long.
-#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "how long it takes is what is tested")]
 fn stopped(child: Child, name: &str) -> (Ended, Duration) {
     let began = Instant::now();
     signal(&child, name);
