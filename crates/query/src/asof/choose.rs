@@ -34,9 +34,20 @@ impl ViewRows {
     pub(super) fn events<'a>(&'a self, rows: &'a RecordBatch) -> Events<'a> {
         Events { keys: &self.keys, times: &self.times, known: self.known.as_ref(), seq: self.seq.as_ref(), rows }
     }
-}
 
-impl ViewRows {
+    /// A row with its rank (rule 5): event time, then when it became known and the order of acceptance, if the view has them.
+    #[inline]
+    fn candidate<const N: usize>(&self, row: usize, known: Option<i64>, held: &impl Held) -> Candidate<N> {
+        let mut rank = [self.times.value(row); N];
+        if let Some(known) = known.filter(|_| N > 1) {
+            rank[1] = known;
+        }
+        if let Some(seq) = self.seq.as_ref().filter(|_| N > 1) {
+            rank[N - 1] = if seq.is_valid(row) { seq.value(row) } else { i64::MIN };
+        }
+        Candidate { rank, row: held.row_ref(row) }
+    }
+
     /// Takes their keys from rows that never count.
     pub(super) fn keep_what_counts(&mut self, rule: KnownMoment) {
         for (row, key) in self.keys.iter_mut().enumerate() {
@@ -293,13 +304,7 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
             return self.absorb_telling(batch, rows, |_| {});
         }
         let held = self.holder.hold(batch)?;
-        let candidate = |row: usize| {
-            let mut rank = [times[row]; N];
-            if let Some(seq) = rows.seq.as_ref().filter(|_| N > 1) {
-                rank[N - 1] = if seq.is_valid(row) { seq.value(row) } else { i64::MIN };
-            }
-            Candidate { rank, row: held.row_ref(row) }
-        };
+        let candidate = |row| rows.candidate(row, None, &held);
         self.march.on(&rows.keys, times, candidate, &self.index, &mut self.lasting, &mut self.holder)?;
         self.holder.seal(held);
         self.tidy()
@@ -314,7 +319,6 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
     ) -> Result<(), Error> {
         let held = self.holder.hold(batch)?;
         let index = Arc::clone(&self.index);
-        let has_known = rows.known.is_some();
         let always_happened = rows.times.null_count() == 0;
         let times = rows.times.values();
         for (row, key) in rows.keys.iter().copied().enumerate() {
@@ -330,18 +334,7 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
             let known = rows.known.as_ref().map(|k| at(k).unwrap_or(time));
             let superseded = rows.superseded.as_ref().and_then(at);
             let Some((from, until)) = span(self.rule, time, known, superseded) else { continue };
-            let candidate = || {
-                let mut rank = [time; N];
-                if has_known && N > 1 {
-                    rank[1] = known.unwrap_or(time);
-                }
-                if let Some(seq) = &rows.seq
-                    && N > 1
-                {
-                    rank[N - 1] = at(seq).unwrap_or(i64::MIN);
-                }
-                Candidate { rank, row: held.row_ref(row) }
-            };
+            let candidate = || rows.candidate(row, known, &held);
             if let (None, Some(front)) = (until, self.fronts.get_mut(key as usize)) {
                 if !front.covers(from) {
                     if let Some(slot) = front.slot() {

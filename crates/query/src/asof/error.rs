@@ -36,6 +36,11 @@ pub(super) enum Error {
 }
 
 impl Error {
+    /// Whether memory was refused: by us, or by the plan of a view, to which we leave more when we hold less.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Error::Engine(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
+    }
+
     pub(super) fn not_a_moment(column: &str, data_type: &DataType) -> Self {
         Error::NotAMoment { column: column.to_owned(), data_type: asof_model::schema::sql_type(data_type) }
     }

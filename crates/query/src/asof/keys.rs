@@ -6,10 +6,13 @@
 //! else**, composite keys above all, is encoded to comparable bytes first, which costs more than all the rest.
 //! Runs of one key, which is what a file sorted by key consists of, are looked up once.
 
+use std::sync::Arc;
+
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, StringArray};
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::compute::{CastOptions, cast_with_options, max, min};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, Rows, SortField};
 use datafusion::common::HashMap;
 use datafusion::error::DataFusionError;
@@ -217,13 +220,7 @@ impl Keys {
     }
 
     fn encode(&self, columns: &[ArrayRef]) -> Result<Encoded, Error> {
-        let options = CastOptions { safe: false, ..Default::default() };
-        let cast = |column: &ArrayRef, to: &DataType| match column.data_type() == to {
-            true => Ok(column.clone()),
-            false => cast_with_options(column, to, &options),
-        };
-        let compared: Result<Vec<_>, _> = columns.iter().zip(&self.types).map(|(c, t)| cast(c, t)).collect();
-        let compared = compared.map_err(DataFusionError::from)?;
+        let compared = compared(columns.iter().zip(&self.types))?;
         Ok(match &self.table {
             Table::Near { .. } | Table::Integers(_) => {
                 // A date is a number of days in 32 bits, which nothing casts to 64 at once.
@@ -272,6 +269,21 @@ fn near(batches: &[Encoded], first: i64, span: u64) -> Table {
         count += 1;
     }
     Table::Near { first, numbers, count }
+}
+
+/// Key columns in the types in which they are compared.
+pub(super) fn compared<'a>(
+    columns: impl Iterator<Item = (&'a ArrayRef, &'a DataType)>,
+) -> Result<Vec<ArrayRef>, Error> {
+    Ok(columns.map(|(column, to)| cast(column, to)).collect::<Result<_, _>>().map_err(DataFusionError::from)?)
+}
+
+fn cast(column: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    let options = CastOptions { safe: false, ..Default::default() };
+    match column.data_type() == to {
+        true => Ok(Arc::clone(column)),
+        false => cast_with_options(column, to, &options),
+    }
 }
 
 /// Puts out a number for each row: that of `find`, or [`NO_KEY`] where the row's key is null.

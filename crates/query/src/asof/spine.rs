@@ -90,16 +90,20 @@ impl Spine {
         Spine { batches: Vec::new(), moments: Vec::new(), reservation }
     }
 
-    /// Reads a spine to its end.
+    /// Reads a spine to its end, or until memory for it is refused: then the refusal is given back, all that was read is
+    /// there, the batch too for which there was no memory, and what is left can be read on.
     ///
     /// # Errors
-    /// Among others that memory was refused. Then all that was read is there, the batch too for which there was none, and
-    /// what is left can be read on.
-    pub(super) async fn collect(&mut self, rows: &mut SpineRows) -> Result<(), Error> {
+    /// Whatever the spine's own plan failed with. Nothing can be read on from a plan that failed, for want of memory or
+    /// otherwise: it may look as if it had ended.
+    pub(super) async fn collect(&mut self, rows: &mut SpineRows) -> Result<Option<Error>, Error> {
         while let Some((batch, moments)) = rows.next().await? {
-            self.push(batch, &moments)?;
+            match self.push(batch, &moments) {
+                Err(error) if error.is_refusal() => return Ok(Some(error)),
+                pushed => pushed?,
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// One batch more. Where memory is refused, it is there all the same.

@@ -54,11 +54,11 @@ impl Run {
         let mut spine = Spine::new(self.reservation("spine"));
         let reading = self.time("spine_time");
         let timer = reading.timer();
-        let collected = spine.collect(&mut rows).await;
+        let refused = spine.collect(&mut rows).await?;
         timer.done();
-        let chosen = match collected {
-            Ok(()) => self.choose_all(&spine, batch_size).await,
-            Err(error) => Err(error),
+        let chosen = match refused {
+            None => self.choose_all(&spine, batch_size).await,
+            Some(refused) => Err(refused),
         };
         match chosen {
             Ok(views) => {

@@ -4,8 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use datafusion::arrow::buffer::NullBuffer;
-use datafusion::arrow::compute::{CastOptions, cast_with_options, interleave_record_batch, take_record_batch};
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::compute::{interleave_record_batch, take_record_batch};
 use datafusion::common::hash_utils::{RandomState, create_hashes};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryReservation;
@@ -16,18 +15,6 @@ use crate::asof::spine::size_of_rows;
 
 /// Not the seed of the engine's own repartitioning: rows that it has dealt out by the same key must spread again.
 const SEED: u64 = 0x6173_6f66;
-
-/// Casts key columns to the types in which they are compared.
-pub(super) fn compared<'a>(
-    columns: impl Iterator<Item = (&'a ArrayRef, &'a DataType)>,
-) -> Result<Vec<ArrayRef>, Error> {
-    let options = CastOptions { safe: false, ..Default::default() };
-    let cast = |(column, to): (&ArrayRef, &DataType)| match column.data_type() == to {
-        true => Ok(column.clone()),
-        false => cast_with_options(column, to, &options),
-    };
-    Ok(columns.map(cast).collect::<Result<_, _>>().map_err(DataFusionError::from)?)
-}
 
 /// For each row the hash of its key, none where a part of the key is null. The same for equal keys, whatever else.
 pub(super) fn hashes(keys: &[ArrayRef], rows: usize) -> Result<Vec<Option<u64>>, Error> {
@@ -187,8 +174,10 @@ mod tests {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{Int32Array, Int64Array};
+    use datafusion::arrow::datatypes::DataType;
 
     use super::*;
+    use crate::asof::keys::compared;
 
     #[test]
     fn equal_keys_of_two_widths_go_to_one_part() {

@@ -43,9 +43,9 @@ use sizes::Sizes;
 use spool::{Spool, Spooled};
 
 impl Run {
-    /// Whether an error is one that a join on disk may not meet.
+    /// Whether an error of ours or of a view's plan is one that a join on disk may not meet.
     pub(super) fn may_spill(&self, error: &Error) -> bool {
-        is_refusal(error) && self.context.runtime_env().disk_manager.tmp_files_enabled()
+        error.is_refusal() && self.context.runtime_env().disk_manager.tmp_files_enabled()
     }
 
     /// Joins on disk a spine of which some was read and the rest is still to come.
@@ -88,9 +88,4 @@ impl Run {
         }
         Ok((file.finish()?, rows))
     }
-}
-
-/// Whether memory was refused: by us, or by the plan of a view, to which we leave more when we hold less.
-fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Engine(error) if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)))
 }

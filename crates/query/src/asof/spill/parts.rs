@@ -14,13 +14,13 @@ use datafusion::physical_plan::execution_plan::reset_plan_states;
 use datafusion::physical_plan::metrics::{Count, SpillMetrics};
 use futures::StreamExt;
 
-use super::deal::{Dealer, NOWHERE, Piles, Seen, compared, hashes, part_of, parts_of_spine};
-use super::is_refusal;
+use super::deal::{Dealer, NOWHERE, Piles, Seen, hashes, part_of, parts_of_spine};
 use super::sizes::Sizes;
 use super::spool::{Spool, Spooled};
 use crate::asof::error::Error;
 use crate::asof::exec::{KeyPair, ViewInput};
 use crate::asof::gather::{Chosen, gather};
+use crate::asof::keys::compared;
 use crate::asof::moments::micros;
 use crate::asof::spine::{KeyIndex, Spine};
 use crate::asof::stream::{KeyColumns, Run};
@@ -239,7 +239,7 @@ impl Parts {
                     match this.join_part(part, rows / 8).await {
                         Ok(found) => done.push((part, found)),
                         // Perhaps others have the memory: it has another turn, alone.
-                        Err(error) if is_refusal(&error) => {}
+                        Err(error) if error.is_refusal() => {}
                         Err(error) => return Err(error),
                     }
                 }
@@ -274,7 +274,7 @@ impl Parts {
             }
             let chosen = match self.choose(part, &taken).await {
                 Ok(chosen) => chosen,
-                Err(error) if is_refusal(&error) && count > least.max(1) => {
+                Err(error) if error.is_refusal() && count > least.max(1) => {
                     (most, refused) = ((count / 2).max(1), true);
                     rows.put_back(taken);
                     continue;

@@ -11,11 +11,12 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::metrics::BaselineMetrics;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 
-use super::deal::{compared, hashes, parts_of_spine};
+use super::deal::{hashes, parts_of_spine};
 use super::parts::{Joined, Rows};
 use super::sizes::available;
 use super::spool::{READING, Spooled};
 use crate::asof::error::Error;
+use crate::asof::keys::compared;
 use crate::asof::stream::{KeyColumns, Run};
 
 /// Everything that is being read.

@@ -9,15 +9,20 @@ use asof_query::asof::{AsofJoinExec, KnownMoment, ViewSide, asof_join};
 use asof_query::windows::Frame;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::compute::{cast, concat_batches};
-use datafusion::arrow::datatypes::{DataType, UInt32Type};
+use datafusion::arrow::datatypes::{DataType, SchemaRef, UInt32Type};
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::common::Column;
+use datafusion::datasource::provider_as_source;
 use datafusion::error::DataFusionError;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::{JoinType, LogicalPlan, LogicalPlanBuilder, cast as cast_expr, col};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::StreamExt;
 use proptest::prelude::*;
@@ -96,6 +101,36 @@ pub(super) fn join_in(plan: &Arc<dyn ExecutionPlan>) -> &Arc<dyn ExecutionPlan> 
         node = node.children().into_iter().next().expect("a join below");
     }
     node
+}
+
+/// A spine whose own plan is refused memory after its first batch, and then looks as if it had ended.
+#[derive(Debug)]
+struct RefusedSpine(RecordBatch);
+
+impl PartitionStream for RefusedSpine {
+    fn schema(&self) -> &SchemaRef {
+        self.0.schema_ref()
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let refusal = DataFusionError::ResourcesExhausted("a sort of the spine".to_owned());
+        let batches = futures::stream::iter([Ok(self.0.clone()), Err(refusal)]);
+        Box::pin(RecordBatchStreamAdapter::new(self.0.schema(), batches))
+    }
+}
+
+/// What a plan could not read is not less to read.
+#[test]
+fn a_spine_that_fails_for_want_of_memory_is_an_error() {
+    let (asks, facts) = many(100, 100, 10);
+    let rows = spine_rows(&asks);
+    let spine = StreamingTable::try_new(rows.schema(), vec![Arc::new(RefusedSpine(rows))]).expect("a table");
+    let spine = LogicalPlanBuilder::scan("spine", provider_as_source(Arc::new(spine)), None);
+    let spine = spine.and_then(LogicalPlanBuilder::build).expect("a scan");
+    let view = side("v", table("facts", fact_rows(&facts), SMALL), PLAIN);
+    let plan = asof_join(spine, Column::from_name("t"), vec![view], KnownMoment::EventTime).expect("a join");
+    let error = Run::of(&session(SMALL), &plan).err().expect("an error and not some rows");
+    assert!(matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)), "{error}");
 }
 
 /// Forty thousand spine rows take some forty megabytes with their windows, and have a tenth of it.
