@@ -11,16 +11,17 @@ use crate::flights::{DEFINITIONS, Flights};
 use crate::project::{Ended, Project};
 use crate::serving::{Serving, signal};
 
-/// A training set that takes seconds: two views whose rows cost much to compute, over many rows.
+/// A training set that takes seconds: two views whose rows cost much to compute, over many rows. No batch of them takes
+/// a second: the engine computes an expression over a whole batch before it looks up.
 const SLOW: &str = "
 CREATE FEATURE VIEW slow_planes ENTITY plane TIMESTAMP arrived_at
 AS SELECT tailnum, arrived_at,
-          levenshtein(repeat(tailnum || origin, 30), repeat(origin || carrier, 30)) AS distance_of_names
+          levenshtein(repeat(tailnum || origin, 5), repeat(origin || carrier, 5)) AS distance_of_names
    FROM flights;
 
 CREATE FEATURE VIEW slow_carriers ENTITY carrier TIMESTAMP arrived_at
 AS SELECT carrier, arrived_at,
-          levenshtein(repeat(carrier || origin, 30), repeat(origin || tailnum, 30)) AS other_distance
+          levenshtein(repeat(carrier || origin, 5), repeat(origin || tailnum, 5)) AS other_distance
    FROM flights;
 
 CREATE ENTITY carrier KEY (carrier VARCHAR);
@@ -30,7 +31,7 @@ AS SELECT flight_id, tailnum, carrier, sched_dep FROM flights;
 ";
 
 /// Rows of it: undisturbed, it takes some seconds on any machine.
-const ROWS: usize = 60_000;
+const ROWS: usize = 120_000;
 
 /// What a loaded machine may add to the second that it may take.
 const SLACK: Duration = Duration::from_secs(3);
@@ -100,7 +101,7 @@ fn train_runs(project: &Project) -> Vec<Value> {
 fn a_training_run_ends_within_a_second_and_leaves_nothing() {
     let project = slow_project();
     for (round, (name, code, after)) in
-        [("INT", 130, 400), ("INT", 130, 900), ("TERM", 143, 1_500)].into_iter().enumerate()
+        [("INT", 130, 300), ("INT", 130, 600), ("TERM", 143, 900)].into_iter().enumerate()
     {
         let child = start(&project, &["train", "slow_set"]);
         wait(Duration::from_millis(after));
@@ -145,8 +146,7 @@ fn a_client_that_goes_away_stops_the_servers_work() {
     let before = server.processor_time();
     wait(Duration::from_millis(500));
     let spent = server.processor_time().zip(before).map(|(after, before)| after - before);
-    // Told, not held: a stretch of work that never waits runs to its end.
-    println!("the server took {spent:?} ticks of half a second");
+    assert!(spent.is_none_or(|ticks| ticks < 15), "the server goes on working: {spent:?} ticks in half a second");
     // The server has folders of its own there as long as it lives.
     let temporary = files(&project.path().join(".asof/tmp"));
     assert!(temporary.iter().all(|path| Path::new(path).is_dir()), "{temporary:?}");
