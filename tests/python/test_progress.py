@@ -13,11 +13,13 @@ from pathlib import Path
 
 ROWS = 40_000
 
+# What costs is the filter: it must be known of every row, where a feature is computed for the rows that are chosen.
 DEFINITIONS = """
 CREATE DATASET events (id BIGINT, name VARCHAR, at TIMESTAMP) TIMESTAMP at;
 CREATE ENTITY thing KEY (name VARCHAR);
 CREATE FEATURE VIEW costly ENTITY thing TIMESTAMP at
-AS SELECT name, at, levenshtein(repeat(name || id::VARCHAR, 20), repeat(id::VARCHAR || name, 20)) AS far FROM events;
+AS SELECT name, at, id AS far FROM events
+   WHERE levenshtein(repeat(name || id::VARCHAR, 9), repeat(id::VARCHAR || name, 9)) >= 0;
 CREATE FEATURE SERVICE things AS SELECT far FROM costly;
 CREATE TRAINING SET sets FEATURES things TIMESTAMP at AS SELECT id, name, at FROM events;
 """
@@ -48,7 +50,6 @@ def on_a_terminal(command, folder):
     return child.wait(timeout=120), stdout.decode(), CONTROL.sub(b"\n", told).decode(errors="replace")
 
 
-@unittest.skip("takes minutes and was seen to fail")
 class Progress(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
