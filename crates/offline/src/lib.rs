@@ -16,11 +16,14 @@
 //!
 //! Files from outside are read on blocking threads, never on those that poll the caller's futures.
 
+mod columns;
+mod content;
 mod durable;
 mod export;
 mod failure;
 mod folder;
 mod ingest;
+mod layout;
 mod memory;
 mod ongoing;
 mod parts;
@@ -29,8 +32,10 @@ mod snapshot;
 mod stage;
 mod store;
 mod table;
+mod together;
 mod training;
 
+pub use content::content_digest;
 pub use export::{ExportFormat, export};
 pub use ingest::{Format, Ingest, Ingested, IngestedFile, ReadOptions, SkippedFile};
 pub use memory::Budget;
@@ -38,7 +43,7 @@ pub use ongoing::{Guard, Ongoing};
 pub use progress::{Progress, Quiet};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::{Commit, Store};
-pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions, content_digest};
+pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions};
 
 /// The hidden last column of every dataset: the order in which it accepted its rows. `BIGINT NOT NULL`, unique in
 /// the dataset, never reused.

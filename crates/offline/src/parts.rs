@@ -1,5 +1,9 @@
 //! Rows to Parquet files of a moderate size, each with its digest, synced to disk.
 //!
+//! Rows wait until they are a row group; then its columns are encoded side by side on all processors
+//! ([`together`]), the group before is written to its file meanwhile, and the digest of the content
+//! is carried on. Costs the memory of one group as rows and of one as bytes, at most [`BYTES_PER_GROUP`] each.
+//!
 //! Until somebody refers to them and says so ([`Unclaimed::keep`]), files are nobody's: they are removed when they are
 //! dropped, by an error or because the work was given up.
 
@@ -7,41 +11,41 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::array::{Array as _, RecordBatch};
+use arrow::datatypes::SchemaRef;
 use asof_model::{Digest, Result};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding};
-use parquet::file::properties::{WriterProperties, WriterVersion};
-use parquet::schema::types::ColumnPath;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory};
+use parquet::file::writer::SerializedFileWriter;
 use sha2::{Digest as _, Sha256};
 
-use crate::SEQ;
+use crate::columns;
+use crate::content::Content;
 use crate::failure::{Failure, of_file};
+use crate::layout::{BYTES_PER_GROUP, ROWS_PER_FILE, ROWS_PER_GROUP, properties};
 use crate::snapshot::DataFile;
-
-/// The most rows in a file.
-const ROWS_PER_FILE: u64 = 1 << 20;
-/// Rows in a row group: small enough to be skipped, large enough to be scanned at speed.
-const ROWS_PER_GROUP: usize = 1 << 17;
-/// Bytes in one, where rows are wide: it is held in memory until it is written.
-const BYTES_PER_GROUP: usize = 64 << 20;
-/// Rows in a page, the least that can be read of a column.
-const ROWS_PER_PAGE: usize = 1 << 11;
-
-/// A page that compression does not bring below this share of its size is written as it is: to decompress it would take longer than
-/// to read what was saved.
-const WORTH_COMPRESSING: f64 = 0.85;
+use crate::together::{Task, together};
 
 /// Writes rows, in order, to files `<prefix>-00000.parquet`, … of a folder of this machine. Blocks.
 pub(crate) struct Parts {
     folder: PathBuf,
     prefix: String,
     schema: SchemaRef,
-    rows_per_file: u64,
+    rows_per_file: usize,
+    rows_per_group: usize,
+    content: Option<Content>,
+    group: Group,
     open: Option<Part>,
     done: Vec<DataFile>,
     unclaimed: Unclaimed,
+}
+
+/// The rows of the next row group, as far as they are there.
+#[derive(Default)]
+struct Group {
+    batches: Vec<RecordBatch>,
+    rows: usize,
+    bytes: usize,
 }
 
 /// Files of a folder that nothing refers to yet: removed when dropped, and the folder with them where it is empty then.
@@ -76,19 +80,34 @@ impl Drop for Unclaimed {
 struct Part {
     path: PathBuf,
     name: String,
-    writer: ArrowWriter<Hashing<BufWriter<File>>>,
-    rows: u64,
+    writer: SerializedFileWriter<Hashing<BufWriter<File>>>,
+    columns: ArrowRowGroupWriterFactory,
+    rows: usize,
+    groups: usize,
+    /// The last row group, encoded and not yet written.
+    encoded: Vec<ArrowColumnChunk>,
+}
+
+/// What came of writing.
+pub(crate) struct Written {
+    pub(crate) files: Vec<DataFile>,
+    pub(crate) unclaimed: Unclaimed,
+    /// The digest and the number of all rows, where it was asked for.
+    pub(crate) content: Option<(Digest, u64)>,
 }
 
 impl Parts {
-    /// The folder is made with the first file, where it is not there.
-    pub(crate) fn new(folder: &Path, prefix: String, schema: SchemaRef) -> Self {
+    /// The folder is made with the first file, where it is not there. `content`, if any, is told all rows.
+    pub(crate) fn new(folder: &Path, prefix: String, schema: SchemaRef, content: Option<Content>) -> Self {
         let unclaimed = Unclaimed { folder: folder.to_owned(), names: Vec::new() };
         Parts {
             folder: folder.to_owned(),
             prefix,
             schema,
             rows_per_file: ROWS_PER_FILE,
+            rows_per_group: ROWS_PER_GROUP,
+            content,
+            group: Group::default(),
             open: None,
             done: Vec::new(),
             unclaimed,
@@ -99,44 +118,68 @@ impl Parts {
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut from = 0;
         while from < batch.num_rows() {
-            let mut part = match self.open.take() {
-                Some(part) => part,
-                None => self.next_part()?,
-            };
-            let room = usize::try_from(self.rows_per_file - part.rows).unwrap_or(usize::MAX);
+            let in_file = self.rows_per_file - self.open.as_ref().map_or(0, |part| part.rows);
+            let room = in_file.min(self.rows_per_group) - self.group.rows;
             let rows = room.min(batch.num_rows() - from);
-            part.writer.write(&batch.slice(from, rows)).map_err(Failure::from)?;
-            part.rows += rows as u64;
+            self.group.add(batch.slice(from, rows))?;
             from += rows;
-            if part.rows == self.rows_per_file {
-                self.close(part)?;
-            } else {
-                self.open = Some(part);
+            if rows == room || self.group.bytes >= BYTES_PER_GROUP {
+                self.encode()?;
             }
         }
         Ok(())
     }
 
-    /// Opens a file if there is none yet, so that there is one even without rows.
-    pub(crate) fn at_least_one(&mut self) -> Result<()> {
-        if self.open.is_none() && self.done.is_empty() {
-            self.open = Some(self.next_part()?);
+    /// Closes the last file, one without rows where there were none. All files and their names are durable afterwards.
+    pub(crate) fn finish(mut self, at_least_one: bool) -> Result<Written> {
+        if self.group.rows > 0 {
+            self.encode()?;
         }
-        Ok(())
-    }
-
-    /// Closes the last file. All files and their names are durable afterwards.
-    pub(crate) fn finish(mut self) -> Result<(Vec<DataFile>, Unclaimed)> {
+        if at_least_one && self.open.is_none() && self.done.is_empty() {
+            self.open = Some(self.next_part(&[])?);
+        }
         if let Some(part) = self.open.take() {
             self.close(part)?;
         }
         if !self.done.is_empty() {
             crate::durable::sync_folder(&self.folder).map_err(of_file(&self.folder))?;
         }
-        Ok((self.done, self.unclaimed))
+        let content = self.content.map(Content::finish);
+        Ok(Written { files: self.done, unclaimed: self.unclaimed, content })
     }
 
-    fn next_part(&mut self) -> Result<Part> {
+    /// Encodes the group that is there, while the one before goes to its file.
+    fn encode(&mut self) -> Result<()> {
+        let group = std::mem::take(&mut self.group);
+        let mut part = match self.open.take() {
+            Some(part) => part,
+            None => self.next_part(&group.batches)?,
+        };
+        let before = std::mem::take(&mut part.encoded);
+        let writers = part.columns.create_column_writers(part.groups).map_err(Failure::from)?;
+        let (batches, file) = (&group.batches, &mut part.writer);
+        let columns = columns::of(&self.schema, file.schema_descr(), batches, writers);
+        let mut encoded: Vec<_> = columns.iter().map(|_| Vec::new()).collect();
+        let mut tasks: Vec<Task<'_>> = vec![Box::new(move || append(file, before))];
+        for (column, chunks) in columns.into_iter().zip(&mut encoded) {
+            tasks.push(Box::new(move || Ok(*chunks = column.encode()?)));
+        }
+        if let Some(content) = &mut self.content {
+            tasks.extend(content.tasks(batches));
+        }
+        together(tasks)?;
+        part.encoded = encoded.into_iter().flatten().collect();
+        part.groups += 1;
+        part.rows += group.rows;
+        if part.rows == self.rows_per_file {
+            self.close(part)?;
+        } else {
+            self.open = Some(part);
+        }
+        Ok(())
+    }
+
+    fn next_part(&mut self, first: &[RecordBatch]) -> Result<Part> {
         let name = format!("{}-{:05}.parquet", self.prefix, self.done.len());
         let path = self.folder.join(&name);
         let create = || {
@@ -148,44 +191,45 @@ impl Parts {
             create().or_else(|error| if error.kind() == io::ErrorKind::NotFound { create() } else { Err(error) });
         let file = file.map_err(of_file(&path))?;
         self.unclaimed.names.push(name.clone());
-        let properties = Some(properties(&self.schema));
+        let properties = Some(properties(&self.schema, first)?);
         let writer = ArrowWriter::try_new(Hashing::new(BufWriter::new(file)), self.schema.clone(), properties);
-        Ok(Part { path, name, writer: writer.map_err(Failure::from)?, rows: 0 })
+        let (writer, columns) = writer.and_then(ArrowWriter::into_serialized_writer).map_err(Failure::from)?;
+        Ok(Part { path, name, writer, columns, rows: 0, groups: 0, encoded: Vec::new() })
     }
 
-    fn close(&mut self, part: Part) -> Result<()> {
+    fn close(&mut self, mut part: Part) -> Result<()> {
+        append(&mut part.writer, part.encoded)?;
         let mut hashing = part.writer.into_inner().map_err(Failure::from)?;
         let synced = hashing.flush().and_then(|()| hashing.inner.get_ref().sync_all());
         synced.map_err(of_file(&part.path))?;
         let digest = Digest::from_bytes(hashing.hasher.finalize().into());
-        self.done.push(DataFile { path: part.name, bytes: hashing.bytes, rows: part.rows, digest });
+        self.done.push(DataFile { path: part.name, bytes: hashing.bytes, rows: part.rows as u64, digest });
         Ok(())
     }
 }
 
-/// How files are laid out: see docs/decisions/0007-layout-of-files.md.
-fn properties(schema: &Schema) -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_compression(Compression::LZ4_RAW)
-        // A page of the second version may say of itself that it is not compressed; floats hardly ever are.
-        .set_writer_version(WriterVersion::PARQUET_2_0)
-        .set_data_page_v2_compression_ratio_threshold(WORTH_COMPRESSING)
-        .set_encoding(Encoding::PLAIN)
-        .set_max_row_group_row_count(Some(ROWS_PER_GROUP))
-        .set_max_row_group_bytes(Some(BYTES_PER_GROUP))
-        .set_data_page_row_count_limit(ROWS_PER_PAGE)
-        .set_write_batch_size(ROWS_PER_PAGE)
-        .set_created_by(concat!("asof ", env!("CARGO_PKG_VERSION")).to_owned());
-    for field in schema.fields() {
-        // Values that hardly repeat: a dictionary would be as large as they are, and slow to read through.
-        if field.name() == SEQ
-            || field.data_type().is_floating()
-            || matches!(field.data_type(), DataType::Timestamp(_, _))
-        {
-            properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
+impl Group {
+    fn add(&mut self, rows: RecordBatch) -> Result<()> {
+        for column in rows.columns() {
+            self.bytes += column.to_data().get_slice_memory_size().map_err(Failure::Arrow)?;
         }
+        self.rows += rows.num_rows();
+        self.batches.push(rows);
+        Ok(())
     }
-    properties.build()
+}
+
+/// Writes an encoded row group to its file; none is none.
+fn append<W: Write + Send>(file: &mut SerializedFileWriter<W>, group: Vec<ArrowColumnChunk>) -> Result<()> {
+    if group.is_empty() {
+        return Ok(());
+    }
+    let mut columns = file.next_row_group().map_err(Failure::from)?;
+    for chunk in group {
+        chunk.append_to_row_group(&mut columns).map_err(Failure::from)?;
+    }
+    columns.close().map_err(Failure::from)?;
+    Ok(())
 }
 
 /// Hashes what passes through.
@@ -225,12 +269,12 @@ mod tests {
         let batch =
             |range| RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from_iter_values(range)) as _)]).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mut parts = Parts::new(folder.path(), "p".into(), batch(0..1).schema());
-        parts.rows_per_file = 4;
+        let mut parts = Parts::new(folder.path(), "p".into(), batch(0..1).schema(), None);
+        (parts.rows_per_file, parts.rows_per_group) = (4, 3);
         parts.write(&batch(0..3)).unwrap();
         parts.write(&batch(3..11)).unwrap();
         parts.write(&batch(11..12)).unwrap();
-        let (files, unclaimed) = parts.finish().unwrap();
+        let Written { files, unclaimed, .. } = parts.finish(false).unwrap();
         unclaimed.keep();
         assert_eq!(
             files.iter().map(|f| (f.path.as_str(), f.rows)).collect::<Vec<_>>(),
@@ -248,22 +292,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let inner = folder.path().join("1");
         let parts = || {
-            let mut parts = Parts::new(&inner, "p".into(), batch.schema());
+            let mut parts = Parts::new(&inner, "p".into(), batch.schema(), None);
+            parts.rows_per_group = 1;
             parts.write(&batch).unwrap();
             parts
         };
         // Given up half-way, and after the end.
         drop(parts());
         assert!(!inner.exists());
-        drop(parts().finish().unwrap());
+        drop(parts().finish(false).unwrap());
         assert!(!inner.exists());
         // Not where another has files too.
         let (half, whole) = (parts(), inner.join("other"));
         fs::write(&whole, "").unwrap();
         drop(half);
         assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
-        let (_, unclaimed) = parts().finish().unwrap();
-        unclaimed.keep();
+        parts().finish(false).unwrap().unclaimed.keep();
         assert_eq!(fs::read_dir(&inner).unwrap().count(), 2);
     }
 }

@@ -12,7 +12,7 @@ use super::survey::FileColumns;
 use super::{Ingest, Ingested, IngestedFile, SkippedFile, read, shape};
 use crate::failure::Failure;
 use crate::folder::Folder;
-use crate::parts::{Parts, Unclaimed};
+use crate::parts::{Parts, Unclaimed, Written};
 use crate::snapshot::DataFile;
 use crate::stage::drain;
 use crate::store::Store;
@@ -142,7 +142,7 @@ impl Attempt<'_> {
         let target = folder.local().unwrap_or(self.scratch);
         // The run makes the names unique, so nothing is ever overwritten.
         let prefix = format!("part-{}-{}", self.request.run, self.number);
-        let mut parts = Parts::new(target, prefix, schema);
+        let mut parts = Parts::new(target, prefix, schema, None);
         let (rows, reading) = pipeline::start(plan, self.meter)?;
         let meter = self.meter.clone();
         let written = drain(rows, self.store.ongoing().begin(), move |next| {
@@ -155,13 +155,13 @@ impl Attempt<'_> {
                 parts.write(&batch)?;
                 meter.add(batch.num_rows() as u64);
             }
-            parts.finish()
+            parts.finish(false)
         })
         .await;
         // The reader's own error is the cause of any other.
         let tally = reading.await.map_err(Failure::from)?;
         match (tally, written) {
-            (Ok(tally), Ok((data, unclaimed))) => {
+            (Ok(tally), Ok(Written { files: data, unclaimed, .. })) => {
                 for file in data.iter().filter(|_| folder.local().is_none()) {
                     folder.upload(&target.join(&file.path), &file.path).await?;
                 }

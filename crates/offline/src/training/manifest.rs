@@ -81,7 +81,7 @@ pub struct Manifest {
     pub columns: Columns,
     /// Its rows.
     pub rows: u64,
-    /// The digest of its rows: see [`super::content_digest`].
+    /// The digest of its rows: see [`crate::content_digest`].
     pub content: Digest,
     /// The digest of definition, input snapshots and content: equal for equal data, whichever run built it.
     pub data: Digest,

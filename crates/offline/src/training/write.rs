@@ -1,17 +1,19 @@
 //! Rows to a training set.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use asof_model::{Error, ErrorKind, Name, Result};
 use datafusion::execution::SendableRecordBatchStream;
 
-use super::digest::Content;
 use super::{MANIFEST, Manifest, ManifestDraft};
+use crate::content::{Content, Normal};
 use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::ingest::Meter;
 use crate::ongoing::Guard;
-use crate::parts::{Parts, Unclaimed};
+use crate::parts::{Parts, Written};
 use crate::progress::Progress;
-use crate::snapshot::DataFile;
 use crate::stage::drain;
 use crate::store::Store;
 
@@ -59,10 +61,12 @@ impl Store {
         };
         // Unique to the run, so that two builders of one number never write to one file.
         let prefix = format!("part-{}", draft.run);
-        let content = Content::new(&rows.schema())?;
-        let columns = content.columns().clone();
-        let parts = Parts::new(&target, prefix.clone(), content.schema().clone());
-        let (files, unclaimed, digest) = parts_of(rows, self.ongoing().begin(), parts, content, meter).await?;
+        let normal = Normal::new(&rows.schema())?;
+        let columns = normal.columns().clone();
+        let written = parts_of(rows, self.ongoing().begin(), normal, &target, prefix.clone(), meter).await?;
+        let Written { files, unclaimed, content: Some(digest) } = written else {
+            return Err(Error::internal("a training set without a digest of its content"));
+        };
         for file in files.iter().filter(|_| folder.local().is_none()) {
             folder.upload(&target.join(&file.path), &file.path).await?;
         }
@@ -93,28 +97,24 @@ fn exists(name: &Name, number: u32) -> Error {
         .remedy("a training set never changes: build the next one")
 }
 
-type Written = (Vec<DataFile>, Unclaimed, (asof_model::Digest, u64));
-
 async fn parts_of(
     rows: SendableRecordBatchStream,
     ongoing: Guard,
-    mut parts: Parts,
-    mut content: Content,
+    normal: Normal,
+    target: &Path,
+    prefix: String,
     meter: &Meter,
 ) -> Result<Written> {
     let meter = meter.clone();
+    let mut parts = Parts::new(target, prefix, Arc::clone(normal.schema()), Some(Content::new(&normal)));
     drain(rows, ongoing, move |next| {
         meter.start("writing", None);
         while let Some(batch) = next()? {
-            let batch = content.normal(&batch)?;
-            content.add(&batch);
-            parts.write(&batch)?;
+            parts.write(&normal.of(&batch)?)?;
             meter.add(batch.num_rows() as u64);
         }
         // Without rows there are still columns, for whoever opens the folder.
-        parts.at_least_one()?;
-        let (files, unclaimed) = parts.finish()?;
-        Ok((files, unclaimed, content.finish()))
+        parts.finish(true)
     })
     .await
 }

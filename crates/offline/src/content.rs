@@ -20,6 +20,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::failure::Failure;
 use crate::progress::Progress;
+use crate::together::Task;
 
 /// What the rows of a stream are counted under.
 const COMPARING: &str = "comparing";
@@ -36,43 +37,40 @@ pub async fn content_digest(
     expected: Option<u64>,
     progress: &dyn Progress,
 ) -> Result<(Digest, u64)> {
-    let mut content = Content::new(&rows.schema())?;
+    let normal = Normal::new(&rows.schema())?;
+    let mut content = Content::new(&normal);
     progress.advance(COMPARING, 0, expected);
     while let Some(batch) = rows.try_next().await.map_err(Failure::from)? {
-        content.add(&content.normal(&batch)?);
+        content.add(&normal.of(&batch)?);
         progress.advance(COMPARING, content.rows, expected);
     }
     Ok(content.finish())
 }
 
-/// The rows so far.
-pub(crate) struct Content {
+/// Rows with normal types (see [`asof_model::schema`]).
+pub(crate) struct Normal {
     columns: Columns,
     schema: SchemaRef,
-    hashed: Vec<Values>,
-    rows: u64,
 }
 
-impl Content {
+impl Normal {
+    /// Of rows with this schema.
     pub(crate) fn new(schema: &arrow::datatypes::Schema) -> Result<Self> {
         let columns = Columns::from_arrow(schema)?;
-        let hashed = columns.0.iter().map(|c| Values::new(&c.data_type)).collect();
-        Ok(Content { schema: Arc::new(columns.to_arrow()), columns, hashed, rows: 0 })
+        Ok(Normal { schema: Arc::new(columns.to_arrow()), columns })
     }
 
-    /// The columns, with their normal types.
     pub(crate) fn columns(&self) -> &Columns {
         &self.columns
     }
 
-    /// The schema of [`Content::normal`] rows.
     pub(crate) fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     /// The rows with normal types. Times finer than a microsecond are floored, as everywhere; a number beyond its
     /// normal type is an error.
-    pub(crate) fn normal(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(crate) fn of(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let options = CastOptions { safe: false, ..Default::default() };
         let columns = batch.columns().iter().zip(&self.columns.0).map(|(array, column)| {
             if array.data_type() == &column.data_type {
@@ -83,13 +81,37 @@ impl Content {
         let columns = columns.collect::<Result<Vec<_>, _>>().map_err(Failure::Arrow)?;
         Ok(RecordBatch::try_new(self.schema.clone(), columns).map_err(Failure::from)?)
     }
+}
 
-    /// Adds rows that are normal.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) {
+/// The normal rows so far.
+pub(crate) struct Content {
+    columns: Columns,
+    hashed: Vec<Values>,
+    rows: u64,
+}
+
+impl Content {
+    pub(crate) fn new(normal: &Normal) -> Self {
+        let columns = normal.columns.clone();
+        Content { hashed: columns.0.iter().map(|c| Values::new(&c.data_type)).collect(), columns, rows: 0 }
+    }
+
+    fn add(&mut self, batch: &RecordBatch) {
         for (values, array) in self.hashed.iter_mut().zip(batch.columns()) {
             values.add(array);
         }
         self.rows += batch.num_rows() as u64;
+    }
+
+    /// Adds rows, column by column: they count once all tasks are done.
+    pub(crate) fn tasks<'a>(&'a mut self, batches: &'a [RecordBatch]) -> impl Iterator<Item = Task<'a>> {
+        self.rows += batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+        self.hashed.iter_mut().enumerate().map(move |(at, values)| -> Task<'a> {
+            Box::new(move || {
+                batches.iter().for_each(|batch| values.add(batch.column(at)));
+                Ok(())
+            })
+        })
     }
 
     pub(crate) fn finish(self) -> (Digest, u64) {
