@@ -2,7 +2,7 @@
 //!
 //! Rows wait until they are a row group; then its columns are encoded side by side on all processors
 //! ([`together`]), the group before is written to its file meanwhile, and the digest of the content
-//! is carried on. Costs the memory of one group as rows and of one as bytes, at most [`BYTES_PER_GROUP`] each.
+//! is carried on. It is on disk by and by, so the end need not wait for all of it. Costs the memory of one group as rows and of one as bytes, at most [`BYTES_PER_GROUP`] each.
 //!
 //! Until somebody refers to them and says so ([`Unclaimed::keep`]), files are nobody's: they are removed when they are
 //! dropped, by an error or because the work was given up.
@@ -157,10 +157,13 @@ impl Parts {
         };
         let before = std::mem::take(&mut part.encoded);
         let writers = part.columns.create_column_writers(part.groups).map_err(Failure::from)?;
-        let (batches, file) = (&group.batches, &mut part.writer);
+        let (batches, file, path) = (&group.batches, &mut part.writer, &part.path);
         let columns = columns::of(&self.schema, file.schema_descr(), batches, writers);
         let mut encoded: Vec<_> = columns.iter().map(|_| Vec::new()).collect();
-        let mut tasks: Vec<Task<'_>> = vec![Box::new(move || append(file, before))];
+        let mut tasks: Vec<Task<'_>> = Vec::new();
+        if !before.is_empty() {
+            tasks.push(Box::new(move || append(file, before).and_then(|()| sync(file, path))));
+        }
         for (column, chunks) in columns.into_iter().zip(&mut encoded) {
             tasks.push(Box::new(move || Ok(*chunks = column.encode()?)));
         }
@@ -230,6 +233,12 @@ fn append<W: Write + Send>(file: &mut SerializedFileWriter<W>, group: Vec<ArrowC
     }
     columns.close().map_err(Failure::from)?;
     Ok(())
+}
+
+/// Waits until what was written is on disk, so that little is left to wait for in the end.
+fn sync(file: &mut SerializedFileWriter<Hashing<BufWriter<File>>>, path: &Path) -> Result<()> {
+    let synced = file.flush().and_then(|()| file.inner().inner.get_ref().sync_data());
+    Ok(synced.map_err(of_file(path))?)
 }
 
 /// Hashes what passes through.

@@ -16,6 +16,7 @@ use super::error::Error;
 use super::front::Front;
 use super::keys::NO_KEY;
 use super::march::March;
+use super::runs;
 use super::spine::KeyIndex;
 use crate::windows::{Events, cover};
 
@@ -300,12 +301,35 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
     pub(super) fn absorb(&mut self, batch: &RecordBatch, rows: &ViewRows) -> Result<(), Error> {
         let counts_at_once = rows.known.is_none() && rows.superseded.is_none() && rows.times.null_count() == 0;
         let times = rows.times.values();
+        if counts_at_once && runs::pay(&rows.keys) {
+            return self.absorb_runs(batch, rows);
+        }
         if !counts_at_once || self.fronts.is_empty() || !self.march.takes(times, &self.index) {
             return self.absorb_telling(batch, rows, |_| {});
         }
         let held = self.holder.hold(batch)?;
         let candidate = |row| rows.candidate(row, None, &held);
         self.march.on(&rows.keys, times, candidate, &self.index, &mut self.lasting, &mut self.holder)?;
+        self.holder.seal(held);
+        self.tidy()
+    }
+
+    /// The same for rows that come in runs of one key, and count from when they happened.
+    fn absorb_runs(&mut self, batch: &RecordBatch, rows: &ViewRows) -> Result<(), Error> {
+        let held = self.holder.hold(batch)?;
+        let mut start = 0;
+        for run in rows.keys.chunk_by(|key, next| key == next) {
+            let first = start;
+            start += run.len();
+            if run[0] == NO_KEY {
+                continue;
+            }
+            let slots = self.index.slots_of(run[0]);
+            let (moments, lasting) = (&self.index.moments()[slots.clone()], &mut self.lasting[slots]);
+            runs::merge(&rows.times.values()[first..start], moments, |slot, row| {
+                offer(&mut self.holder, &mut lasting[slot], rows.candidate(first + row, None, &held))
+            })?;
+        }
         self.holder.seal(held);
         self.tidy()
     }
@@ -411,13 +435,14 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
         Ok(self.reservation.try_resize(places + self.march.size() + self.holder.size())?)
     }
 
-    /// Carries the best rows forward along each key's slots and applies the TTL to the winners.
-    pub(super) fn settle(mut self, ttl: Option<Micros>) -> Result<(Winners, H), Error> {
+    /// Carries the best rows forward along each key's slots and applies the TTL to the winners; `timed` says whether
+    /// anybody wants their times.
+    pub(super) fn settle(mut self, ttl: Option<Micros>, timed: bool) -> Result<(Winners, H), Error> {
         self.close()?;
         let slots = self.index.slots();
         self.reservation.try_grow(slots * size_of::<(i64, RowRef)>())?;
         let mut winners = Winners {
-            times: Vec::with_capacity(slots),
+            times: Vec::with_capacity(if timed { slots } else { 0 }),
             rows: Vec::with_capacity(slots),
             reservation: self.reservation.new_empty(),
         };
@@ -440,7 +465,7 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
                         node /= 2;
                     }
                 }
-                winners.push(winner, self.index.moments()[slot], ttl);
+                winners.push(winner, self.index.moments()[slot], ttl, timed);
             }
         }
         drop((self.lasting, self.passing));
@@ -506,7 +531,7 @@ pub(super) fn put<const N: usize>(
 /// What each slot got (rule 6).
 #[derive(Debug)]
 pub(super) struct Winners {
-    /// The event time of the row, where there is one.
+    /// The event time of the row, where there is one, and where anybody wants it.
     pub(super) times: Vec<i64>,
     /// The row; [`RowRef::NONE`] where no row counts, [`RowRef::EXPIRED`] where the one that counts is older than the TTL.
     pub(super) rows: Vec<RowRef>,
@@ -519,11 +544,13 @@ impl Winners {
         Winners { times: Vec::new(), rows: Vec::new(), reservation }
     }
 
-    fn push<const N: usize>(&mut self, winner: Candidate<N>, moment: i64, ttl: Option<Micros>) {
+    fn push<const N: usize>(&mut self, winner: Candidate<N>, moment: i64, ttl: Option<Micros>, timed: bool) {
         let time = winner.rank[0];
         // Before the beginning of time nothing can have happened, so saturating is exact.
         let expired = winner.row.is_row() && ttl.is_some_and(|Micros(ttl)| time < moment.saturating_sub(ttl));
-        self.times.push(time);
+        if timed {
+            self.times.push(time);
+        }
         self.rows.push(if expired { RowRef::EXPIRED } else { winner.row });
     }
 

@@ -17,13 +17,14 @@ use datafusion::execution::memory_pool::MemoryReservation;
 use super::choose::{RowRef, Winners};
 use super::error::Error;
 use super::exec::ViewInput;
-use super::spine::{KeyIndex, NO_SLOT};
+use super::spine::{KeyIndex, NO_SLOT, RowSlots};
 use crate::windows::Settled;
 
 /// The outcome for one view: what each slot got, and the rows that were found.
 #[derive(Debug)]
 pub(super) struct Chosen {
-    index: Arc<KeyIndex>,
+    slots: Arc<RowSlots>,
+    /// The event time of each slot's row, where it comes out.
     times: Vec<i64>,
     /// Per slot the number of its row among those found, or one of the two below.
     rows: Vec<u32>,
@@ -52,7 +53,7 @@ impl Chosen {
     /// Puts winners and their rows together. The winners refer to the rows by number, with place 0; `columns` has the
     /// view's features of these rows in order, each in one array or several.
     pub(super) fn new(
-        index: Arc<KeyIndex>,
+        index: &KeyIndex,
         mut winners: Winners,
         windows: Option<Settled>,
         columns: Vec<Vec<ArrayRef>>,
@@ -69,7 +70,15 @@ impl Chosen {
             row => row.row() as u32,
         };
         let rows = rows.into_iter().map(number).collect();
-        Ok(Chosen { index, times, rows, features, windows, found: view.found, _reservation: reservation })
+        Ok(Chosen {
+            slots: Arc::clone(index.row_slots()),
+            times,
+            rows,
+            features,
+            windows,
+            found: view.found,
+            _reservation: reservation,
+        })
     }
 
     /// How many rows were found, each counted once.
@@ -83,7 +92,7 @@ impl Chosen {
 
     /// Adds the columns of one view: its features, results of windows, event time and status.
     fn columns(&self, rows: Range<usize>, columns: &mut Vec<ArrayRef>) -> Result<(), Error> {
-        let slots = self.index.slots_of_rows(rows);
+        let slots = self.slots.of(rows);
         if self.features.is_empty() && !self.found {
             if let Some(windows) = &self.windows {
                 columns.extend(windows.take(slots)?);

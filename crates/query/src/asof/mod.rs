@@ -19,8 +19,8 @@
 //! sorted; one such pair is a **slot**. Each view is streamed once, unsorted, its partitions concurrently: a row
 //! looks its key up, finds the slots from which it counts, and stays only where it beats what is there (`choose`).
 //! At the end the best rows are carried forward along each key's slots, and the output is gathered (`gather`).
-//! Rows hardly ever come in no order at all, so each key has its slot at hand (`front`), and rows in the order of time
-//! go by together with the slots (`march`).
+//! Rows hardly ever come in no order at all, so each key has its slot at hand (`front`), rows in the order of time
+//! go by together with the slots (`march`), and rows by key and time are merged with the slots of their key (`runs`).
 //! A row that is superseded counts for a range of slots; such ranges live in a segment tree per key, so that
 //! memory does not grow with the number of revisions. A view's as-of windows are computed in the same pass
 //! ([`crate::windows`]), from the same stretches of slots.
@@ -63,6 +63,7 @@ mod march;
 mod moments;
 mod pick;
 mod planner;
+mod runs;
 mod sequence;
 mod spill;
 mod spine;

@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use datafusion::arrow::buffer::ScalarBuffer;
 use datafusion::arrow::compute::BatchCoalescer;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::error::DataFusionError;
@@ -80,14 +81,16 @@ impl SpineRows {
 #[derive(Debug)]
 pub(super) struct Spine {
     pub(super) batches: Vec<RecordBatch>,
-    moments: Vec<i64>,
+    /// The moments of each batch; its own column, where that is of microseconds.
+    moments: Vec<ScalarBuffer<i64>>,
+    rows: usize,
     reservation: MemoryReservation,
 }
 
 impl Spine {
     /// No rows yet.
     pub(super) fn new(reservation: MemoryReservation) -> Self {
-        Spine { batches: Vec::new(), moments: Vec::new(), reservation }
+        Spine { batches: Vec::new(), moments: Vec::new(), rows: 0, reservation }
     }
 
     /// Reads a spine to its end, or until memory for it is refused: then the refusal is given back, all that was read is
@@ -109,18 +112,19 @@ impl Spine {
     /// One batch more. Where memory is refused, it is there all the same.
     pub(super) fn push(&mut self, batch: RecordBatch, moments: &Int64Array) -> Result<(), Error> {
         // Rows and slots are numbered in 32 bits, one number is no slot at all.
-        if self.moments.len() + moments.len() >= u32::MAX as usize {
+        if self.rows + moments.len() >= u32::MAX as usize {
             return Err(Error::SpineTooLong);
         }
         let bytes = size_of_rows(&batch) + size_of_val(&moments.values()[..]);
-        self.moments.extend_from_slice(moments.values());
+        self.rows += moments.len();
+        self.moments.push(moments.values().clone());
         self.batches.push(batch);
         Ok(self.reservation.try_grow(bytes)?)
     }
 
     /// How many rows.
     pub(super) fn rows(&self) -> usize {
-        self.moments.len()
+        self.rows
     }
 }
 
@@ -148,15 +152,28 @@ pub(super) struct KeyIndex {
     starts: Vec<u32>,
     /// The moment of each slot.
     moments: Vec<i64>,
-    /// The slot of each spine row.
-    row_slots: Vec<u32>,
-    /// The slots in the order of time, while somebody may want them.
+    row_slots: Arc<RowSlots>,
+    /// The slots in the order of time, once somebody wanted them.
     in_time: Mutex<Option<Arc<Vec<Passing>>>>,
     reservation: MemoryReservation,
 }
 
+/// The slot of each spine row: all that is still asked of an index when the views have been read.
+#[derive(Debug)]
+pub(super) struct RowSlots {
+    slots: Vec<u32>,
+    _reservation: MemoryReservation,
+}
+
 /// The slot of a spine row with a null key.
 pub(super) const NO_SLOT: u32 = u32::MAX;
+
+impl RowSlots {
+    /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.
+    pub(super) fn of(&self, rows: Range<usize>) -> &[u32] {
+        &self.slots[rows]
+    }
+}
 
 impl KeyIndex {
     /// Indexes the spine by the columns at these positions, each compared as the type beside it.
@@ -173,57 +190,12 @@ impl KeyIndex {
             |batch: &RecordBatch| columns.iter().map(|(position, _)| batch.column(*position).clone()).collect();
         let batches: Vec<Vec<_>> = spine.batches.iter().map(of_batch).collect();
         let row_keys = keys.number(&batches, |held| Ok(reservation.try_resize(rows + held)?))?;
-        let (starts, moments, row_slots) = (Vec::new(), Vec::new(), Vec::new());
-        let mut index = KeyIndex { keys, starts, moments, row_slots, in_time: Mutex::default(), reservation };
-        index.number_slots(&spine.moments, &row_keys);
-        index.reservation.try_resize(index.size())?;
-        Ok(index)
-    }
-
-    /// Sorts the rows by key, by counting, then each key's by moment: a key has few.
-    fn number_slots(&mut self, moments: &[i64], row_keys: &[u32]) {
-        let keys = self.keys.len() as usize;
-        let mut ends = vec![0_u32; keys + 1];
-        for key in row_keys.iter().filter(|key| **key != NO_KEY) {
-            ends[*key as usize + 1] += 1;
-        }
-        for key in 0..keys {
-            ends[key + 1] += ends[key];
-        }
-        // From here on `ends[key]` is where the next row of the key goes, and in the end where its rows end.
-        let mut order = vec![(0_i64, 0_u32); ends[keys] as usize];
-        for (row, (key, moment)) in row_keys.iter().zip(moments).enumerate().filter(|(_, (key, _))| **key != NO_KEY) {
-            let place = &mut ends[*key as usize];
-            order[*place as usize] = (*moment, row as u32);
-            *place += 1;
-        }
-        self.row_slots = vec![NO_SLOT; row_keys.len()];
-        self.moments = Vec::with_capacity(order.len());
-        self.starts = Vec::with_capacity(keys + 1);
-        let mut first = 0;
-        for end in ends.into_iter().take(keys).map(|end| end as usize) {
-            self.starts.push(self.moments.len() as u32);
-            let rows = &mut order[first..end];
-            rows.sort_unstable();
-            let mut last = None;
-            for (moment, row) in rows {
-                if last != Some(*moment) {
-                    self.moments.push(*moment);
-                    last = Some(*moment);
-                }
-                self.row_slots[*row as usize] = (self.moments.len() - 1) as u32;
-            }
-            first = end;
-        }
-        self.starts.push(self.moments.len() as u32);
-        self.moments.shrink_to_fit();
-    }
-
-    fn size(&self) -> usize {
-        self.keys.size()
-            + self.starts.capacity() * size_of::<u32>()
-            + self.moments.capacity() * size_of::<i64>()
-            + self.row_slots.capacity() * size_of::<u32>()
+        let Numbered { starts, moments, row_slots: slots } = number_slots(keys.len(), &spine.moments, &row_keys);
+        let row_slots = slots.capacity() * size_of::<u32>();
+        let index = keys.size() + starts.capacity() * size_of::<u32>() + moments.capacity() * size_of::<i64>();
+        reservation.try_resize(index + row_slots)?;
+        let row_slots = Arc::new(RowSlots { slots, _reservation: reservation.split(row_slots) });
+        Ok(KeyIndex { keys, starts, moments, row_slots, in_time: Mutex::default(), reservation })
     }
 
     /// The distinct keys.
@@ -256,18 +228,58 @@ impl KeyIndex {
         Ok(Arc::clone(sorted.insert(Arc::new(in_time(self)))))
     }
 
-    /// All views have been read: what only they wanted is let go.
-    pub(super) fn views_are_read(&self) {
-        let sorted = self.in_time.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if sorted.is_some() {
-            self.reservation.shrink(self.slots() * size_of::<Passing>());
-        }
+    /// The slot of each spine row.
+    pub(super) fn row_slots(&self) -> &Arc<RowSlots> {
+        &self.row_slots
     }
+}
 
-    /// The slots of some spine rows; [`NO_SLOT`] for a row with a null key.
-    pub(super) fn slots_of_rows(&self, rows: Range<usize>) -> &[u32] {
-        &self.row_slots[rows]
+/// The slots of some rows: the first of each key and their number, their moments, and which is whose.
+struct Numbered {
+    starts: Vec<u32>,
+    moments: Vec<i64>,
+    row_slots: Vec<u32>,
+}
+
+/// Sorts the rows by key, by counting, then each key's by moment: a key has few.
+fn number_slots(keys: u32, moments: &[ScalarBuffer<i64>], row_keys: &[u32]) -> Numbered {
+    let keys = keys as usize;
+    let mut ends = vec![0_u32; keys + 1];
+    for key in row_keys.iter().filter(|key| **key != NO_KEY) {
+        ends[*key as usize + 1] += 1;
     }
+    for key in 0..keys {
+        ends[key + 1] += ends[key];
+    }
+    // From here on `ends[key]` is where the next row of the key goes, and in the end where its rows end.
+    let mut order = vec![(0_i64, 0_u32); ends[keys] as usize];
+    let rows = row_keys.iter().zip(moments.iter().flat_map(|batch| batch.iter())).enumerate();
+    for (row, (key, moment)) in rows.filter(|(_, (key, _))| **key != NO_KEY) {
+        let place = &mut ends[*key as usize];
+        order[*place as usize] = (*moment, row as u32);
+        *place += 1;
+    }
+    let mut row_slots = vec![NO_SLOT; row_keys.len()];
+    let mut slots = Vec::with_capacity(order.len());
+    let mut starts = Vec::with_capacity(keys + 1);
+    let mut first = 0;
+    for end in ends.into_iter().take(keys).map(|end| end as usize) {
+        starts.push(slots.len() as u32);
+        let rows = &mut order[first..end];
+        rows.sort_unstable();
+        let mut last = None;
+        for (moment, row) in rows {
+            if last != Some(*moment) {
+                slots.push(*moment);
+                last = Some(*moment);
+            }
+            row_slots[*row as usize] = (slots.len() - 1) as u32;
+        }
+        first = end;
+    }
+    starts.push(slots.len() as u32);
+    slots.shrink_to_fit();
+    Numbered { starts, moments: slots, row_slots }
 }
 
 impl Slots for KeyIndex {

@@ -92,7 +92,6 @@ impl Run {
             kept_rows.add(chosen.found());
             views.push(chosen);
         }
-        indexes.iter().for_each(|(_, index)| index.views_are_read());
         Ok(views)
     }
 
@@ -189,20 +188,20 @@ impl Run {
                 let partitions = self.context.session_config().target_partitions();
                 let reservation = self.reservation(&view.alias);
                 let columns = late.fetch(&mut winners.rows, partitions, &self.context, &reservation).await?;
-                let chosen = Chosen::new(index, winners, windows, columns, view);
+                let chosen = Chosen::new(&index, winners, windows, columns, view);
                 timer.done();
                 chosen
             }
             None if view.features.is_empty() => {
                 let Found { winners, windows, .. } = self.rank(view, &index, rows, || Ok(Nowhere)).await?;
-                Chosen::new(index, winners, windows, Vec::new(), view)
+                Chosen::new(&index, winners, windows, Vec::new(), view)
             }
             None => {
                 let schema = view.feature_schema()?;
                 let kept = || Kept::new(schema.clone(), view.features.clone(), view.ties.clone(), batch_size);
                 let Found { mut winners, windows, holder } = self.rank(view, &index, rows, kept).await?;
                 let columns = holder.into_columns(&mut winners.rows)?;
-                Chosen::new(index, winners, windows, columns, view)
+                Chosen::new(&index, winners, windows, columns, view)
             }
         }
     }
@@ -277,7 +276,7 @@ impl Run {
             }
         };
         let (winners, holder) = match candidates {
-            Some(candidates) => candidates.settle(view.ttl)?,
+            Some(candidates) => candidates.settle(view.ttl, view.found)?,
             None => (Winners::none(self.reservation(&view.alias)), holder()?),
         };
         Ok(Found { winners, holder, windows })
