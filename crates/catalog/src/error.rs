@@ -29,11 +29,11 @@ pub(crate) enum Error {
     AmbiguousDigest { name: Name, prefix: String, matches: Vec<Version> },
     #[error("environment `{environment}` has no version of `{name}`")]
     NotInEnvironment { name: Name, environment: Name, elsewhere: Vec<(Name, Version)> },
-    #[error("{} is a {}; a {wanted} is needed here", found.reference(), found.kind)]
+    #[error("{} is {}; {} is needed here", found.reference(), found.kind.one(), wanted.one())]
     WrongKind { found: Box<Pinned>, wanted: Kind, candidates: Vec<Name> },
     #[error("{} is {} here, not {}", wanted.reference(), stored.short(), wanted.digest.short())]
     OtherDigest { wanted: Box<Pinned>, stored: Digest },
-    #[error("`{name}` is a {is} in this project; a {wanted} cannot take its name")]
+    #[error("`{name}` is {} in this project; {} cannot take its name", is.one(), wanted.one())]
     NameTaken { name: Name, is: Kind, wanted: Kind },
     #[error("another apply got in between: {0}")]
     Concurrent(String),
@@ -160,7 +160,9 @@ impl From<Error> for asof_model::Error {
             Error::WrongKind { wanted, candidates, .. } => {
                 let remedy = match candidates.is_empty() {
                     true => format!("the project has no {wanted} yet"),
-                    false => format!("name a {wanted}, such as {}", and(candidates.iter().map(|n| format!("`{n}`")))),
+                    false => {
+                        format!("name {}, such as {}", wanted.one(), and(candidates.iter().map(|n| format!("`{n}`"))))
+                    }
                 };
                 with(ErrorKind::Invalid, "wrong_kind").remedy(remedy)
             }

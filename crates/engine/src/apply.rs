@@ -122,10 +122,18 @@ impl Engine {
         run.finished = Some(self.clock().now());
         run.outcome = Outcome::Done;
         run.notes.insert("environment".to_owned(), scope.environment.to_string());
-        let applied = self.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
+        let id = run.id;
+        let (engine, scope, ongoing) = (self.clone(), scope.clone(), self.workshop().ongoing().begin());
+        // It goes on to its end, whoever waits: nobody may be served by what a reference meant before.
+        let applying = tokio::spawn(async move {
+            let applied = engine.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
+            engine.plans.forget();
+            drop(ongoing);
+            applied
+        });
         // Somebody else may have applied the same meanwhile: then there was nothing left to do.
-        let written = applied.map_err(|e| vec![e])?;
-        Ok(Applied { run: written.then_some(run.id), changes })
+        let written = applying.await.map_err(Error::internal).flatten().map_err(|e| vec![e])?;
+        Ok(Applied { run: written.then_some(id), changes })
     }
 
     /// Parses and binds on the workshop's deep stacks.

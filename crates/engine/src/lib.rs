@@ -16,6 +16,7 @@ mod ingest;
 mod lineage;
 mod log;
 mod materialize;
+mod plans;
 mod rebuild;
 mod recover;
 mod resident;
@@ -44,11 +45,10 @@ pub use train::{TrainRequest, Trained};
 pub use verify::{Checked, Example, Finding, Leak, Probe, Verified, VerifyRequest};
 pub use workshop::{Limits, Workshop};
 
-use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use asof_catalog::Catalog;
-use asof_model::{Clock, Pinned, Result};
+use asof_model::{Clock, Result};
 use asof_online::OnlineStore;
 
 /// The version of the engine, as manifests and runs record it.
@@ -72,8 +72,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Engine {
     parts: Arc<Parts>,
-    /// Serving plans by service version: compiled once, immutable.
-    serving: Arc<RwLock<HashMap<Pinned, Arc<serve::ServingPlan>>>>,
+    plans: Arc<plans::Plans<serve::ServingPlan>>,
 }
 
 impl Engine {
@@ -84,7 +83,7 @@ impl Engine {
     /// # Errors
     /// Those of the catalog and of the tables that unfinished runs wrote to.
     pub async fn open(parts: Parts) -> Result<Self> {
-        let engine = Engine { parts: Arc::new(parts), serving: Arc::default() };
+        let engine = Engine { parts: Arc::new(parts), plans: Arc::new(plans::Plans::new()) };
         engine.recover().await?;
         Ok(engine)
     }

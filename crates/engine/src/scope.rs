@@ -3,7 +3,7 @@
 use asof_model::Name;
 
 /// The project, and the environment whose pointers a name without a selector follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The project.
     pub project: Name,

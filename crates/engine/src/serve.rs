@@ -1,8 +1,8 @@
 //! `get`: features of entities at a moment, by versioned reference, from the online store.
 //!
-//! A reference is compiled once per service version into a [`ServingPlan`]; a request then costs one read
-//! of the online store over all its views and keys, and the evaluation of the same expressions that
-//! training uses.
+//! A service version is compiled once into a [`ServingPlan`], and what a reference means is remembered (`plans`); a
+//! request then costs one read of the online store over all its views and keys, and the evaluation of the same
+//! expressions that training uses.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -95,15 +95,18 @@ pub(crate) struct ServingPlan {
 impl Engine {
     /// The version a reference means, compiled. Compiled once; later calls find it.
     pub(crate) async fn serving_plan(&self, scope: &Scope, service: &Reference) -> Result<Arc<ServingPlan>> {
+        let since = match self.plans.meant(scope, service) {
+            Ok(plan) => return Ok(plan),
+            Err(since) => since,
+        };
         let (project, environment) = (&scope.project, &scope.environment);
         let registered = self.catalog().resolve(project, environment, service, Some(Kind::FeatureService)).await?;
-        let cached = self.serving.read().unwrap_or_else(|e| e.into_inner()).get(&registered.pinned).cloned();
-        if let Some(plan) = cached {
-            return Ok(plan);
-        }
-        let plan = Arc::new(self.compile(registered).await?);
-        let mut plans = self.serving.write().unwrap_or_else(|e| e.into_inner());
-        Ok(plans.entry(plan.serving.service.clone()).or_insert(plan).clone())
+        let plan = match self.plans.of(&registered.pinned) {
+            Some(plan) => plan,
+            None => self.plans.keep(registered.pinned.clone(), self.compile(registered).await?),
+        };
+        self.plans.remember(since, scope, service, &plan);
+        Ok(plan)
     }
 
     async fn compile(&self, service: Registered) -> Result<ServingPlan> {

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod definition;
 pub mod digest;
+pub mod disk;
 pub mod error;
 pub mod known;
 pub mod memory;

@@ -41,6 +41,12 @@ impl Kind {
         }
     }
 
+    /// One of them, as people say it: `an entity`.
+    pub fn one(self) -> String {
+        let article = if self == Kind::Entity { "an" } else { "a" };
+        format!("{article} {self}")
+    }
+
     /// As written in paths and stores: `feature_view`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -243,6 +249,12 @@ mod tests {
             let error = text.parse::<Reference>().unwrap_err();
             assert!(error.message().contains(why), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn one_of_a_kind_has_its_article() {
+        let ones = ["a dataset", "an entity", "a feature view", "a feature service", "a training set"];
+        assert_eq!(Kind::ALL.map(Kind::one), ones);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use arrow::error::ArrowError;
-use asof_model::{Error, ErrorKind};
+use asof_model::{Error, ErrorKind, disk};
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
 use parquet::errors::ParquetError;
@@ -46,25 +46,19 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         let message = failure.to_string();
         match failure {
-            Failure::File { source, .. } | Failure::Io(source) => of_io(source.kind(), message),
+            Failure::File { source, .. } | Failure::Io(source) => disk::failed(source.kind(), message),
             Failure::ObjectStore(error) => of_store(&error, message),
             Failure::Delta(DeltaTableError::ObjectStore { source }) => of_store(&source, message),
             Failure::Delta(error) => Error::internal(format!("Delta table: {error}")),
-            Failure::Arrow(error) => ours_within(&error).unwrap_or_else(|| Error::internal(error)),
-            Failure::Parquet(error) => ours_within(&error).unwrap_or_else(|| Error::internal(error)),
+            Failure::Arrow(error) => {
+                ours_within(&error).or_else(|| disk::within(&error)).unwrap_or_else(|| Error::internal(error))
+            }
+            Failure::Parquet(error) => {
+                ours_within(&error).or_else(|| disk::within(&error)).unwrap_or_else(|| Error::internal(error))
+            }
             Failure::Engine(error) => of_engine(&error),
             Failure::Thread(error) => Error::internal(error),
         }
-    }
-}
-
-fn of_io(kind: io::ErrorKind, message: String) -> Error {
-    match kind {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            Error::new(ErrorKind::Unavailable, "storage_full", message).remedy("make room and try again")
-        }
-        io::ErrorKind::PermissionDenied => Error::new(ErrorKind::Precondition, "permission_denied", message),
-        _ => Error::internal(message),
     }
 }
 
@@ -75,7 +69,7 @@ fn of_store(error: &object_store::Error, message: String) -> Error {
             Error::new(ErrorKind::Precondition, "permission_denied", message)
         }
         E::Generic { source, .. } => match source.downcast_ref::<io::Error>() {
-            Some(io) => of_io(io.kind(), message),
+            Some(io) => disk::failed(io.kind(), message),
             None => Error::new(ErrorKind::Unavailable, "storage_unavailable", message),
         },
         _ => Error::internal(message),
@@ -88,7 +82,7 @@ fn of_engine(error: &DataFusionError) -> Error {
     }
     match error.find_root() {
         DataFusionError::ResourcesExhausted(why) => asof_model::memory::exhausted(why),
-        _ => Error::internal(error),
+        _ => disk::within(error).unwrap_or_else(|| Error::internal(error)),
     }
 }
 
@@ -130,6 +124,11 @@ mod tests {
     fn a_full_disk_may_be_tried_again_and_a_defect_may_not() {
         let full = Failure::File { path: "a".into(), source: io::ErrorKind::StorageFull.into() };
         assert_eq!(Error::from(full).kind(), ErrorKind::Unavailable);
+        let spilling = || io::Error::from(io::ErrorKind::StorageFull);
+        let full = Failure::Engine(DataFusionError::from(spilling()).context("sort"));
+        assert_eq!(Error::from(full).code(), "storage_full");
+        let full = Failure::Parquet(ParquetError::External(Box::new(spilling())));
+        assert_eq!(Error::from(full).code(), "storage_full");
         assert_eq!(Error::from(Failure::Engine(DataFusionError::Plan("x".into()))).kind(), ErrorKind::Internal);
         let exhausted = Failure::Engine(DataFusionError::ResourcesExhausted("x".into()).context("sort"));
         assert_eq!(Error::from(exhausted).code(), "out_of_memory");

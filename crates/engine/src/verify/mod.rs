@@ -151,9 +151,9 @@ impl Engine {
         let root = self.catalog().resolve(project, environment, &request.reference, None).await?;
         if !matches!(root.pinned.kind, Kind::FeatureView | Kind::FeatureService) {
             let message = format!(
-                "{} is a {}, not a feature view or a feature service",
+                "{} is {}, not a feature view or a feature service",
                 root.pinned.reference(),
-                root.pinned.kind.words()
+                root.pinned.kind.one()
             );
             let service = root.inputs.iter().find(|input| input.pinned.kind == Kind::FeatureService);
             let remedy = match service {

@@ -4,6 +4,7 @@
 
 mod equal;
 mod leakage;
+mod plans;
 mod progress;
 mod record;
 mod refuse;

@@ -33,6 +33,7 @@ pub struct World {
     pub folder: TempDir,
     pub clock: Arc<Moment>,
     pub online: Arc<dyn OnlineStore>,
+    pub catalog: Catalog,
 }
 
 pub const PROJECT: &str = "
@@ -55,14 +56,14 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Moment(AtomicI64::new(1_000_000_000_000)));
         let online: Arc<dyn OnlineStore> = Arc::new(MemoryStore::default());
-        let engine = open(&folder, &clock, &online).await.unwrap();
+        let (engine, catalog) = open(&folder, &clock, &online).await.unwrap();
         let scope = Scope { project: "test".parse().unwrap(), environment: "dev".parse().unwrap() };
-        World { engine, scope, folder, clock, online }
+        World { engine, scope, folder, clock, online, catalog }
     }
 
     /// Another engine over the same stores, as after a restart.
     pub async fn reopen(&mut self) {
-        self.engine = open(&self.folder, &self.clock, &self.online).await.unwrap();
+        (self.engine, self.catalog) = open(&self.folder, &self.clock, &self.online).await.unwrap();
     }
 
     pub fn file(&self, name: &str, text: &str) -> String {
@@ -104,16 +105,17 @@ impl World {
     }
 }
 
-async fn open(folder: &TempDir, clock: &Arc<Moment>, online: &Arc<dyn OnlineStore>) -> Result<Engine> {
-    let catalog = format!("sqlite:{}", folder.path().join("catalog.db").display());
-    Engine::open(Parts {
-        catalog: Catalog::open(&catalog).await?,
+async fn open(folder: &TempDir, clock: &Arc<Moment>, online: &Arc<dyn OnlineStore>) -> Result<(Engine, Catalog)> {
+    let catalog = Catalog::open(&format!("sqlite:{}", folder.path().join("catalog.db").display())).await?;
+    let engine = Engine::open(Parts {
+        catalog: catalog.clone(),
         offline: asof_offline::Store::open(&folder.path().join("store").display().to_string()).await?,
         online: online.clone(),
         clock: clock.clone(),
         workshop: Workshop::new(Limits { threads: 2, memory: 256 << 20 }, None)?,
     })
-    .await
+    .await?;
+    Ok((engine, catalog))
 }
 
 /// Request rows: driver, city, distance.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use asof_model::definition::{Input, Service};
 use asof_model::memory::exhausted;
-use asof_model::{Definition, Error, ErrorKind, Kind, Micros, Pinned, Registered, Result};
+use asof_model::{Definition, Error, ErrorKind, Kind, Micros, Pinned, Registered, Result, disk};
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -162,7 +162,7 @@ impl Stop {
 }
 
 fn not_a(registered: &Registered, wanted: Kind, found: Kind) -> Error {
-    let message = format!("{} is a {found}, not a {wanted}", registered.pinned.reference());
+    let message = format!("{} is {}, not {}", registered.pinned.reference(), found.one(), wanted.one());
     Error::new(ErrorKind::Invalid, "wrong_kind", message)
 }
 
@@ -187,11 +187,11 @@ pub fn execution_error(error: DataFusionError) -> Error {
                 inner.downcast_ref::<Error>().cloned().unwrap_or_else(|| Error::internal(inner))
             }
             arrow if is_about_data(arrow) => bad_value(arrow),
-            other => Error::internal(other),
+            other => disk::within(other).unwrap_or_else(|| Error::internal(other)),
         },
         DataFusionError::Execution(reason) => bad_value(reason),
         DataFusionError::ResourcesExhausted(reason) => exhausted(&reason),
-        other => Error::internal(other.strip_backtrace()),
+        other => disk::within(&other).unwrap_or_else(|| Error::internal(other.strip_backtrace())),
     }
 }
 
@@ -214,7 +214,7 @@ fn shared_error(error: &DataFusionError) -> Error {
         DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => shared_error(inner),
         DataFusionError::Shared(inner) => shared_error(inner),
         DataFusionError::ResourcesExhausted(reason) => exhausted(reason),
-        other => Error::internal(other.strip_backtrace()),
+        other => disk::within(other).unwrap_or_else(|| Error::internal(other.strip_backtrace())),
     }
 }
 

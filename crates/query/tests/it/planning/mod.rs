@@ -1,6 +1,7 @@
 //! From text to values: training sets, newest rows and serving over small tables.
 
 mod equal;
+mod failing;
 mod leakage;
 mod training;
 
