@@ -165,7 +165,7 @@ impl Parts {
             tasks.push(Box::new(move || append(file, before).and_then(|()| sync(file, path))));
         }
         for (column, chunks) in columns.into_iter().zip(&mut encoded) {
-            tasks.push(Box::new(move || Ok(*chunks = column.encode()?)));
+            tasks.push(Box::new(move || column.encode().map(|encoded| *chunks = encoded)));
         }
         if let Some(content) = &mut self.content {
             tasks.extend(content.tasks(batches));
