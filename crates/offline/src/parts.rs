@@ -33,6 +33,7 @@ pub(crate) struct Parts {
     schema: SchemaRef,
     rows_per_file: usize,
     rows_per_group: usize,
+    bytes_per_group: usize,
     content: Option<Content>,
     group: Group,
     open: Option<Part>,
@@ -106,6 +107,7 @@ impl Parts {
             schema,
             rows_per_file: ROWS_PER_FILE,
             rows_per_group: ROWS_PER_GROUP,
+            bytes_per_group: BYTES_PER_GROUP,
             content,
             group: Group::default(),
             open: None,
@@ -116,14 +118,19 @@ impl Parts {
 
     /// Adds rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let width = width(batch)?;
         let mut from = 0;
         while from < batch.num_rows() {
             let in_file = self.rows_per_file - self.open.as_ref().map_or(0, |part| part.rows);
             let room = in_file.min(self.rows_per_group) - self.group.rows;
+            // One row at least, however wide.
+            let room = room.min(self.bytes_per_group.saturating_sub(self.group.bytes) / width).max(1);
             let rows = room.min(batch.num_rows() - from);
-            self.group.add(batch.slice(from, rows))?;
+            self.group.batches.push(batch.slice(from, rows));
+            self.group.rows += rows;
+            self.group.bytes += rows * width;
             from += rows;
-            if rows == room || self.group.bytes >= BYTES_PER_GROUP {
+            if rows == room {
                 self.encode()?;
             }
         }
@@ -211,15 +218,11 @@ impl Parts {
     }
 }
 
-impl Group {
-    fn add(&mut self, rows: RecordBatch) -> Result<()> {
-        for column in rows.columns() {
-            self.bytes += column.to_data().get_slice_memory_size().map_err(Failure::Arrow)?;
-        }
-        self.rows += rows.num_rows();
-        self.batches.push(rows);
-        Ok(())
-    }
+/// What a row takes in memory on average, in bytes; 1 at least.
+fn width(rows: &RecordBatch) -> Result<usize> {
+    let sizes = rows.columns().iter().map(|column| column.to_data().get_slice_memory_size());
+    let bytes: usize = sizes.sum::<Result<_, _>>().map_err(Failure::Arrow)?;
+    Ok((bytes / rows.num_rows().max(1)).max(1))
 }
 
 /// Writes an encoded row group to its file; none is none.
@@ -271,6 +274,7 @@ impl<W: Write> Write for Hashing<W> {
 mod tests {
     use super::*;
     use arrow::array::Int64Array;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     use std::sync::Arc;
 
     #[test]
@@ -293,6 +297,24 @@ mod tests {
             let bytes = std::fs::read(folder.path().join(&file.path)).unwrap();
             assert_eq!((Digest::of(&bytes), bytes.len() as u64), (file.digest, file.bytes));
         }
+    }
+
+    #[test]
+    fn wide_rows_make_small_groups() {
+        let batch = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from_iter_values(0..10)) as _)]).unwrap();
+        let groups = |bytes| {
+            let folder = tempfile::tempdir().unwrap();
+            let mut parts = Parts::new(folder.path(), "p".into(), batch.schema(), None);
+            parts.bytes_per_group = bytes;
+            parts.write(&batch).unwrap();
+            let files = parts.finish(false).unwrap();
+            let file = File::open(folder.path().join(&files.files[0].path)).unwrap();
+            let footer = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().metadata().clone();
+            footer.row_groups().iter().map(|group| group.num_rows()).collect::<Vec<_>>()
+        };
+        assert_eq!(groups(24), [3, 3, 3, 1]);
+        assert_eq!(groups(7), [1; 10]);
+        assert_eq!(groups(80), [10]);
     }
 
     #[test]

@@ -74,6 +74,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn whoever_can_win_is_offered_where_it_counts(
             mut times in proptest::collection::vec(0..60i64, 0..80),
