@@ -2,8 +2,9 @@
 //!
 //! Of the rows of a run that count from one slot only the newest can win, and rows and slots are both in the order of
 //! time. So they are merged: from a slot to the last row before it, from there to the slot of the next row, by
-//! searches that begin where the last one ended. A row that is passed over costs nothing; with ten rows a slot that takes a quarter of the
-//! processor's time of asking each row where it counts. Nothing is remembered between batches, and a run out of order is taken row by row.
+//! searches that begin where the last one ended. A row that is passed over costs nothing: a million slots over ten million rows so laid
+//! out took 0.54 s of processor time, the whole join, where asking each row took 0.62 s. Nothing is remembered between batches, and a run
+//! out of order is taken row by row.
 
 use super::error::Error;
 
