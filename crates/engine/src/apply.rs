@@ -127,6 +127,7 @@ impl Engine {
         // It goes on to its end, whoever waits: nobody may be served by what a reference meant before.
         let applying = tokio::spawn(async move {
             let applied = engine.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
+            // Also after an error: who knows how far it came.
             engine.plans.forget();
             drop(ongoing);
             applied

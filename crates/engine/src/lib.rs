@@ -5,7 +5,8 @@
 //! Promises: every verb that changes something is one recorded run with exact inputs and outputs (law 4);
 //! a crash leaves the state before it or the state after it, and the next start repairs the record.
 //! Offline work runs on the [`Workshop`]'s own threads and memory pool, so serving never waits for it. A verb whose
-//! future is dropped is given up: it leaves nothing behind, and its run is recorded as aborted ([`Engine::ended`]).
+//! future is dropped is given up: it leaves nothing behind, and its run is recorded as aborted ([`Engine::ended`]). Only the one transaction of
+//! an apply goes on to its end.
 //!
 //! Backends are handed in ([`Parts`]); nothing here names one.
 

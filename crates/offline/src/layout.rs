@@ -44,12 +44,13 @@ pub(crate) fn properties(schema: &Schema, first: &[RecordBatch]) -> Result<Write
         .set_data_page_row_count_limit(ROWS_PER_PAGE)
         .set_write_batch_size(ROWS_PER_PAGE)
         .set_created_by(concat!("asof ", env!("CARGO_PKG_VERSION")).to_owned());
+    let sample = sample(first);
     for (at, field) in schema.fields().iter().enumerate() {
         let dictionary = field.name() != SEQ
             && match field.data_type() {
                 // Values that hardly repeat: a dictionary would be as large as they are, and slow to read through.
                 DataType::Float32 | DataType::Float64 | DataType::Timestamp(_, _) => false,
-                _ => repeat(first, at).map_err(Failure::Arrow)?,
+                _ => repeat(first, &sample, at).map_err(Failure::Arrow)?,
             };
         if !dictionary {
             properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name().as_str()), false);
@@ -58,16 +59,20 @@ pub(crate) fn properties(schema: &Schema, first: &[RecordBatch]) -> Result<Write
     Ok(properties.build())
 }
 
-/// Whether values of the column are found in several rows, judged by a sample from all over the rows: at most half as
-/// many different values as rows.
-fn repeat(rows: &[RecordBatch], column: usize) -> Result<bool, ArrowError> {
+/// Places all over the rows: batch, and row in it.
+fn sample(rows: &[RecordBatch]) -> Vec<(usize, usize)> {
     let total: usize = rows.iter().map(RecordBatch::num_rows).sum();
     let stride = total.div_ceil(SAMPLE).max(1);
     let places = rows.iter().enumerate().flat_map(|(at, batch)| (0..batch.num_rows()).map(move |row| (at, row)));
-    let places: Vec<_> = places.step_by(stride).collect();
+    places.step_by(stride).collect()
+}
+
+/// Whether values of the column are found in several rows, judged by a sample: at most half as many different values as
+/// rows.
+fn repeat(rows: &[RecordBatch], places: &[(usize, usize)], column: usize) -> Result<bool, ArrowError> {
     let Some(first) = rows.first() else { return Ok(true) };
     let arrays: Vec<_> = rows.iter().map(|batch| batch.column(column).as_ref()).collect();
-    let sample: ArrayRef = interleave(&arrays, &places)?;
+    let sample: ArrayRef = interleave(&arrays, places)?;
     let converter = RowConverter::new(vec![SortField::new(first.column(column).data_type().clone())])?;
     let values = converter.convert_columns(&[sample])?;
     Ok(2 * values.iter().collect::<HashSet<_>>().len() <= places.len())

@@ -1,7 +1,7 @@
 //! Rows to Parquet files of a moderate size, each with its digest, synced to disk.
 //!
-//! Rows wait until they are a row group; then its columns are encoded side by side on all processors
-//! ([`together`]), the group before is written to its file meanwhile, and the digest of the content
+//! Rows wait until they are a row group; then its columns are encoded side by side on the threads of offline
+//! work ([`together`]), the group before is written to its file meanwhile, and the digest of the content
 //! is carried on. It is on disk by and by, so the end need not wait for all of it. Costs the memory of one group as rows and of one as bytes, at most [`BYTES_PER_GROUP`] each.
 //!
 //! Until somebody refers to them and says so ([`Unclaimed::keep`]), files are nobody's: they are removed when they are

@@ -115,6 +115,7 @@ impl Spine {
         if self.rows + moments.len() >= u32::MAX as usize {
             return Err(Error::SpineTooLong);
         }
+        // Moments that are a column of the batch count twice: rather too much than too little.
         let bytes = size_of_rows(&batch) + size_of_val(&moments.values()[..]);
         self.rows += moments.len();
         self.moments.push(moments.values().clone());
