@@ -171,7 +171,7 @@ impl ServingPlan {
         let mut inputs: Vec<ArrayRef> = Vec::new();
         let (mut statuses, mut views) = (Vec::new(), Vec::new());
         for (view, found) in self.serving.views.iter().zip(found) {
-            if at < found.at {
+            if at < found.at.max(found.counts_from.unwrap_or(found.at)) {
                 return Err(moment_not_held(view, &found, at));
             }
             let status = view_status(&found, view.ttl, at);

@@ -11,6 +11,10 @@ pub(crate) enum Error {
     Held { path: PathBuf, process: Option<u32> },
     #[error("the online store at {} is damaged: {reason}", .path.display())]
     Damaged { path: PathBuf, reason: String },
+    #[error("the online store at {} is damaged: {}", .path.display(), lost(.journal, *.after, *.last))]
+    Lost { path: PathBuf, journal: String, after: i64, last: i64 },
+    #[error("the online store is damaged: {0}")]
+    Malformed(String),
     #[error("the online store at {} is in another format: `{found}` where this version reads `{known}`", .path.display())]
     OtherFormat { path: PathBuf, found: String, known: &'static str },
     #[error("online store: {doing} {}: {source}", .path.display())]
@@ -19,6 +23,13 @@ pub(crate) enum Error {
     Rocks { doing: &'static str, source: rocksdb::Error },
     #[error(transparent)]
     Online(#[from] asof_online::Error),
+}
+
+fn lost(journal: &str, after: i64, last: i64) -> String {
+    format!(
+        "rows that were pushed to {journal} and acknowledged are gone (order of acceptance {} to {last})",
+        after + 1
+    )
 }
 
 fn holder(id: &Option<u32>) -> String {
@@ -49,7 +60,9 @@ impl From<Error> for asof_model::Error {
             Error::Online(error) => error.into(),
             Error::Held { .. } => told(Kind::Unavailable, "store_held")
                 .remedy("connect to that process with --server URL, or stop it first"),
-            Error::Damaged { .. } => told(Kind::Corrupt, "online_damaged").remedy(REBUILD),
+            Error::Damaged { .. } | Error::Lost { .. } | Error::Malformed(_) => {
+                told(Kind::Corrupt, "online_damaged").remedy(REBUILD)
+            }
             Error::OtherFormat { .. } => told(Kind::Precondition, "other_format").remedy(REBUILD),
             Error::File { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => full(),
             Error::File { .. } => told(Kind::Internal, "online_failed"),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 
 /// The content of the mark: also the version of what lies where.
-const FORMAT: &str = "asof online rocksdb 1";
+const FORMAT: &str = "asof online rocksdb 2";
 
 /// Where things are.
 #[derive(Debug)]
@@ -46,6 +46,10 @@ impl Folders {
 
     pub(crate) fn db(&self) -> PathBuf {
         self.root.join("db")
+    }
+
+    pub(crate) fn accepted(&self) -> PathBuf {
+        self.root.join("accepted")
     }
 
     pub(crate) fn building(&self) -> PathBuf {

@@ -6,23 +6,27 @@
 //! <path>/db/                  RocksDB
 //!   family `rows`             slot (8 bytes, big-endian), key → row
 //!   family `published`        view → generation, slot and Published, as JSON
+//!   family `journal`          dataset, order of acceptance → rows that its table does not have yet
+//!   family `once`             dataset, name of a push → that it was accepted
+//! <path>/accepted             how far each journal reached, as JSON
 //! <path>/building/<slot>/     files of publications that are not visible yet; emptied at every start
 //! ```
 //! Every publication gets a **slot** of its own, a number that prefixes its keys. Its rows are sorted on disk,
 //! written as table files beside the live data and taken in whole; then one synced write of its `published` record
-//! makes them visible. The rows of a visible slot never change, which is what makes reads consistent: a read
-//! takes one pointer to the slots of all views and does one multi-get in them. The former slot is removed
-//! once no read uses it.
+//! makes them visible. A read takes one pointer to the slots of all views and does one multi-get in them, so it sees
+//! the rows of one publication of each. The former slot is removed once no read uses it.
+//!
+//! A **push** is one synced write: rows merged into the slots of their views, the entry of the journal, the name of the push.
 //!
 //! # What holds after a crash
 //! - Killed before the synced record: the old rows are visible. Files in `building` and rows in a slot that no record
 //!   names are leftovers, removed at the next start.
 //! - Killed after it: the new rows are visible.
-//! - The write-ahead log carries nothing but those records, each synced and flushed to a table file at once,
-//!   so that a damaged log can hardly take one away. A torn last entry (a power cut in the middle of the
-//!   write) is dropped, which leaves the state before; damage anywhere else in the log refuses to open.
-//!   What a log that lost its synced end could hide shows against the catalog, which keeps every
-//!   [`Published`](asof_online::Published) too.
+//! - A push is there whole or not at all, in its views, its journal and among the names.
+//! - A torn last entry of the write-ahead log (a power cut in the middle of the write) is dropped, which leaves the state
+//!   before; damage anywhere else in the log refuses to open. Records are flushed to a table file at once, so that a
+//!   damaged log can hardly take one away. What a log that lost its synced end could hide shows: of publications
+//!   against the catalog, which keeps every [`Published`](asof_online::Published) too, of pushes against `accepted`.
 //! - Blocks carry RocksDB's checksums and rows their own. A damaged row is an error, never a missing one;
 //!   `check` counts every row again.
 //!
@@ -35,12 +39,15 @@ mod cleaning;
 mod error;
 mod folder;
 mod holder;
+mod journal;
 mod publication;
+mod pushing;
 mod record;
 mod shelf;
 mod sort;
 mod store;
 mod tuning;
+mod witness;
 
 pub use store::RocksStore;
 pub use tuning::OpenOptions;

@@ -10,6 +10,7 @@ use rocksdb::{Options, SstFileWriter};
 
 use crate::cleaning::{WIDTH, prefix};
 use crate::error::Error;
+use crate::pushing::Catching;
 use crate::sort::Sorter;
 use crate::store::Inner;
 
@@ -20,7 +21,8 @@ const TABLE_BYTES: usize = 256 << 20;
 pub(crate) struct Aside {
     store: Arc<Inner>,
     view: Pinned,
-    codec: Codec,
+    codec: Arc<Codec>,
+    catching: Arc<Catching>,
     slot: u64,
     sorter: Sorter,
     folder: Folder,
@@ -35,26 +37,28 @@ struct Tables {
 /// Rows that are in the database, in a slot that nobody knows of yet.
 pub(crate) struct Ready {
     pub(crate) view: Pinned,
-    pub(crate) codec: Codec,
+    pub(crate) codec: Arc<Codec>,
+    pub(crate) catching: Arc<Catching>,
     pub(crate) slot: u64,
     pub(crate) content: Content,
 }
 
 impl Aside {
     pub(crate) fn begin(store: Arc<Inner>, view: &Pinned, layout: &Layout) -> Result<Self, Error> {
-        let codec = Codec::new(view, layout)?;
+        let codec = Arc::new(Codec::new(view, layout)?);
         let slot = store.new_slot();
         let folder = Folder::create(&store.building().join(slot.to_string()))?;
         let sorter = Sorter::new(&folder.0, store.sort_bytes());
-        Ok(Aside { store, view: view.clone(), codec, slot, sorter, folder })
+        let catching = store.begin(view, &codec);
+        Ok(Aside { store, view: view.clone(), codec, catching, slot, sorter, folder })
     }
 
     /// Takes the rows in, not yet to be seen.
     pub(crate) fn take_in(self) -> Result<Ready, Error> {
-        let Aside { store, view, codec, slot, sorter, folder } = self;
+        let Aside { store, view, codec, catching, slot, sorter, folder } = self;
         let tables = Self::tables(sorter, &codec, &folder.0, store.row_options())?;
         store.take_in(&tables.files)?;
-        Ok(Ready { view, codec, slot, content: tables.content })
+        Ok(Ready { view, codec, catching, slot, content: tables.content })
     }
 
     /// Sorts all rows into table files. Each row's checksum is verified once more on the way, since it may have

@@ -14,7 +14,7 @@ pub(crate) struct Generation {
     /// The prefix of its rows.
     pub(crate) slot: u64,
     /// Its layout, compiled.
-    pub(crate) codec: Codec,
+    pub(crate) codec: Arc<Codec>,
 }
 
 /// The visible generation of every view.

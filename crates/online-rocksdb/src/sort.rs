@@ -198,8 +198,8 @@ mod tests {
 
     /// The part of a row that sorting looks at, and a mark.
     fn row(time: i64, mark: u8) -> Vec<u8> {
-        let mut row = vec![1, 0, 0, 0, 0];
-        row.extend_from_slice(&time.to_le_bytes());
+        let mut row = vec![2, 0, 0, 0, 0];
+        [time, time, 0].iter().for_each(|part| row.extend_from_slice(&part.to_le_bytes()));
         row.push(mark);
         row
     }

@@ -2,26 +2,35 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use asof_model::{Micros, Pinned, Result, RunId};
-use asof_online::{Codec, Content, Found, Layout, Lookup, OnlineStore, Publication, Published, Reading};
+use asof_online::{
+    Codec, Content, Entry, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication, Published, Push,
+    Reading,
+};
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
+    WriteOptions,
 };
 
 use crate::cleaning::{self, WIDTH, prefix};
 use crate::error::Error;
 use crate::folder::Folders;
 use crate::holder::Holder;
+use crate::journal;
 use crate::publication::{Aside, Ready};
+use crate::pushing::{Catching, Encoded, Families, InTheMaking};
 use crate::record::{Record, Visible};
 use crate::shelf::{Generation, Shelf, Views};
 use crate::tuning::{self, OpenOptions};
+use crate::witness::Witness;
 
 const ROWS: &str = "rows";
 const PUBLISHED: &str = "published";
+const JOURNAL: &str = "journal";
+const ONCE: &str = "once";
 
 /// The embedded [`OnlineStore`]. Clones share it; it is closed when the last of them and of its publications is
 /// dropped.
@@ -37,6 +46,9 @@ pub(crate) struct Inner {
     folders: Folders,
     sort_bytes: usize,
     row_options: RowOptions,
+    witness: Witness,
+    /// When the newest push that was ever seen came.
+    newest_push: Arc<AtomicI64>,
     /// Last, so that it outlives the database.
     _holder: Holder,
 }
@@ -48,6 +60,8 @@ struct Ledger {
     last: HashMap<Pinned, u64>,
     /// Generations that are visible no more but may still be read.
     retired: Vec<Arc<Generation>>,
+    /// Publications that are to get what is pushed meanwhile.
+    making: InTheMaking,
 }
 
 struct RowOptions(Options);
@@ -67,6 +81,20 @@ impl RocksStore {
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self> {
         Ok(RocksStore(Arc::new(Inner::open(path, &options)?)))
     }
+
+    /// Rewrites all table files: what was replaced, removed or forgotten takes no room any more. Costs reading and writing
+    /// everything; the store does the same bit by bit by itself.
+    ///
+    /// # Errors
+    /// `online_damaged`, `storage_full`.
+    pub fn compact(&self) -> Result<()> {
+        let db = &self.0.db;
+        for name in [ROWS, PUBLISHED, JOURNAL, ONCE] {
+            db.flush_cf(family(db, name)).map_err(Error::rocks("flushing"))?;
+            db.compact_range_cf(family(db, name), None::<&[u8]>, None::<&[u8]>);
+        }
+        Ok(())
+    }
 }
 
 impl Inner {
@@ -78,13 +106,20 @@ impl Inner {
         let mut database = tuning::database();
         database.create_if_missing(state.is_new());
         database.create_missing_column_families(state.is_new());
-        let families = [(ROWS, tuning::rows(&cache)), (PUBLISHED, tuning::published())];
+        let newest_push = Arc::new(AtomicI64::new(i64::MIN));
+        let families = [
+            (ROWS, tuning::rows(&cache)),
+            (PUBLISHED, tuning::published()),
+            (JOURNAL, tuning::journal()),
+            (ONCE, tuning::once(&newest_push)),
+        ];
         let families = families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
         let opened = DB::open_cf_descriptors(&database, folders.db(), families);
         let db = opened.map_err(|source| not_opened(path, source))?;
         if state.is_new() {
             folders.mark()?;
         }
+        let witness = Witness::open(folders.accepted(), &journal::reaches(&db, family(&db, JOURNAL))?)?;
         let records = records(&db, path)?;
         let occupied = cleaning::occupied(&db, family(&db, ROWS))?;
         let (views, ledger) = arrange(records, &occupied)?;
@@ -101,6 +136,8 @@ impl Inner {
             folders,
             sort_bytes: options.sort_bytes,
             row_options: RowOptions(tuning::rows(&cache)),
+            witness,
+            newest_push,
             db,
             _holder: holder,
         })
@@ -139,14 +176,27 @@ impl Inner {
 
     /// Makes the rows of a slot the visible ones of a view, then removes the former ones.
     pub(crate) fn switch(&self, ready: Ready, run: RunId, at: Micros) -> Result<Published, Error> {
-        let Ready { view, codec, slot, content } = ready;
+        let Ready { view, codec, catching, slot, content } = ready;
+        // Nothing is pushed while this is held: what came so far is merged in, and what comes later goes to the new rows.
         let mut ledger = self.ledger();
         let generation = ledger.last.get(&view).map_or(1, |last| last + 1);
         let layout = codec.layout().clone();
-        let (rows, content) = (content.rows(), content.digest());
-        let published = Published { view: view.clone(), generation, rows, at, run, layout, content };
+        let published = Published {
+            view: view.clone(),
+            generation,
+            rows: content.rows(),
+            at,
+            run,
+            layout,
+            content: content.digest(),
+            last_seq: content.last_seq(),
+        };
         let visible = Some(Visible { slot, published: published.clone() });
-        self.record(&Record { view: view.clone(), last: generation, visible })?;
+        let mut batch = WriteBatch::default();
+        catching.merge(&mut batch, self.rows(), slot);
+        self.record(batch, &Record { view: view.clone(), last: generation, visible })?;
+        drop(catching);
+        forget_ended(&mut ledger.making, &view);
         ledger.last.insert(view.clone(), generation);
         let new = Generation { published: published.clone(), slot, codec };
         ledger.retired.extend(self.shelf.replace(&view, Some(Arc::new(new))));
@@ -154,15 +204,42 @@ impl Inner {
         Ok(published)
     }
 
-    /// Writes a record durably: this is the moment at which a change has happened.
+    /// A publication begins: from now on it gets what is pushed.
+    pub(crate) fn begin(&self, view: &Pinned, codec: &Arc<Codec>) -> Arc<Catching> {
+        let catching = Arc::<Catching>::default();
+        let mut ledger = self.ledger();
+        forget_ended(&mut ledger.making, view);
+        let making = ledger.making.entry(view.clone()).or_default();
+        making.push((Arc::clone(codec), Arc::downgrade(&catching)));
+        catching
+    }
+
+    fn take_pushes(&self, pushes: &[Push]) -> Result<(), Error> {
+        let families = Families { rows: self.rows(), journal: family(&self.db, JOURNAL), once: family(&self.db, ONCE) };
+        // Held to the end, so that no switch comes between what is encoded and what is written.
+        let ledger = self.ledger();
+        let encoded = Encoded::new(pushes, families, &self.shelf.views(), &ledger.making)?;
+        let (batch, held) = encoded.into_parts();
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        self.db.write_opt(batch, &synced).map_err(Error::rocks("writing a push"))?;
+        Encoded::hold(held);
+        drop(ledger);
+        self.witness.accepted(pushes.iter().map(|push| (&push.journal, push.entry.last)));
+        let since = pushes.iter().filter_map(|push| push.once.as_ref()).map(|once| once.since.0).max();
+        self.newest_push.fetch_max(since.unwrap_or(i64::MIN), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes a record durably, and with it whatever else is to happen: this is the moment at which a change has happened.
     ///
     /// When it fails nothing is cleaned up, since the record may be there after all: the next start tells.
-    fn record(&self, record: &Record) -> Result<(), Error> {
+    fn record(&self, mut batch: WriteBatch, record: &Record) -> Result<(), Error> {
         let family = family(&self.db, PUBLISHED);
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        let written = self.db.put_cf_opt(family, Record::key(&record.view), record.to_bytes(), &synced);
-        written.map_err(Error::rocks("recording a publication"))?;
+        batch.put_cf(family, Record::key(&record.view), record.to_bytes());
+        self.db.write_opt(batch, &synced).map_err(Error::rocks("recording a publication"))?;
         // The log is where a synced write can be lost to damage in silence: do not leave the record there.
         if let Err(error) = self.db.flush_cf(family) {
             tracing::warn!(%error, view = %record.view, "the record of a publication stays in the log for now");
@@ -251,10 +328,41 @@ impl OnlineStore for RocksStore {
             return Ok(());
         }
         let last = ledger.last.get(view).copied().unwrap_or_default();
-        self.0.record(&Record { view: view.clone(), last, visible: None })?;
+        self.0.record(WriteBatch::default(), &Record { view: view.clone(), last, visible: None })?;
         ledger.retired.extend(self.0.shelf.replace(view, None));
         self.0.sweep(&mut ledger);
         Ok(())
+    }
+
+    fn push(&self, pushes: &[Push]) -> Result<()> {
+        Ok(self.0.take_pushes(pushes)?)
+    }
+
+    fn pushed(&self, journal: &Journal, key: &str) -> Result<Option<Once>> {
+        Ok(journal::once(&self.0.db, family(&self.0.db, ONCE), journal, key)?)
+    }
+
+    fn journals(&self) -> Result<Vec<Pending>> {
+        let reaches = journal::reaches(&self.0.db, family(&self.0.db, JOURNAL))?;
+        Ok(reaches.into_iter().map(|reach| reach.pending).filter(|pending| pending.rows > 0).collect())
+    }
+
+    fn entries(&self, journal: &Journal, bytes: usize) -> Result<Vec<Entry>> {
+        Ok(journal::entries(&self.0.db, family(&self.0.db, JOURNAL), journal, bytes)?)
+    }
+
+    fn trim(&self, journal: &Journal, last: i64) -> Result<()> {
+        Ok(journal::trim(&self.0.db, family(&self.0.db, JOURNAL), journal, last)?)
+    }
+}
+
+/// Forgets the publications of a view that are visible or were abandoned.
+fn forget_ended(making: &mut InTheMaking, view: &Pinned) {
+    if let Some(all) = making.get_mut(view) {
+        all.retain(|(_, catching)| catching.strong_count() > 0);
+        if all.is_empty() {
+            making.remove(view);
+        }
     }
 }
 
@@ -309,7 +417,7 @@ fn arrange(records: Vec<Record>, occupied: &BTreeSet<u64>) -> Result<(Views, Led
             tracing::error!(%view, rows = published.rows, "the rows of this view are gone: materialize it again");
             continue;
         }
-        let codec = Codec::new(&view, &published.layout)?;
+        let codec = Arc::new(Codec::new(&view, &published.layout)?);
         views.insert(view, Arc::new(Generation { published, slot, codec }));
     }
     Ok((views, ledger))

@@ -1,5 +1,10 @@
 //! How RocksDB is set up, and why.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+
+use crate::journal;
+use crate::pushing;
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, LogLevel, Options};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +49,25 @@ pub(crate) fn rows(cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
+    pushing::newest_wins(&mut options);
+    options
+}
+
+/// Of the family with journals: written once, read once, removed.
+pub(crate) fn journal() -> Options {
+    let mut options = Options::default();
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
+/// Of the family with the names of pushes, which forgets those older than the newest says they may be.
+pub(crate) fn once(newest: &Arc<AtomicI64>) -> Options {
+    let mut table = BlockBasedOptions::default();
+    // Nearly every look is for a name that is not there.
+    table.set_bloom_filter(10.0, false);
+    let mut options = Options::default();
+    options.set_block_based_table_factory(&table);
+    journal::forgetting(&mut options, newest);
     options
 }
 

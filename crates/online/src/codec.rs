@@ -1,14 +1,14 @@
 //! The rows of one view as keys and values of bytes.
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
-use asof_model::Pinned;
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use asof_model::schema::{normal, sql_type, timestamp};
+use asof_model::{Micros, Pinned};
 
 use crate::key::{KeyCodec, Keys};
-use crate::row::{Projection, RowCodec, Source};
-use crate::{EVENT_TIME, Error, Layout};
+use crate::row::{Decoded, Projection, RowCodec, Source, Stamp};
+use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ};
 
 /// A layout compiled once: it encodes batches for writing and lookups for reading, and decodes rows.
 ///
@@ -52,14 +52,14 @@ impl Codec {
         let key: Vec<_> =
             (self.layout.key.0.iter()).map(|c| self.column(batch, &c.name, &c.data_type)).collect::<Result<_, _>>()?;
         let keys = self.keys.encode(&key, prefix)?;
-        let times = self.times(batch)?;
+        let stamps = self.stamps(batch)?;
         let values: Vec<Source> = (self.layout.values.0.iter().enumerate())
             .map(|(n, c)| Ok(self.rows.source(n, &self.column(batch, &c.name, &c.data_type)?)))
             .collect::<Result<_, Error>>()?;
         let mut row = Vec::new();
         for n in 0..batch.num_rows() {
             if let (Some(key), Some(prefixed)) = (keys.get(n), keys.prefixed(n)) {
-                self.rows.encode(key, times.value(n), &values, n, &mut row)?;
+                self.rows.encode(key, stamps.of(n), &values, n, &mut row)?;
                 each(prefixed, &row)?;
             }
         }
@@ -90,7 +90,7 @@ impl Codec {
         &self,
         projection: &Projection,
         rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
-    ) -> Result<(TimestampMicrosecondArray, RecordBatch), Error> {
+    ) -> Result<Decoded, Error> {
         self.rows.decode(projection, rows)
     }
 
@@ -102,14 +102,17 @@ impl Codec {
         self.rows.verify(key, row)
     }
 
-    /// The event times of a batch, all there.
-    fn times(&self, batch: &RecordBatch) -> Result<TimestampMicrosecondArray, Error> {
+    /// The stamps of a batch, the event times all there.
+    fn stamps(&self, batch: &RecordBatch) -> Result<Stamps, Error> {
         let times = self.column(batch, EVENT_TIME, &timestamp())?;
         let times = times.as_primitive::<TimestampMicrosecondType>().clone();
-        match (0..times.len()).find(|row| times.is_null(*row)) {
-            Some(row) => Err(Error::NullEventTime { view: self.view.clone(), row }),
-            None => Ok(times),
+        if let Some(row) = (0..times.len()).find(|row| times.is_null(*row)) {
+            return Err(Error::NullEventTime { view: self.view.clone(), row });
         }
+        let known = batch.column_by_name(KNOWN).map(|_| self.column(batch, KNOWN, &timestamp())).transpose()?;
+        let known = known.map(|known| known.as_primitive::<TimestampMicrosecondType>().clone());
+        let seqs = batch.column_by_name(SEQ).map(|_| self.column(batch, SEQ, &DataType::Int64)).transpose()?;
+        Ok(Stamps { times, known, seqs: seqs.map(|seqs| seqs.as_primitive::<Int64Type>().clone()) })
     }
 
     /// A column of a batch in the layout's type. Other Arrow types of the same normal type are converted.
@@ -126,5 +129,22 @@ impl Codec {
         }
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         cast_with_options(array, wanted, &strict).map_err(|e| mismatch(format!("`{name}`: {e}")))
+    }
+}
+
+/// What the rows of a batch are ordered by.
+struct Stamps {
+    times: TimestampMicrosecondArray,
+    known: Option<TimestampMicrosecondArray>,
+    seqs: Option<Int64Array>,
+}
+
+impl Stamps {
+    fn of(&self, row: usize) -> Stamp {
+        let event_time = self.times.value(row);
+        let known =
+            self.known.as_ref().filter(|known| known.is_valid(row)).map_or(event_time, |known| known.value(row));
+        let seq = self.seqs.as_ref().filter(|seqs| seqs.is_valid(row)).map_or(0, |seqs| seqs.value(row));
+        Stamp { event_time: Micros(event_time), known: Micros(known), seq }
     }
 }

@@ -3,6 +3,8 @@
 use asof_model::Digest;
 use asof_model::digest::Hasher;
 
+use crate::stamp;
+
 /// A digest over keys and rows that depends on no order: the SHA-256 of each row, added up modulo 2²⁵⁶, and
 /// their count.
 ///
@@ -15,6 +17,7 @@ use asof_model::digest::Hasher;
 pub struct Content {
     rows: u64,
     sum: [u64; 4],
+    last_seq: i64,
 }
 
 impl Content {
@@ -31,11 +34,17 @@ impl Content {
             (*limb, carry) = (sum, first || second);
         }
         self.rows += 1;
+        self.last_seq = self.last_seq.max(stamp(row).map_or(0, |stamp| stamp.seq));
     }
 
     /// How many rows were counted in.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// The last order of acceptance among them.
+    pub fn last_seq(&self) -> i64 {
+        self.last_seq
     }
 
     /// The digest of all rows so far.
@@ -73,7 +82,7 @@ mod tests {
 
     #[test]
     fn carries_run_through_all_limbs() {
-        let mut content = Content { rows: 0, sum: [u64::MAX; 4] };
+        let mut content = Content { sum: [u64::MAX; 4], ..Content::default() };
         content.add(b"k", b"r");
         let mut plain = Content::default();
         plain.add(b"k", b"r");

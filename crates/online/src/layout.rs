@@ -10,6 +10,11 @@ use crate::{Error, key, row};
 
 /// The column of a written batch that says when each row happened: a timestamp in microseconds, UTC.
 pub const EVENT_TIME: &str = "__event_time";
+/// The column of a written batch that says when each row was learned, as a timestamp in microseconds, UTC. It may be
+/// left out, and be null: then that was when it happened.
+pub const KNOWN: &str = "__known";
+/// The column of a written batch with the order in which the dataset accepted each row, `BIGINT`. It may be left out.
+pub const SEQ: &str = "__seq";
 
 /// The columns of a view's rows in the store.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -46,7 +51,7 @@ impl Layout {
         if let Some(column) = self.values.0.iter().find(|c| Shape::of(&c.data_type).is_none()) {
             return Err(Error::UnsupportedType { view: view.into(), column: column.to_string() });
         }
-        let mut names = std::collections::HashSet::from([EVENT_TIME]);
+        let mut names = std::collections::HashSet::from([EVENT_TIME, KNOWN, SEQ]);
         match self.key.names().chain(self.values.names()).find(|name| !names.insert(name)) {
             Some(name) => Err(Error::DuplicateColumn { view: view.into(), column: name.into() }),
             None => Ok(()),

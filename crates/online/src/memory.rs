@@ -1,23 +1,29 @@
 //! The smallest store that does what [`OnlineStore`] promises: for tests, and for what need not outlive
 //! the process.
 //!
-//! Rows are held encoded, as everywhere else, in one sorted map per generation. Reads clone a pointer to the
-//! generations they use and then work without a lock. Costs: all rows in memory, twice during a publication.
+//! Rows are held encoded, as everywhere else, in one sorted map per generation. One lock holds everything: readers share
+//! it, and who changes something has it alone. Costs: all rows in memory, twice during a publication.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard, Weak};
 
 use arrow::array::RecordBatch;
 use asof_model::{Micros, Pinned, Result, RunId};
 
-use crate::{Codec, Content, Error, Found, Layout, Lookup, OnlineStore, Publication, Published, Reading, replaces};
-
-type Rows = BTreeMap<Box<[u8]>, Box<[u8]>>;
+use crate::{
+    Change, Codec, Content, Entry, Error, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication,
+    Published, Push, Reading, replaces,
+};
 
 /// An [`OnlineStore`] in memory. Clones share their rows.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryStore {
-    views: Arc<RwLock<HashMap<Pinned, View>>>,
+pub struct MemoryStore(Arc<RwLock<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    views: HashMap<Pinned, View>,
+    journals: BTreeMap<Journal, BTreeMap<i64, Entry>>,
+    once: HashMap<(Journal, String), Once>,
 }
 
 /// What is known of one view.
@@ -25,7 +31,9 @@ pub struct MemoryStore {
 struct View {
     /// The number of its last publication, kept when the view is dropped.
     last: u64,
-    visible: Option<Arc<Generation>>,
+    visible: Option<Generation>,
+    /// Publications that are not visible yet.
+    aside: Vec<Weak<Aside>>,
 }
 
 #[derive(Debug)]
@@ -35,104 +43,205 @@ struct Generation {
     rows: Rows,
 }
 
+/// Rows nobody sees yet.
+#[derive(Debug)]
+struct Aside {
+    codec: Arc<Codec>,
+    rows: Mutex<Rows>,
+}
+
+#[derive(Debug, Default)]
+struct Rows(BTreeMap<Box<[u8]>, Box<[u8]>>);
+
+impl Rows {
+    /// Of two rows of a key the newer stays.
+    fn put(&mut self, key: &[u8], row: &[u8]) {
+        match self.0.get_mut(key) {
+            Some(held) if replaces(row, held) => *held = row.into(),
+            Some(_) => {}
+            None => {
+                self.0.insert(key.into(), row.into());
+            }
+        }
+    }
+}
+
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self::default()
     }
 
-    fn read<T>(&self, look: impl FnOnce(&HashMap<Pinned, View>) -> T) -> T {
-        // Nothing panics while the lock is held; were it poisoned, the map would still be whole.
-        look(&self.views.read().unwrap_or_else(PoisonError::into_inner))
+    // Nothing panics while a lock is held; were one poisoned, what it holds would still be whole.
+    fn read<T>(&self, look: impl FnOnce(&Held) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn generation(&self, view: &Pinned) -> Result<Arc<Generation>> {
-        let visible = self.read(|views| views.get(view).and_then(|v| v.visible.clone()));
-        Ok(visible.ok_or_else(|| Error::NotMaterialized(Box::new(view.clone())))?)
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Aside {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn encode(codec: &Codec, rows: &RecordBatch, mut each: impl FnMut(Vec<u8>, Vec<u8>)) -> Result<(), Error> {
+    codec.encode(rows, &[], |key, row| {
+        each(key.to_vec(), row.to_vec());
+        Ok(())
+    })
+}
+
+impl Held {
+    fn generation(&self, view: &Pinned) -> Result<&Generation, Error> {
+        let visible = self.views.get(view).and_then(|v| v.visible.as_ref());
+        visible.ok_or_else(|| Error::NotMaterialized(Box::new(view.clone())))
     }
 }
 
 impl OnlineStore for MemoryStore {
     fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>> {
-        let codec = Arc::new(Codec::new(view, layout)?);
-        Ok(Box::new(Aside { store: self.clone(), view: view.clone(), codec, rows: Rows::new() }))
+        let aside = Arc::new(Aside { codec: Arc::new(Codec::new(view, layout)?), rows: Mutex::default() });
+        self.write().views.entry(view.clone()).or_default().aside.push(Arc::downgrade(&aside));
+        Ok(Box::new(Publishing { store: self.clone(), view: view.clone(), aside }))
     }
 
     fn published(&self, view: &Pinned) -> Result<Option<Published>> {
-        Ok(self.generation(view).ok().map(|g| g.published.clone()))
+        Ok(self.read(|held| held.generation(view).ok().map(|g| g.published.clone())))
     }
 
     fn list(&self) -> Result<Vec<Published>> {
-        let mut all: Vec<_> =
-            self.read(|views| views.values().filter_map(|v| v.visible.as_ref()).map(|g| g.published.clone()).collect());
+        let mut all: Vec<_> = self
+            .read(|held| held.views.values().filter_map(|v| v.visible.as_ref()).map(|g| g.published.clone()).collect());
         all.sort_by(|a, b| a.view.cmp(&b.view));
         Ok(all)
     }
 
     fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
-        let generations = self.read(|views| {
-            let visible = |l: &Lookup<'_>| views.get(l.view).and_then(|v| v.visible.clone());
-            lookups
-                .iter()
-                .map(|l| visible(l).ok_or_else(|| Error::NotMaterialized(Box::new(l.view.clone()))))
-                .collect::<Result<Vec<_>, _>>()
-        })?;
-        let answer = |(lookup, generation): (&Lookup<'_>, &Arc<Generation>)| {
-            let reading = Reading::new(&generation.codec, lookup, &[])?;
-            let rows: Vec<_> = reading.keys().iter().map(|key| generation.rows.get(key?)).collect();
-            reading.found(&generation.published, &rows)
-        };
-        lookups.iter().zip(&generations).map(answer).collect()
+        self.read(|held| {
+            let answer = |lookup: &Lookup<'_>| {
+                let generation = held.generation(lookup.view)?;
+                let reading = Reading::new(&generation.codec, lookup, &[])?;
+                let rows: Vec<_> = reading.keys().iter().map(|key| generation.rows.0.get(key?)).collect();
+                reading.found(&generation.published, &rows)
+            };
+            lookups.iter().map(answer).collect()
+        })
     }
 
     fn check(&self, view: &Pinned) -> Result<()> {
-        let generation = self.generation(view)?;
-        let mut content = Content::default();
-        for (key, row) in &generation.rows {
-            generation.codec.verify(key, row)?;
-            content.add(key, row);
-        }
-        Ok(generation.published.check(&content)?)
+        self.read(|held| {
+            let generation = held.generation(view)?;
+            let mut content = Content::default();
+            for (key, row) in &generation.rows.0 {
+                generation.codec.verify(key, row)?;
+                content.add(key, row);
+            }
+            Ok(generation.published.check(&content)?)
+        })
     }
 
     fn drop_view(&self, view: &Pinned) -> Result<()> {
-        let mut views = self.views.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(view) = views.get_mut(view) {
+        if let Some(view) = self.write().views.get_mut(view) {
             view.visible = None;
+        }
+        Ok(())
+    }
+
+    fn push(&self, pushes: &[Push]) -> Result<()> {
+        let mut held = self.write();
+        let (mut seen, mut unseen) = (Vec::new(), Vec::new());
+        for Change { view: name, rows } in pushes.iter().flat_map(|push| &push.changes) {
+            let Some(view) = held.views.get(name) else { continue };
+            if let Some(generation) = &view.visible {
+                encode(&generation.codec, rows, |key, row| seen.push((name, key, row)))?;
+            }
+            for aside in view.aside.iter().filter_map(Weak::upgrade) {
+                encode(&aside.codec, rows, |key, row| unseen.push((aside.clone(), key, row)))?;
+            }
+        }
+        // From here on nothing can fail.
+        for (name, key, row) in seen {
+            if let Some(generation) = held.views.get_mut(name).and_then(|view| view.visible.as_mut()) {
+                generation.rows.put(&key, &row);
+            }
+        }
+        unseen.into_iter().for_each(|(aside, key, row)| aside.rows().put(&key, &row));
+        for Push { journal, entry, once, .. } in pushes {
+            held.journals.entry(journal.clone()).or_default().insert(entry.last, entry.clone());
+            if let Some(once) = once {
+                held.once.insert((journal.clone(), once.key.clone()), once.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn pushed(&self, journal: &Journal, key: &str) -> Result<Option<Once>> {
+        Ok(self.read(|held| held.once.get(&(journal.clone(), key.to_owned())).cloned()))
+    }
+
+    fn journals(&self) -> Result<Vec<Pending>> {
+        let pending = |(journal, entries): (&Journal, &BTreeMap<i64, Entry>)| {
+            let (last, _) = entries.last_key_value()?;
+            let (rows, bytes) = entries
+                .values()
+                .fold((0, 0), |(rows, bytes), entry| (rows + entry.rows, bytes + entry.bytes.len() as u64));
+            Some(Pending { journal: journal.clone(), last: *last, rows, bytes })
+        };
+        Ok(self.read(|held| held.journals.iter().filter_map(pending).collect()))
+    }
+
+    fn entries(&self, journal: &Journal, bytes: usize) -> Result<Vec<Entry>> {
+        let mut taken = 0;
+        Ok(self.read(|held| {
+            let entries = held.journals.get(journal).into_iter().flat_map(BTreeMap::values);
+            let more = |entry: &&Entry| {
+                let more = taken < bytes.max(1);
+                taken += entry.bytes.len();
+                more
+            };
+            entries.take_while(more).cloned().collect()
+        }))
+    }
+
+    fn trim(&self, journal: &Journal, last: i64) -> Result<()> {
+        if let Some(entries) = self.write().journals.get_mut(journal) {
+            entries.retain(|entry, _| *entry > last);
         }
         Ok(())
     }
 }
 
-/// A publication: rows nobody sees yet.
-struct Aside {
+/// A publication.
+struct Publishing {
     store: MemoryStore,
     view: Pinned,
-    codec: Arc<Codec>,
-    rows: Rows,
+    aside: Arc<Aside>,
 }
 
-impl Publication for Aside {
-    fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        let codec = Arc::clone(&self.codec);
-        codec.encode(rows, &[], |key, row| {
-            match self.rows.get_mut(key) {
-                Some(held) if replaces(row, held) => *held = row.into(),
-                Some(_) => {}
-                None => {
-                    self.rows.insert(key.into(), row.into());
-                }
-            }
+impl Publication for Publishing {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut rows = self.aside.rows();
+        self.aside.codec.encode(batch, &[], |key, row| {
+            rows.put(key, row);
             Ok(())
         })
     }
 
     fn commit(self: Box<Self>, run: RunId, at: Micros) -> Result<Published> {
-        let Aside { store, view, codec, rows } = *self;
+        let Publishing { store, view, aside } = *self;
+        let mut held = store.write();
+        let rows = std::mem::take(&mut *aside.rows());
         let mut content = Content::default();
-        rows.iter().for_each(|(key, row)| content.add(key, row));
-        let mut views = store.views.write().unwrap_or_else(PoisonError::into_inner);
-        let entry = views.entry(view.clone()).or_default();
+        rows.0.iter().for_each(|(key, row)| content.add(key, row));
+        let entry = held.views.entry(view.clone()).or_default();
+        let layout = aside.codec.layout().clone();
+        let codec = Arc::clone(&aside.codec);
+        drop(aside);
+        entry.aside.retain(|other| other.strong_count() > 0);
         entry.last += 1;
         let published = Published {
             view,
@@ -140,10 +249,11 @@ impl Publication for Aside {
             rows: content.rows(),
             at,
             run,
-            layout: codec.layout().clone(),
+            layout,
             content: content.digest(),
+            last_seq: content.last_seq(),
         };
-        entry.visible = Some(Arc::new(Generation { published: published.clone(), codec, rows }));
+        entry.visible = Some(Generation { published: published.clone(), codec, rows });
         Ok(published)
     }
 }

@@ -4,7 +4,7 @@ use asof_model::Result;
 
 use crate::key::Keys;
 use crate::row::Projection;
-use crate::{Codec, Found, Lookup, Published};
+use crate::{Codec, Decoded, Found, Lookup, Published};
 
 /// A lookup with its keys encoded and its columns found.
 #[derive(Debug)]
@@ -35,7 +35,8 @@ impl<'a> Reading<'a> {
     /// `other_format`, `online_damaged`, `row_too_large`.
     pub fn found<R: AsRef<[u8]>>(&self, published: &Published, rows: &[Option<R>]) -> Result<Found> {
         let rows = rows.iter().enumerate().map(|(n, row)| Some((self.keys.get(n)?, row.as_ref()?.as_ref())));
-        let (event_times, values) = self.codec.decode(&self.projection, rows)?;
-        Ok(Found { generation: published.generation, run: published.run, at: published.at, event_times, values })
+        let Decoded { event_times, counts_from, values } = self.codec.decode(&self.projection, rows)?;
+        let Published { generation, run, at, .. } = *published;
+        Ok(Found { generation, run, at, counts_from, event_times, values })
     }
 }

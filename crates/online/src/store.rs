@@ -2,12 +2,15 @@
 //!
 //! A view is **published** whole: its rows are built aside under a new generation and become visible all at
 //! once with [`Publication::commit`]. Every read sees, for each view, the rows of exactly one generation.
+//!
+//! A **push** changes single rows of what is published: the newest row of a key wins, whatever the order in which
+//! pushes come, and a publication that was begun before a push has its rows too when it becomes visible.
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use asof_model::{Digest, Micros, Pinned, Result, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, Error, Layout};
+use crate::{Content, Entry, Error, Journal, Layout, Once, Pending, Push};
 
 /// What is visible of a view.
 ///
@@ -28,15 +31,22 @@ pub struct Published {
     pub layout: Layout,
     /// What was written, in any order: see [`Content`](crate::Content).
     pub content: Digest,
+    /// The order of acceptance of the last row that was written; rows after it were pushed later.
+    #[serde(default)]
+    pub last_seq: i64,
 }
 
 impl Published {
-    /// Compares with what was counted by reading every row again.
+    /// Compares with what was counted by reading every row again. Where rows were pushed since, some took the place of
+    /// those that were published: then there must be at least as many.
     ///
     /// # Errors
     /// [`Error::Damaged`] naming the view and the difference.
     pub fn check(&self, found: &Content) -> Result<(), Error> {
         let damaged = |reason| Err(Error::Damaged { view: self.view.reference(), reason });
+        if found.last_seq() > self.last_seq && found.rows() >= self.rows {
+            return Ok(());
+        }
         if found.rows() != self.rows {
             return damaged(format!("{} rows were published, and {} are there", self.rows, found.rows()));
         }
@@ -88,13 +98,45 @@ pub trait OnlineStore: Send + Sync {
     /// # Errors
     /// Those of the backend.
     fn drop_view(&self, view: &Pinned) -> Result<()>;
+
+    /// Takes pushes in: all of them in one step, visible and durable when it returns. Of two rows of one key the one with
+    /// the later [`Stamp`](crate::Stamp) stays. Views that are neither visible nor being published are passed over.
+    ///
+    /// # Errors
+    /// `layout_mismatch`, `null_event_time`, `row_too_large`, `storage_full`; nothing is changed then.
+    fn push(&self, pushes: &[Push]) -> Result<()>;
+
+    /// What is remembered of a push of this name. It may be remembered longer than was asked for.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn pushed(&self, journal: &Journal, key: &str) -> Result<Option<Once>>;
+
+    /// The journals that have entries, ordered. Costs a reading of all of them.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn journals(&self) -> Result<Vec<Pending>>;
+
+    /// The first entries of a journal, in order: at least one if there is any, and no more once they have so many bytes.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn entries(&self, journal: &Journal, bytes: usize) -> Result<Vec<Entry>>;
+
+    /// Removes the entries of a journal up to this order of acceptance. A crash may bring some of them back.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn trim(&self, journal: &Journal, last: i64) -> Result<()>;
 }
 
 /// A view's rows being built aside. Dropped without [`commit`](Publication::commit), it leaves nothing.
 pub trait Publication: Send {
     /// Adds rows, in any order: the key columns and values of the layout by name, and
-    /// [`EVENT_TIME`](crate::EVENT_TIME); other columns are ignored. Of two rows of one key the later event
-    /// time stays, of equal ones the one written last. A row whose key has a null is left out, since null
+    /// [`EVENT_TIME`](crate::EVENT_TIME), also [`KNOWN`](crate::KNOWN) and [`SEQ`](crate::SEQ) where they are kept; other
+    /// columns are ignored. Of two rows of one key the one with the later [`Stamp`](crate::Stamp) stays, of equal ones
+    /// the one written last. A row whose key has a null is left out, since null
     /// equals nothing and nobody could ask for it.
     ///
     /// # Errors
@@ -130,6 +172,8 @@ pub struct Found {
     pub run: RunId,
     /// The moment as of which the rows are the newest.
     pub at: Micros,
+    /// From when on all rows found count: the latest of their event and known-at times. None where none was found.
+    pub counts_from: Option<Micros>,
     /// The event time of each row; null where the key has none, or a part of the key is null.
     pub event_times: TimestampMicrosecondArray,
     /// The columns asked for; null where there is no row.

@@ -167,8 +167,8 @@ fn a_store_that_exists_is_never_begun_anew() {
 fn another_format_says_so() {
     let folder = tempfile::tempdir().unwrap();
     written(folder.path());
-    std::fs::write(folder.path().join("format"), "asof online rocksdb 2\n").unwrap();
+    std::fs::write(folder.path().join("format"), "asof online rocksdb 3\n").unwrap();
     let error = open(folder.path()).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::Precondition, "other_format"));
-    assert!(error.message().contains("`asof online rocksdb 2`"), "{error}");
+    assert!(error.message().contains("`asof online rocksdb 3`"), "{error}");
 }

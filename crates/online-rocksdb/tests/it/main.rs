@@ -4,6 +4,7 @@
 
 mod crash;
 mod damage;
+mod pushed;
 mod suite;
 
 use std::path::Path;

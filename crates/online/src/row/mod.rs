@@ -1,9 +1,9 @@
-//! Rows as bytes, version 1.
+//! Rows as bytes, version 2.
 //!
 //! ```text
-//! row    = 01                        the version of this format
+//! row    = 02                        the version of this format
 //!          fingerprint  u32          the first bytes of the layout's fingerprint
-//!          event time   i64          microseconds, UTC
+//!          stamp        3 × i64      event time and known-at time in microseconds, UTC; order of acceptance
 //!          validity     ⌈n/8⌉ bytes  bit i % 8 of byte i / 8: column i is not null
 //!          slots                     one per column, in the layout's order
 //!          values                    of the columns of variable length, one after the other
@@ -30,6 +30,7 @@ mod read;
 mod shape;
 mod sink;
 mod source;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -40,17 +41,19 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::{Error, Layout};
 
+pub use read::Decoded;
 pub(crate) use shape::Shape;
 pub(crate) use source::Source;
+pub use stamp::{Stamp, replaces, stamp};
 
 #[cfg(target_endian = "big")]
 compile_error!("rows are little-endian and are copied to and from Arrow buffers as they are");
 
 /// The version byte that every row begins with.
-pub(crate) const VERSION: u8 = 1;
+pub(crate) const VERSION: u8 = 2;
 
-const TIME: usize = 5;
-const VALIDITY: usize = 13;
+const STAMP: usize = 5;
+const VALIDITY: usize = STAMP + Stamp::WIDTH;
 const CHECKSUM: usize = 4;
 
 /// Encodes and decodes the rows of one layout.
@@ -117,15 +120,4 @@ impl RowCodec {
         let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
         Ok(Projection { columns, schema })
     }
-}
-
-/// The event time of an encoded row, without looking at anything else; none where it is too short.
-pub fn event_time(row: &[u8]) -> Option<i64> {
-    Some(i64::from_le_bytes(row.get(TIME..VALIDITY)?.try_into().ok()?))
-}
-
-/// Whether a row takes the place of one of the same key that was written before it: it does unless it is
-/// older. This is the one rule of "newest wins", for every backend.
-pub fn replaces(row: &[u8], before: &[u8]) -> bool {
-    event_time(row) >= event_time(before)
 }

@@ -6,8 +6,9 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicroseco
 
 use super::checksum::checksum;
 use super::sink::Sink;
-use super::{CHECKSUM, Projection, RowCodec, Shape, TIME, VALIDITY, VERSION};
+use super::{CHECKSUM, Projection, RowCodec, STAMP, Shape, Stamp, VALIDITY, VERSION, stamp};
 use crate::Error;
+use asof_model::Micros;
 
 /// Why bytes cannot be read.
 #[derive(Debug)]
@@ -67,19 +68,33 @@ fn number(bytes: &[u8], at: usize) -> Result<usize, Trouble> {
     Ok(u32::from_le_bytes(*bytes) as usize)
 }
 
+/// Rows as columns.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Per row; null where there is none.
+    pub event_times: TimestampMicrosecondArray,
+    /// From when on all rows count; none where there is no row.
+    pub counts_from: Option<Micros>,
+    /// The columns of the projection; null where there is no row.
+    pub values: RecordBatch,
+}
+
 impl RowCodec {
     /// Decodes the columns of a projection, a row per item: its key and bytes, or none where there is none.
     pub(crate) fn decode<K: AsRef<[u8]>, R: AsRef<[u8]>>(
         &self,
         projection: &Projection,
         rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
-    ) -> Result<(TimestampMicrosecondArray, RecordBatch), Error> {
+    ) -> Result<Decoded, Error> {
         let count = rows.len();
         let mut sinks: Vec<_> = projection.columns.iter().map(|n| Sink::new(&self.columns[*n].shape, count)).collect();
         let mut times = Vec::with_capacity(count);
+        let mut counts_from = None;
         for row in rows {
-            let time = self.read(projection, row.as_ref().map(|(k, r)| (k.as_ref(), r.as_ref())), &mut sinks);
-            times.push(time.map_err(|trouble| self.error(trouble))?);
+            let stamp = self.read(projection, row.as_ref().map(|(k, r)| (k.as_ref(), r.as_ref())), &mut sinks);
+            let stamp = stamp.map_err(|trouble| self.error(trouble))?;
+            times.push(stamp.map(|stamp| stamp.event_time.0));
+            counts_from = counts_from.max(stamp.map(|stamp| stamp.counts_from()));
         }
         let finish = |(sink, n): (Sink, &usize)| sink.finish(&self.columns[*n].data_type);
         let damaged = |e: arrow::error::ArrowError| Error::Damaged { view: self.view.clone(), reason: e.to_string() };
@@ -87,7 +102,8 @@ impl RowCodec {
         let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>().map_err(damaged)?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let batch = RecordBatch::try_new_with_options(Arc::clone(&projection.schema), columns, &options);
-        Ok((TimestampMicrosecondArray::from(times).with_timezone("UTC"), batch.map_err(damaged)?))
+        let event_times = TimestampMicrosecondArray::from(times).with_timezone("UTC");
+        Ok(Decoded { event_times, counts_from, values: batch.map_err(damaged)? })
     }
 
     /// Whether these are the bytes of a row of this key and layout.
@@ -100,7 +116,7 @@ impl RowCodec {
         projection: &Projection,
         row: Option<(&[u8], &[u8])>,
         sinks: &mut [Sink],
-    ) -> Result<Option<i64>, Trouble> {
+    ) -> Result<Option<Stamp>, Trouble> {
         let Some((key, bytes)) = row else {
             sinks.iter_mut().try_for_each(Sink::null)?;
             return Ok(None);
@@ -112,7 +128,7 @@ impl RowCodec {
                 None => sink.null()?,
             }
         }
-        Ok(super::event_time(row))
+        Ok(stamp(row))
     }
 
     /// The row without its checksum, once version, checksum and fingerprint are right.
@@ -129,7 +145,7 @@ impl RowCodec {
         if row.len() < self.values.max(VALIDITY) {
             return Err(SHORT);
         }
-        if row[1..TIME] != self.fingerprint.to_le_bytes() {
+        if row[1..STAMP] != self.fingerprint.to_le_bytes() {
             return Err(Trouble::Malformed("a row was written with another layout"));
         }
         Ok(row)

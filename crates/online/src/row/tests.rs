@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::checksum::checksum;
 use super::*;
 use crate::suite::sample::{columns, view};
-use crate::{Codec, EVENT_TIME};
+use crate::{Codec, EVENT_TIME, KNOWN, SEQ};
 
 /// A small source of arbitrary numbers, seeded by the property test.
 struct Dice(u64);
@@ -111,7 +111,7 @@ impl Case {
     /// Decodes all columns of one row.
     fn decode(&self, key: &[u8], row: &[u8]) -> Result<RecordBatch, Error> {
         let projection = self.codec.projection(&self.all()).unwrap();
-        self.codec.decode(&projection, [Some((key, row))].into_iter()).map(|(_, batch)| batch)
+        self.codec.decode(&projection, [Some((key, row))].into_iter()).map(|decoded| decoded.values)
     }
 }
 
@@ -125,9 +125,9 @@ proptest! {
         let wanted: Vec<_> = (0..dice.below(6)).filter_map(|_| all.get(dice.below(all.len())).cloned()).collect();
         for names in [&all, &wanted] {
             let projection = case.codec.projection(names).unwrap();
-            let (times, values) = case.codec.decode(&projection, case.rows.iter().cloned().map(Some)).unwrap();
-            prop_assert_eq!(&(Arc::new(times) as ArrayRef), case.batch.column_by_name(EVENT_TIME).unwrap());
-            for (name, read) in names.iter().zip(values.columns()) {
+            let decoded = case.codec.decode(&projection, case.rows.iter().cloned().map(Some)).unwrap();
+            prop_assert_eq!(&(Arc::new(decoded.event_times) as ArrayRef), case.batch.column_by_name(EVENT_TIME).unwrap());
+            for (name, read) in names.iter().zip(decoded.values.columns()) {
                 prop_assert_eq!(read, case.batch.column_by_name(name).unwrap());
             }
         }
@@ -160,7 +160,7 @@ proptest! {
                     }
                 }
                 if dice.below(3) == 0 {
-                    forged.truncate(TIME + dice.below(forged.len() - TIME));
+                    forged.truncate(STAMP + dice.below(forged.len() - STAMP));
                 }
                 let sum = checksum(key, &forged);
                 forged.extend_from_slice(&sum.to_le_bytes());
@@ -183,6 +183,8 @@ fn golden_vector() {
     let batch = RecordBatch::try_from_iter(vec![
         ("k", Arc::new(StringArray::from(vec!["JFK"])) as ArrayRef),
         (EVENT_TIME, Arc::new(TimestampMicrosecondArray::from(vec![1]).with_timezone("UTC"))),
+        (KNOWN, Arc::new(TimestampMicrosecondArray::from(vec![2]).with_timezone("UTC"))),
+        (SEQ, Arc::new(Int64Array::from(vec![3]))),
         ("b", Arc::new(BooleanArray::from(vec![true]))),
         ("i", Arc::new(Int32Array::from(vec![-2]))),
         ("t", Arc::new(StringArray::from(vec!["été"]))),
@@ -198,11 +200,12 @@ fn golden_vector() {
         })
         .unwrap();
     let parts = [
-        "01 06cb96f5 0100000000000000 17", // version, fingerprint, event time, validity
-        "01 feffffff 05000000 0000000000000000 19000000", // slots
-        "c3a974c3a9",                      // t
-        "03000000 05 01000000 01000000 03000000 78797a", // l
-        "abc4b977",                        // checksum
+        "02 8dc0397e",                                           // version, fingerprint
+        "0100000000000000 0200000000000000 0300000000000000 17", // stamp, validity
+        "01 feffffff 05000000 0000000000000000 19000000",        // slots
+        "c3a974c3a9",                                            // t
+        "03000000 05 01000000 01000000 03000000 78797a",         // l
+        "d1e57e75",                                              // checksum
     ];
     assert_eq!(found, parts.concat().replace(' ', ""));
 }
@@ -212,10 +215,10 @@ fn other_versions_are_refused_as_such() {
     let (case, _) = case(7);
     let (key, row) = &case.rows[0];
     let mut newer = row.clone();
-    newer[0] = 2;
+    newer[0] = 3;
     let error = asof_model::Error::from(case.decode(key, &newer).unwrap_err());
     assert_eq!(error.code(), "other_format");
-    assert_eq!(error.message(), "rows of v@1 are in format 2, and this version reads format 1");
+    assert_eq!(error.message(), "rows of v@1 are in format 3, and this version reads format 2");
     assert_eq!(error.remedy_text(), Some("asof materialize v"));
 }
 

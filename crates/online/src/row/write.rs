@@ -1,7 +1,7 @@
 //! Rows out of Arrow columns.
 
 use super::checksum::checksum;
-use super::{CHECKSUM, RowCodec, Source, VALIDITY, VERSION};
+use super::{CHECKSUM, RowCodec, Source, Stamp, VALIDITY, VERSION};
 use crate::Error;
 
 /// Offsets in a row, and those of the Arrow arrays it is read into, reach this far.
@@ -12,7 +12,7 @@ impl RowCodec {
     pub(crate) fn encode(
         &self,
         key: &[u8],
-        event_time: i64,
+        stamp: Stamp,
         columns: &[Source],
         row: usize,
         out: &mut Vec<u8>,
@@ -20,7 +20,7 @@ impl RowCodec {
         out.clear();
         out.push(VERSION);
         out.extend_from_slice(&self.fingerprint.to_le_bytes());
-        out.extend_from_slice(&event_time.to_le_bytes());
+        out.extend_from_slice(stamp.to_bytes().as_flattened());
         out.resize(self.values, 0);
         for (n, (slot, column)) in self.columns.iter().zip(columns).enumerate() {
             if column.write(row, slot.offset, self.values, out) {

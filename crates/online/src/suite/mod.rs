@@ -8,6 +8,7 @@
 
 mod keys;
 mod publishing;
+mod pushing;
 mod reading;
 pub mod sample;
 mod together;
@@ -21,6 +22,10 @@ pub use publishing::{
     an_abandoned_publication_leaves_nothing, batches_that_do_not_fit_are_refused, content_depends_on_no_order,
     dropped_views_are_gone_but_their_numbers_are_not, layouts_that_cannot_be_stored_are_refused,
     of_one_key_the_newest_row_stays, publications_count_up_and_replace_whole, the_last_of_two_publications_stays,
+};
+pub use pushing::{
+    a_publication_keeps_what_was_pushed_since_it_began, a_push_is_whole_or_not_at_all,
+    journals_keep_their_entries_until_they_are_trimmed, pushed_rows_win_by_their_stamp_in_any_order,
 };
 pub use reading::{
     any_columns_are_read_in_any_order, every_type_comes_back_to_the_bit, several_views_are_one_read,
@@ -52,6 +57,10 @@ pub fn run_all(make: Make<'_>) {
     dropped_views_are_gone_but_their_numbers_are_not(make);
     batches_that_do_not_fit_are_refused(make);
     layouts_that_cannot_be_stored_are_refused(make);
+    pushed_rows_win_by_their_stamp_in_any_order(make);
+    a_publication_keeps_what_was_pushed_since_it_began(make);
+    a_push_is_whole_or_not_at_all(make);
+    journals_keep_their_entries_until_they_are_trimmed(make);
     readers_see_whole_generations(make);
 }
 

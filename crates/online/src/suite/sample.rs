@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicr
 use arrow::datatypes::{DataType, Int64Type};
 use asof_model::{Column, Columns, Digest, Kind, Micros, Name, Pinned, RunId, Version};
 
-use crate::{EVENT_TIME, Found, Layout, Lookup, OnlineStore, Publication, Published};
+use crate::{Change, EVENT_TIME, Entry, Found, Journal, Layout, Lookup, OnlineStore, Publication, Published, Push};
 
 /// The moment as of which everything here is published.
 pub const AT: Micros = Micros(1_700_000_000_000_000);
@@ -42,6 +42,26 @@ pub fn rows(rows: &[Row<'_>]) -> RecordBatch {
         ("delay", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.2)))),
         ("remark", Arc::new(StringArray::from_iter(rows.iter().map(|r| r.3)))),
     ])
+}
+
+/// The same rows with their order of acceptance, counted up from the first one's.
+pub fn pushed(rows: &RecordBatch, first: i64) -> RecordBatch {
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).map(|(f, a)| (f.name().as_str(), a.clone()));
+    batch(columns.chain([super::pushing::seqs(rows.num_rows(), first)]).collect())
+}
+
+/// The journal that everything here is pushed to.
+pub fn journal() -> Journal {
+    let named = |text: &str| text.parse::<Name>().expect("a name of a test");
+    Journal { project: named("flights"), dataset: named("delays") }
+}
+
+/// Pushes rows of one view; `last` is the order of acceptance of the last of them.
+pub fn push(store: &dyn OnlineStore, view: &Pinned, rows: RecordBatch, last: i64) {
+    let entry = Entry { last, rows: rows.num_rows() as u64, bytes: b"rows".to_vec() };
+    let changes = vec![Change { view: view.clone(), rows }];
+    store.push(&[Push { journal: journal(), entry, once: None, changes }]).expect("a push that fits");
 }
 
 /// A batch of named columns.

@@ -1,0 +1,115 @@
+//! Pushed rows on their way in.
+//!
+//! A row is merged, never read first: the operator of the family `rows` keeps the newer of two rows of a key, so that
+//! blind writes in any order leave one and the same store. Rows of a view that is just being published are held in
+//! memory besides, and are merged into the new rows in the very step that makes these visible.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use arrow::array::RecordBatch;
+use asof_model::Pinned;
+use asof_online::{Change, Codec, Push, replaces, stamp};
+use rocksdb::{ColumnFamily, MergeOperands, Options, WriteBatch};
+
+use crate::cleaning::prefix;
+use crate::error::Error;
+use crate::journal;
+use crate::shelf::Views;
+
+/// Rows pushed to a view while it is being published: keys, without a slot, and rows.
+#[derive(Debug, Default)]
+pub(crate) struct Catching(Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>);
+
+/// Who is being published.
+pub(crate) type InTheMaking = HashMap<Pinned, Vec<(Arc<Codec>, Weak<Catching>)>>;
+
+/// A push, encoded: what is to be written, and what is to be held for those in the making.
+pub(crate) struct Encoded {
+    pub(crate) batch: WriteBatch,
+    held: Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>,
+}
+
+/// The families that a push writes to.
+#[derive(Clone, Copy)]
+pub(crate) struct Families<'a> {
+    pub(crate) rows: &'a ColumnFamily,
+    pub(crate) journal: &'a ColumnFamily,
+    pub(crate) once: &'a ColumnFamily,
+}
+
+impl Encoded {
+    pub(crate) fn new(
+        pushes: &[Push],
+        families: Families<'_>,
+        views: &Views,
+        making: &InTheMaking,
+    ) -> Result<Self, Error> {
+        let mut encoded = Encoded { batch: WriteBatch::default(), held: Vec::new() };
+        for Push { journal, entry, once, changes } in pushes {
+            journal::put_entry(&mut encoded.batch, families.journal, journal, entry);
+            if let Some(once) = once {
+                journal::put_once(&mut encoded.batch, families.once, journal, once);
+            }
+            for Change { view, rows } in changes {
+                if let Some(generation) = views.get(view) {
+                    let slot = prefix(generation.slot);
+                    let batch = &mut encoded.batch;
+                    encode(&generation.codec, rows, &slot, |key, row| batch.merge_cf(families.rows, key, row))?;
+                }
+                let making = making.get(view).into_iter().flatten();
+                for (codec, catching) in making.filter_map(|(codec, held)| Some((codec, held.upgrade()?))) {
+                    let held = &mut encoded.held;
+                    encode(codec, rows, &[], |key, row| held.push((catching.clone(), key.to_vec(), row.to_vec())))?;
+                }
+            }
+        }
+        Ok(encoded)
+    }
+
+    /// Holds what those in the making will want, once the rest is written.
+    pub(crate) fn hold(held: Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>) {
+        for (catching, key, row) in held {
+            let mut rows = catching.0.lock().unwrap_or_else(PoisonError::into_inner);
+            match rows.get_mut(key.as_slice()) {
+                Some(before) if replaces(&row, before) => *before = row.into(),
+                Some(_) => {}
+                None => drop(rows.insert(key.into(), row.into())),
+            }
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (WriteBatch, Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>) {
+        (self.batch, self.held)
+    }
+}
+
+impl Catching {
+    /// Merges what was held into a slot.
+    pub(crate) fn merge(&self, batch: &mut WriteBatch, rows: &ColumnFamily, slot: u64) {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, row) in &*held {
+            batch.merge_cf(rows, [&prefix(slot), &**key].concat(), row);
+        }
+    }
+}
+
+fn encode(codec: &Codec, rows: &RecordBatch, prefix: &[u8], mut each: impl FnMut(&[u8], &[u8])) -> Result<(), Error> {
+    codec.encode(rows, prefix, |key, row| {
+        each(key, row);
+        Ok(())
+    })
+}
+
+/// Makes a family keep the newest row of each key.
+pub(crate) fn newest_wins(options: &mut Options) {
+    options.set_merge_operator_associative(c"newest", newest);
+}
+
+/// Of the rows of a key the one with the greatest stamp; rows of one stamp are one row, and if they are not, the
+/// greatest bytes decide, so that still no order does.
+fn newest(_key: &[u8], held: Option<&[u8]>, merged: &MergeOperands) -> Option<Vec<u8>> {
+    let order = |a: &&[u8], b: &&[u8]| -> Ordering { stamp(a).cmp(&stamp(b)).then_with(|| a.cmp(b)) };
+    held.into_iter().chain(merged).max_by(order).map(<[u8]>::to_vec)
+}
