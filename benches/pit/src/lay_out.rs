@@ -31,6 +31,7 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let (root, file) = (text(&args.store)?, text(&args.file)?);
     let now = System.now();
     let request = Ingest {
+        numbers: None,
         project: "bench".parse()?,
         definition: Dataset {
             name: args.dataset,

@@ -129,6 +129,7 @@ impl Engine {
             let applied = engine.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
             // Also after an error: who knows how far it came.
             engine.plans.forget();
+            engine.pusher().entrances.forget();
             drop(ongoing);
             applied
         });

@@ -56,6 +56,10 @@ impl Engine {
                 continue;
             }
             let number = numbers.and_then(|n| n.get(name)).copied();
+            if number.is_none() {
+                // What was pushed and acknowledged is there for whoever looks.
+                self.land(&registered.pinned.project, name).await?;
+            }
             let snapshot =
                 self.offline().snapshot(&registered.pinned.project, name, number).await?.ok_or_else(|| {
                     Error::new(ErrorKind::Precondition, "nothing_ingested", format!("dataset `{name}` has no data yet"))

@@ -7,6 +7,8 @@ use asof_model::run::{Item, RunId, Verb};
 use asof_model::{Column, Definition, Error, ErrorKind, Kind, Reference, Result, SnapshotNumber};
 use asof_offline::{Ingest, Ingested, Progress, ReadOptions, SkippedFile};
 
+use asof_online::Journal;
+
 use crate::{Engine, Scope};
 
 /// What to ingest, and how to read it.
@@ -63,6 +65,8 @@ impl Engine {
             return Err(Error::internal("a dataset was asked for"));
         };
         let mut record = self.start(project, Verb::Ingest, vec![Item::Definition(registered.pinned.clone())]).await?;
+        let numbers =
+            self.pusher().sequences.ingest(Journal { project: project.clone(), dataset: dataset.name.clone() });
         let ingest = Ingest {
             project: project.clone(),
             definition: dataset,
@@ -72,6 +76,7 @@ impl Engine {
             run: record.id(),
             now: self.clock().now(),
             memory_limit: self.workshop().limits().memory / 2,
+            numbers: Some(numbers.clone()),
         };
         let store = self.offline().working_on(record.work());
         let work = async move { store.ingest(ingest, progress.as_ref()).await };
@@ -112,6 +117,9 @@ impl Engine {
             }
             report
         });
+        // First nobody uses what was known of the dataset before, then the numbers that were not used are free again.
+        self.pusher().entrances.forget();
+        drop(numbers);
         self.finish(record, result).await
     }
 }

@@ -18,6 +18,7 @@ mod lineage;
 mod log;
 mod materialize;
 mod plans;
+mod push;
 mod rebuild;
 mod recover;
 mod resident;
@@ -38,6 +39,7 @@ pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{MaterializeReport, MaterializeRequest, Materialized};
+pub use push::{MAX_PUSHED, PushLimits, PushReport, PushRequest};
 pub use rebuild::Rebuilt;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
@@ -67,6 +69,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Threads and memory for offline work.
     pub workshop: Workshop,
+    /// How pushes are treated.
+    pub push: PushLimits,
 }
 
 /// All verbs over one set of stores. Cheap to clone.
@@ -74,18 +78,22 @@ pub struct Parts {
 pub struct Engine {
     parts: Arc<Parts>,
     plans: Arc<plans::Plans<serve::ServingPlan>>,
+    pusher: Arc<push::Pusher>,
 }
 
 impl Engine {
     /// An engine over these parts, after repairing what a dead process left unfinished.
     ///
-    /// The caller holds the stores alone: unfinished runs are taken for dead.
+    /// The caller holds the stores alone: unfinished runs are taken for dead. What was pushed is brought to its tables in the
+    /// background, on the runtime that this is called on.
     ///
     /// # Errors
     /// Those of the catalog and of the tables that unfinished runs wrote to.
     pub async fn open(parts: Parts) -> Result<Self> {
-        let engine = Engine { parts: Arc::new(parts), plans: Arc::new(plans::Plans::new()) };
+        let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
+        let engine = Engine { parts: Arc::new(parts), plans: Arc::new(plans::Plans::new()), pusher };
         engine.recover().await?;
+        engine.land_in_the_background();
         Ok(engine)
     }
 
@@ -109,6 +117,10 @@ impl Engine {
 
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.parts.clock.as_ref()
+    }
+
+    pub(crate) fn pusher(&self) -> &push::Pusher {
+        &self.pusher
     }
 
     pub(crate) fn workshop(&self) -> &Workshop {

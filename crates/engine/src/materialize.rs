@@ -116,16 +116,19 @@ impl Engine {
         let work = async {
             let closure = self.catalog().closure(std::slice::from_ref(&view.pinned)).await?;
             closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
+            let layout = layout(view, &closure)?;
+            // From here on the publication gets what is pushed; what was pushed before is in the snapshots that are pinned.
+            let mut publication = self.online().publish(&view.pinned, &layout)?;
+            let _making = self.pusher().entrances.making(&view.pinned);
+            self.pusher().settle().await?;
             let pins = self.pin(&closure, None).await?;
             pins.items().for_each(|item| record.read(item));
             record.save().await?;
             let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
             let plan = Planner::new(&definitions, &pins).newest(view, at)?;
-            let layout = layout(view, &closure)?;
-            let (engine, pinned, run) = (self.clone(), view.pinned.clone(), record.id());
+            let (engine, run) = (self.clone(), record.id());
             let progress = Arc::clone(progress);
             let publish = async move {
-                let mut publication = engine.online().publish(&pinned, &layout)?;
                 let (mut rows, making) = engine.stream(plan, &progress, format!("reading {which}")).await?;
                 let (stage, mut published) = (format!("publishing {which}"), 0);
                 while let Some(batch) = rows.next().await {

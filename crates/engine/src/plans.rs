@@ -31,6 +31,13 @@ struct Meanings<P> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Since(u64);
 
+impl Since {
+    /// After one more change.
+    pub(crate) fn next(self) -> Self {
+        Since(self.0 + 1)
+    }
+}
+
 impl<P> Plans<P> {
     /// None yet.
     pub(crate) fn new() -> Self {
@@ -70,7 +77,7 @@ impl<P> Plans<P> {
 
     /// Something was applied: whatever a reference meant, the catalog must be asked again.
     pub(crate) fn forget(&self) {
-        self.meanings.rcu(|meanings| Meanings { since: Since(meanings.since.0 + 1), plans: HashMap::new() });
+        self.meanings.rcu(|meanings| Meanings { since: meanings.since.next(), plans: HashMap::new() });
     }
 }
 

@@ -148,13 +148,20 @@ impl Engine {
     pub async fn get(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
         let plan = self.serving_plan(scope, &request.service).await?;
         plan.checked.get_or_try_init(|| self.check_views(&plan)).await?;
-        let at = request.at.unwrap_or_else(|| self.clock().now());
-        plan.answer(self.online().as_ref(), &request.rows, at)
+        plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now())
     }
 }
 
 impl ServingPlan {
-    fn answer(&self, store: &dyn asof_online::OnlineStore, rows: &RecordBatch, at: Micros) -> Result<GetReply> {
+    /// Answers for a moment. None means now, or a little later where a row was pushed by somebody whose clock is ahead:
+    /// the moment from when on all rows found count.
+    fn answer(
+        &self,
+        store: &dyn asof_online::OnlineStore,
+        rows: &RecordBatch,
+        at: Option<Micros>,
+        now: Micros,
+    ) -> Result<GetReply> {
         let count = rows.num_rows();
         if count > MAX_ENTITIES {
             let message = format!("{count} entities in one request; at most {MAX_ENTITIES} are answered");
@@ -168,6 +175,8 @@ impl ServingPlan {
         });
         let lookups: Vec<_> = lookups.collect();
         let found = store.get(&lookups)?;
+        let latest = found.iter().filter_map(|found| found.counts_from).max();
+        let at = at.unwrap_or(latest.map_or(now, |latest| latest.max(now)));
         let mut inputs: Vec<ArrayRef> = Vec::new();
         let (mut statuses, mut views) = (Vec::new(), Vec::new());
         for (view, found) in self.serving.views.iter().zip(found) {

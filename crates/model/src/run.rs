@@ -62,13 +62,16 @@ pub enum Verb {
     Rebuild,
     /// A view's newest rows were published online.
     Materialize,
+    /// Pushed rows became a snapshot.
+    Push,
     /// Views were looked through for rows that tell the future.
     Verify,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 6] = [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Rebuild, Verb::Materialize, Verb::Verify];
+    pub const ALL: [Verb; 7] =
+        [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Rebuild, Verb::Materialize, Verb::Push, Verb::Verify];
 
     /// As typed on the command line.
     pub fn as_str(self) -> &'static str {
@@ -78,6 +81,7 @@ impl Verb {
             Verb::Train => "train",
             Verb::Rebuild => "rebuild",
             Verb::Materialize => "materialize",
+            Verb::Push => "push",
             Verb::Verify => "verify",
         }
     }

@@ -28,6 +28,7 @@ mod memory;
 mod ongoing;
 mod parts;
 mod progress;
+mod push;
 mod snapshot;
 mod stage;
 mod store;
@@ -41,6 +42,7 @@ pub use ingest::{Format, Ingest, Ingested, IngestedFile, ReadOptions, SkippedFil
 pub use memory::Budget;
 pub use ongoing::{Guard, Ongoing};
 pub use progress::{Progress, Quiet};
+pub use push::{Gate, Land, Landing, Numbers};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::{Commit, Store};
 pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions};

@@ -36,7 +36,8 @@ pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind};
 pub use features::features;
 pub use plan::{
-    Definitions, Moments, Planner, ServedView, Serving, Tables, Timeline, TrainingOptions, ViewRows, execution_error,
+    Definitions, Following, Moments, Planner, RowWise, ServedView, Serving, Tables, Timeline, TrainingOptions, ViewRow,
+    ViewRows, execution_error,
 };
 pub use reading::{Tally, Watch, spine_rows};
 pub use session::session_state;

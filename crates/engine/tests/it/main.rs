@@ -6,6 +6,7 @@ mod equal;
 mod leakage;
 mod plans;
 mod progress;
+mod push;
 mod record;
 mod refuse;
 mod world;

@@ -139,6 +139,7 @@ async fn a_run_that_died_after_its_commit_is_recorded_as_done() {
         run: committed,
         now: world.clock.now(),
         memory_limit: 64 << 20,
+        numbers: None,
     };
     let Ingested::Committed { number, .. } = store.ingest(ingest, &Quiet).await.unwrap() else { panic!("a commit") };
     world.reopen().await;

@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray}
 use asof_catalog::Catalog;
 use asof_engine::{
     Engine, GetReply, GetRequest, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts,
-    ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
+    PushLimits, ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
 };
 use asof_model::{Clock, Error, Micros, Result};
 use asof_offline::Quiet;
@@ -113,6 +113,7 @@ async fn open(folder: &TempDir, clock: &Arc<Moment>, online: &Arc<dyn OnlineStor
         online: online.clone(),
         clock: clock.clone(),
         workshop: Workshop::new(Limits { threads: 2, memory: 256 << 20 }, None)?,
+        push: PushLimits::default(),
     })
     .await?;
     Ok((engine, catalog))

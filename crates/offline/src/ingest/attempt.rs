@@ -51,7 +51,9 @@ impl Attempt<'_> {
             columns,
             data: data.clone(),
             sources: files.clone(),
-            last_seq: tally.last_seq,
+            // Pushes may have landed that were accepted after this began.
+            last_seq: tally.last_seq.max(last_seq(base.as_ref()).await?),
+            pushed: None,
         };
         // From here on a commit may refer to the files, also where nobody hears of it.
         unclaimed.keep();
@@ -98,10 +100,8 @@ impl Attempt<'_> {
             pieces.extend(source::unpack(source, *index, request.options.format, self.scratch).await?);
         }
         let kept = base.map(State::columns).transpose()?;
-        let last_seq = match base {
-            Some(state) => state.last_seq().await?,
-            None => 0,
-        };
+        let last_seq = last_seq(base).await?;
+        let last_seq = request.numbers.as_ref().map_or(last_seq, |numbers| numbers.begin(last_seq));
         let (definition, null) = (request.definition.clone(), request.options.null.clone());
         let set = request.options.set.clone();
         let (pieces, shape) = tokio::task::spawn_blocking(move || -> Result<_> {
@@ -175,5 +175,13 @@ impl Attempt<'_> {
         let source = &self.sources[index];
         let rows = tally.rows.get(&index).copied().unwrap_or_default();
         IngestedFile { url: source.url.clone(), digest: source.digest, bytes: source.bytes, rows }
+    }
+}
+
+/// The last number in the table.
+async fn last_seq(base: Option<&State>) -> Result<i64> {
+    match base {
+        Some(state) => state.last_seq().await,
+        None => Ok(0),
     }
 }

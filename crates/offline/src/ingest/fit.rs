@@ -14,13 +14,13 @@ use super::convert::{Floored, Unfit, text, typed};
 use super::read::Raw;
 use super::refusal::{Refusal, Row};
 use super::shape::Shape;
-use super::source::Piece;
 use super::survey::FileColumns;
 use crate::failure::Failure;
 
 /// Fits the rows of one file to the dataset.
 pub(crate) struct Fit {
     file: String,
+    /// Whether texts may be values of another type, written down.
     is_text: bool,
     /// The visible columns.
     schema: SchemaRef,
@@ -57,7 +57,7 @@ impl Fit {
         definition: &Dataset,
         shape: &Shape,
         file: &FileColumns,
-        piece: &Piece,
+        is_text: bool,
         set: &BTreeMap<String, String>,
         checks: Arc<Checks>,
     ) -> Result<Self, Refusal> {
@@ -90,7 +90,7 @@ impl Fit {
         }
         Ok(Fit {
             file: file.file.clone(),
-            is_text: piece.encoding.is_text(),
+            is_text,
             schema: Arc::new(shape.columns.to_arrow()),
             columns,
             checks,

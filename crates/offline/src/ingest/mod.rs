@@ -9,18 +9,25 @@ mod meter;
 mod pipeline;
 mod read;
 mod refusal;
-mod shape;
+pub(crate) mod shape;
 mod source;
 mod survey;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use asof_model::definition::Dataset;
 use asof_model::{Column, Digest, Error, ErrorKind, Micros, Name, Result, RunId, SnapshotNumber};
 
 use self::attempt::Attempt;
+pub(crate) use self::checks::Checks;
+pub(crate) use self::fit::Fit;
 pub(crate) use self::meter::Meter;
+pub(crate) use self::read::Raw;
+pub(crate) use self::shape::Shape;
+pub(crate) use self::survey::FileColumns;
 use crate::progress::Progress;
+use crate::push::Numbers;
 use crate::store::Store;
 
 /// What to ingest.
@@ -43,6 +50,8 @@ pub struct Ingest {
     pub now: Micros,
     /// Memory for sorting, in bytes; what needs more spills to disk.
     pub memory_limit: usize,
+    /// Who gives out the numbers of rows; none where nobody pushes to the dataset.
+    pub numbers: Option<Arc<dyn Numbers>>,
 }
 
 /// How to read files.

@@ -95,7 +95,8 @@ fn read_all(plan: &Plan, schema: &SchemaRef, sink: &Sink, meter: &Meter) -> Resu
     let total = plan.pieces.iter().map(|(_, columns)| columns.rows).sum::<Option<u64>>();
     meter.start("reading", total);
     for (piece, columns) in &plan.pieces {
-        let mut fit = Fit::new(&plan.definition, &plan.shape, columns, piece, &plan.set, checks.clone())?;
+        let mut fit =
+            Fit::new(&plan.definition, &plan.shape, columns, piece.encoding.is_text(), &plan.set, checks.clone())?;
         let mut reader = read::open(piece, columns, &plan.null, batch)?;
         while let Some(raw) = reader.next()? {
             let fitted = fit.apply(raw)?;

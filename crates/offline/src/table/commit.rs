@@ -8,7 +8,7 @@ use deltalake::kernel::{Action, Add, CommitInfo, MetadataExt as _, Protocol, Tra
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaResult, DeltaTableError};
 
-use super::{DIGEST_TAG, FILE_TRANSACTION, SEQ_TRANSACTION, State, Table, columns, history};
+use super::{DIGEST_TAG, FILE_TRANSACTION, PUSH_TRANSACTION, SEQ_TRANSACTION, State, Table, columns, history};
 use crate::failure::Failure;
 use crate::ingest::IngestedFile;
 use crate::snapshot::DataFile;
@@ -24,6 +24,8 @@ pub(crate) struct Append {
     pub(crate) data: Vec<DataFile>,
     pub(crate) sources: Vec<IngestedFile>,
     pub(crate) last_seq: i64,
+    /// Up to which number pushes have landed with this; none where it brings no pushes.
+    pub(crate) pushed: Option<i64>,
 }
 
 /// What became of a commit.
@@ -61,6 +63,7 @@ impl Table {
         for source in &append.sources {
             transactions.push(Transaction::new(format!("{FILE_TRANSACTION}{}", source.digest.hex()), log_version));
         }
+        transactions.extend(append.pushed.map(|last| Transaction::new(PUSH_TRANSACTION, last)));
         // Conflicts are not for the library to resolve: a retry must number its rows anew.
         let properties = CommitProperties::default()
             .with_application_transactions(transactions)

@@ -26,6 +26,8 @@ pub use history::Commit;
 
 /// The application transaction that holds the last sequence number given.
 const SEQ_TRANSACTION: &str = "asof-seq";
+/// The application transaction that holds up to which number pushes have landed.
+const PUSH_TRANSACTION: &str = "asof-push";
 /// Application transactions that hold the source files let in.
 const FILE_TRANSACTION: &str = "asof-file:";
 /// The tag of an `add` action that holds the digest of the file.
@@ -113,6 +115,11 @@ impl State {
     pub(crate) async fn last_seq(&self) -> Result<i64> {
         let last = self.transaction(SEQ_TRANSACTION).await?;
         last.ok_or_else(|| self.table.foreign("its Delta log holds no sequence number"))
+    }
+
+    /// Up to which number pushes have landed.
+    pub(crate) async fn pushed(&self) -> Result<i64> {
+        Ok(self.transaction(PUSH_TRANSACTION).await?.unwrap_or(0))
     }
 
     /// The snapshot that let in a source file of this content.

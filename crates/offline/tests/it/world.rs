@@ -85,6 +85,7 @@ impl World {
             run: RunId::new(Micros(1_000_000)),
             now: Micros(1_700_000_000_123_456),
             memory_limit: self.memory_limit,
+            numbers: None,
         }
     }
 

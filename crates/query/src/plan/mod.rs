@@ -8,6 +8,7 @@ mod causes;
 mod cut;
 mod newest;
 mod reordered;
+mod row_wise;
 mod serving;
 mod timeline;
 mod training;
@@ -31,6 +32,7 @@ use crate::stack::deep;
 use crate::syntax;
 use crate::text::Text;
 
+pub use row_wise::{Following, RowWise, ViewRow};
 pub use serving::{ServedView, Serving};
 pub use timeline::{Moments, Timeline};
 pub use view::ViewRows;

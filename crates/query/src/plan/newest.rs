@@ -1,5 +1,6 @@
 //! The newest row of each key of a view: what goes online.
 
+use asof_model::definition::KnownAt;
 use asof_model::{Kind, Micros, Registered, Result};
 use datafusion::common::{Column, ScalarValue, TableReference};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
@@ -15,10 +16,15 @@ const KEYS: &str = "__keys";
 const AT: &str = "__at";
 /// What qualifies the rows found.
 const ROWS: &str = "__rows";
+/// The column that says when the row found was learned.
+const KNOWN: &str = "__known";
+/// The column with the order in which the row found was accepted.
+const ACCEPTED: &str = "__seq";
 
 impl Planner<'_> {
     /// For each key of a view the row that counts at `at`, whatever the TTL: the key's columns, `__event_time`, then
-    /// the view's features. Keys with a null, and those without a row by then, are left out. It is the as-of
+    /// the view's features; last, where the view's rows have them, when each was learned (`__known`) and its order of
+    /// acceptance (`__seq`). Keys with a null, and those without a row by then, are left out. It is the as-of
     /// join itself, with every key of the view at that moment for a spine.
     ///
     /// # Errors
@@ -35,13 +41,22 @@ impl Planner<'_> {
         let spine = keys_at(&rows.plan, &keys, at).map_err(planning_error)?;
         let features: Vec<_> = crate::features(view, registered, entity).names().map(str::to_owned).collect();
         let on = keys.iter().map(|key| (of(KEYS, key), *key)).collect();
-        let side = side(rows, view, ROWS, on, &features, None, &[])?;
+        let known = match &view.known_at {
+            KnownAt::Column(known) => Some((known.clone(), KNOWN)),
+            KnownAt::Silent | KnownAt::Never => None,
+        };
+        let stamps: Vec<_> =
+            known.into_iter().chain(rows.hidden.seq.iter().map(|c| (c.name.clone(), ACCEPTED))).collect();
+        let picked: Vec<_> = features.iter().cloned().chain(stamps.iter().map(|(name, _)| name.clone())).collect();
+        let side = side(rows, view, ROWS, on, &picked, None, &[])?;
         let joined = asof_join(spine, of(KEYS, AT), vec![side], KnownMoment::EventTime)?;
         let found = Expr::Column(of(ROWS, STATUS)).eq(lit(Status::Present as u8));
         let columns = (keys.iter().map(|key| of(KEYS, key)))
             .chain([of(ROWS, EVENT_TIME)])
             .chain(features.iter().map(|feature| of(ROWS, feature)));
-        let projected: Vec<_> = columns.map(|c| Expr::Column(c.clone()).alias(&c.name)).collect();
+        let projected = columns.map(|c| Expr::Column(c.clone()).alias(&c.name));
+        let stamps = stamps.iter().map(|(name, alias)| Expr::Column(of(ROWS, name)).alias(*alias));
+        let projected: Vec<_> = projected.chain(stamps).collect();
         let plan = LogicalPlanBuilder::from(joined)
             .filter(found)
             .and_then(|plan| plan.project(projected))

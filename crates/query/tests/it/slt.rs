@@ -6,7 +6,7 @@
 //! | `CREATE …; CREATE …` | registers definitions, all or none |
 //! | `INSERT INTO dataset VALUES (…), …` | appends rows, cast to the declared columns; `_seq` goes on counting |
 //! | `TRAIN set [KNOWN AT NOW \| KNOWN AT 'time'] [WITH STATUSES]` | the rows of a training set, in their order |
-//! | `NEWEST view AT 'time'` | the newest row of each key by then, whatever the TTL, sorted, since they have no order |
+//! | `NEWEST view AT 'time'` | the newest row of each key by then, whatever the TTL, without its stamp, sorted, since they have no order |
 //! | `DESCRIBE set` | the columns of a training set with their types |
 //!
 //! The first row of an answer holds the column names. `NULL` is a null and `(empty)` an empty text. A refusal is
@@ -24,7 +24,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch, new_empty_array};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, cast, ident};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, ident};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, parse_file};
 
 use crate::asof::RUNTIME;
@@ -149,7 +149,10 @@ impl Database {
     fn newest(&self, rest: &str) -> Result<LogicalPlan, Error> {
         let (view, time) = rest.split_once(" AT ").expect("AT 'time'");
         let definitions = self.project.definitions();
-        Planner::new(&definitions, &self.project).newest(&self.project.get(view), moment(time))
+        let plan = Planner::new(&definitions, &self.project).newest(&self.project.get(view), moment(time))?;
+        let told = plan.schema().columns().into_iter().filter(|c| !["__known", "__seq"].contains(&c.name.as_str()));
+        let told: Vec<_> = told.map(Expr::Column).collect();
+        Ok(LogicalPlanBuilder::from(plan).project(told).and_then(LogicalPlanBuilder::build).expect("its own columns"))
     }
 }
 

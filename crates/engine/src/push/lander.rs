@@ -1,0 +1,116 @@
+//! Brings tables up to date from their journals.
+//!
+//! What has landed is part of the commit that landed it, so every step may be done again: a crash between the commit
+//! and the trimming of the journal costs looking at some entries twice.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use asof_model::run::{Item, Verb};
+use asof_model::{Definition, Error, Name, Result, Selector};
+use asof_offline::{Land, Landing};
+use asof_online::{Entry, Journal};
+
+use super::{Pusher, entry};
+use crate::plans::Plans;
+use crate::serve::ServingPlan;
+use crate::{Engine, Parts};
+
+/// Bytes of entries that become one commit, unless one alone has more.
+const COMMIT_BYTES: usize = 64 << 20;
+
+/// An engine that may be gone.
+struct Behind {
+    parts: Weak<Parts>,
+    plans: Weak<Plans<ServingPlan>>,
+    pusher: Weak<Pusher>,
+}
+
+impl Behind {
+    fn engine(&self) -> Option<Engine> {
+        let (parts, plans, pusher) = (self.parts.upgrade()?, self.plans.upgrade()?, self.pusher.upgrade()?);
+        Some(Engine { parts, plans, pusher })
+    }
+}
+
+impl Engine {
+    /// Lands what is pushed from now on, at its pace, as long as the engine is there.
+    pub(crate) fn land_in_the_background(&self) {
+        let behind = Behind {
+            parts: Arc::downgrade(&self.parts),
+            plans: Arc::downgrade(&self.plans),
+            pusher: Arc::downgrade(&self.pusher),
+        };
+        let (backlog, every) = (Arc::clone(&self.pusher.backlog), self.pusher.limits.every);
+        tokio::spawn(async move {
+            loop {
+                // Both ends of the wait mean the same: it is time.
+                let _ = tokio::time::timeout(every.max(Duration::from_millis(10)), backlog.full.notified()).await;
+                let Some(engine) = behind.engine() else { return };
+                if let Err(error) = engine.land_all().await {
+                    tracing::warn!(%error, "pushed rows could not be written to their table, and wait");
+                }
+            }
+        });
+    }
+
+    /// Lands everything.
+    pub(crate) async fn land_all(&self) -> Result<()> {
+        let journals: Vec<_> = self.pusher.backlog.journals().keys().cloned().collect();
+        for journal in journals {
+            self.land_journal(&journal).await?;
+        }
+        Ok(())
+    }
+
+    /// Lands what was acknowledged for a dataset so far, so that who looks at the table next sees it.
+    pub(crate) async fn land(&self, project: &Name, dataset: &Name) -> Result<()> {
+        self.land_journal(&Journal { project: project.clone(), dataset: dataset.clone() }).await
+    }
+
+    async fn land_journal(&self, journal: &Journal) -> Result<()> {
+        if !self.pusher.backlog.journals().contains_key(journal) {
+            return Ok(());
+        }
+        let _alone = self.pusher.landing.lock().await;
+        while self.pusher.backlog.journals().contains_key(journal) {
+            let (online, from) = (Arc::clone(self.online()), journal.clone());
+            let entries = tokio::task::spawn_blocking(move || online.entries(&from, COMMIT_BYTES));
+            let entries = entries.await.map_err(Error::internal)??;
+            let Some(last) = entries.last().map(|entry| entry.last) else {
+                // Somebody else landed them, or they are just being written.
+                return Ok(());
+            };
+            if last > self.offline().landed(&journal.project, &journal.dataset).await? {
+                self.commit(journal, &entries).await?;
+            }
+            self.online().trim(journal, last)?;
+            self.pusher.backlog.remove(journal, entries.iter().map(|entry| entry.bytes.len() as u64).sum());
+        }
+        Ok(())
+    }
+
+    /// One run, one commit.
+    async fn commit(&self, journal: &Journal, entries: &[Entry]) -> Result<()> {
+        let Journal { project, dataset } = journal;
+        // Whatever version let them in, the table is one, and the newest version says how its files are sorted.
+        let registered = self.catalog().select(project, dataset, &Selector::Latest).await?;
+        let Definition::Dataset(definition) = registered.definition else {
+            return Err(Error::internal("a dataset was asked for"));
+        };
+        let rows = entries.iter().map(entry::decode).collect::<Result<Vec<_>>>()?;
+        let mut record = self.start(project, Verb::Push, vec![Item::Definition(registered.pinned.clone())]).await?;
+        let request = Land { project: project.clone(), definition, rows, run: record.id(), now: self.clock().now() };
+        let store = self.offline().working_on(record.work());
+        let work = async move { store.land(request).await };
+        let result = self.workshop().run_as(record.work(), work).await.map(|landing| match landing {
+            Landing::Committed { number, rows } => {
+                record.made(Item::Snapshot { dataset: dataset.clone(), number });
+                record.note("rows", rows);
+                record.note("pushes", entries.len());
+            }
+            Landing::Unchanged => record.note("unchanged", "all of it had landed before"),
+        });
+        self.finish(record, result).await
+    }
+}

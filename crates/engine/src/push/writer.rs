@@ -1,0 +1,255 @@
+//! The one thread that writes pushes.
+//!
+//! It takes all that wait, numbers them, and writes them in one synced step: the more clients push at once, the more
+//! rows share a sync. That it is alone makes keys and numbers simple: nothing happens between looking and writing.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use asof_model::digest::Digest;
+use asof_model::{Error, ErrorKind, Micros, Pinned, Result};
+use asof_online::{Change, Entry, Journal, Once, OnlineStore, Push, SEQ};
+use asof_query::ViewRow;
+use tokio::sync::{mpsc, oneshot};
+
+use super::entrance::Entrances;
+use super::numbers::Sequences;
+use super::{Backlog, micros};
+use crate::plans::Since;
+
+/// Pushes that may wait for the thread, before those who push must wait themselves.
+const WAITING: usize = 1024;
+/// Bytes that are written in one step, unless one push alone has more.
+const STEP_BYTES: usize = 4 << 20;
+
+/// A push, ready to be numbered and written.
+pub(super) struct Prepared {
+    pub(super) journal: Journal,
+    pub(super) rows: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) key: Option<String>,
+    pub(super) changes: Vec<(Pinned, ViewRow)>,
+    /// The last number that the table had.
+    pub(super) behind: i64,
+    pub(super) since: Since,
+    pub(super) now: Micros,
+}
+
+/// What became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is online and in its journal.
+    Accepted { rows: u64, last: i64, repeated: bool },
+    /// Something changed since it was prepared.
+    Stale,
+}
+
+type Reply = oneshot::Sender<Result<Outcome>>;
+
+enum Message {
+    Push(Box<Prepared>, Reply),
+    Settle(oneshot::Sender<()>),
+}
+
+/// The way to the thread; it ends when this is dropped.
+pub(super) struct Writer(mpsc::Sender<Message>);
+
+struct Thread {
+    online: Arc<dyn OnlineStore>,
+    entrances: Arc<Entrances>,
+    sequences: Arc<Sequences>,
+    backlog: Arc<Backlog>,
+    remember: Duration,
+}
+
+impl Writer {
+    pub(super) fn new(
+        online: &Arc<dyn OnlineStore>,
+        entrances: &Arc<Entrances>,
+        sequences: &Arc<Sequences>,
+        backlog: &Arc<Backlog>,
+        remember: Duration,
+    ) -> Result<Self> {
+        let thread = Thread {
+            online: Arc::clone(online),
+            entrances: Arc::clone(entrances),
+            sequences: Arc::clone(sequences),
+            backlog: Arc::clone(backlog),
+            remember,
+        };
+        let (sender, receiver) = mpsc::channel(WAITING);
+        let named = std::thread::Builder::new().name("asof-push".to_owned());
+        named.spawn(move || thread.run(receiver)).map_err(Error::internal)?;
+        Ok(Writer(sender))
+    }
+
+    pub(super) async fn write(&self, prepared: Prepared) -> Result<Outcome> {
+        let (reply, replied) = oneshot::channel();
+        self.0.send(Message::Push(Box::new(prepared), reply)).await.map_err(|_| gone())?;
+        replied.await.map_err(|_| gone())?
+    }
+
+    /// Waits until all that was sent before is written.
+    pub(super) async fn settle(&self) -> Result<()> {
+        let (reply, replied) = oneshot::channel();
+        self.0.send(Message::Settle(reply)).await.map_err(|_| gone())?;
+        replied.await.map_err(|_| gone())
+    }
+}
+
+fn gone() -> Error {
+    Error::internal("the thread that writes pushes is gone")
+}
+
+impl Thread {
+    fn run(self, mut receiver: mpsc::Receiver<Message>) {
+        while let Some(first) = receiver.blocking_recv() {
+            let mut step = Step::default();
+            let mut next = Some(first);
+            while let Some(message) = next {
+                match message {
+                    Message::Push(prepared, reply) => {
+                        if step.has_key_of(&prepared) {
+                            // Its repetition: what became of the first must be known before.
+                            self.write(std::mem::take(&mut step));
+                        }
+                        self.prepare(&mut step, *prepared, reply);
+                    }
+                    Message::Settle(reply) => {
+                        self.write(std::mem::take(&mut step));
+                        // Who asked may have gone.
+                        let _ = reply.send(());
+                    }
+                }
+                next = if step.bytes < STEP_BYTES { receiver.try_recv().ok() } else { None };
+            }
+            self.write(step);
+        }
+    }
+
+    /// Adds a push to a step, or answers it.
+    fn prepare(&self, step: &mut Step, prepared: Prepared, reply: Reply) {
+        match self.numbered(&prepared) {
+            Ok(Numbered::New(push)) => step.add(push, prepared, reply),
+            Ok(Numbered::Known(outcome)) => drop(reply.send(Ok(outcome))),
+            Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    fn numbered(&self, prepared: &Prepared) -> Result<Numbered> {
+        if prepared.since != self.entrances.since() {
+            return Ok(Numbered::Known(Outcome::Stale));
+        }
+        if let Some(key) = &prepared.key
+            && let Some(once) = self.online.pushed(&prepared.journal, key)?
+            && once.until >= prepared.now
+        {
+            return told(&once, prepared).map(Numbered::Known);
+        }
+        let last = self.sequences.take(&prepared.journal, prepared.behind, prepared.rows)?;
+        let first = last - prepared.rows as i64 + 1;
+        let changes = prepared.changes.iter().filter(|(_, rows)| !rows.from.is_empty());
+        let changes = changes.map(|(view, rows)| Ok(Change { view: view.clone(), rows: with_seq(rows, first)? }));
+        let once = prepared.key.as_ref().map(|key| Once {
+            key: key.clone(),
+            since: prepared.now,
+            until: Micros(prepared.now.0.saturating_add(micros(self.remember))),
+            told: telling(prepared, last),
+        });
+        Ok(Numbered::New(Push {
+            journal: prepared.journal.clone(),
+            entry: Entry { last, rows: prepared.rows, bytes: prepared.bytes.clone() },
+            once,
+            changes: changes.collect::<Result<_>>()?,
+        }))
+    }
+
+    /// Writes a step, and answers all of it. Where it fails, each push is tried alone, so that one that cannot be written
+    /// is in nobody's way.
+    fn write(&self, step: Step) {
+        if step.pushes.is_empty() {
+            return;
+        }
+        // Counted first, so that whoever lands them cannot come before.
+        step.pushes.iter().for_each(|push| self.backlog.add(&push.journal, push.entry.bytes.len() as u64));
+        let written = self.online.push(&step.pushes);
+        if written.is_err() && step.pushes.len() > 1 {
+            for (push, reply) in step.pushes.into_iter().zip(step.replies) {
+                let written = self.online.push(std::slice::from_ref(&push));
+                self.answer(&push, reply, written);
+            }
+            return;
+        }
+        for (push, reply) in step.pushes.iter().zip(step.replies) {
+            self.answer(push, reply, written.clone());
+        }
+    }
+
+    fn answer(&self, push: &Push, reply: Reply, written: Result<()>) {
+        if written.is_err() {
+            self.backlog.remove(&push.journal, push.entry.bytes.len() as u64);
+        }
+        let Entry { last, rows, .. } = push.entry;
+        // Who pushed may have gone; under its key the push is known.
+        let _ = reply.send(written.map(|()| Outcome::Accepted { rows, last, repeated: false }));
+    }
+}
+
+enum Numbered {
+    New(Push),
+    Known(Outcome),
+}
+
+/// What is written at once.
+#[derive(Default)]
+struct Step {
+    pushes: Vec<Push>,
+    replies: Vec<Reply>,
+    keys: HashSet<(Journal, String)>,
+    bytes: usize,
+}
+
+impl Step {
+    fn has_key_of(&self, prepared: &Prepared) -> bool {
+        let key = prepared.key.as_ref().map(|key| (prepared.journal.clone(), key.clone()));
+        key.is_some_and(|key| self.keys.contains(&key))
+    }
+
+    fn add(&mut self, push: Push, prepared: Prepared, reply: Reply) {
+        self.bytes += prepared.bytes.len();
+        self.keys.extend(prepared.key.map(|key| (prepared.journal, key)));
+        self.pushes.push(push);
+        self.replies.push(reply);
+    }
+}
+
+/// What is remembered of a push: its last number, its rows, and the digest of its bytes.
+fn telling(prepared: &Prepared, last: i64) -> Vec<u8> {
+    let numbers = [last.to_le_bytes(), prepared.rows.to_le_bytes()];
+    [numbers.as_flattened(), prepared.digest.as_bytes()].concat()
+}
+
+/// The answer to a push that came before under its key.
+fn told(once: &Once, prepared: &Prepared) -> Result<Outcome> {
+    let (numbers, digest) = once.told.split_first_chunk::<16>().ok_or_else(|| Error::internal("a key is malformed"))?;
+    let [last, rows] = *numbers.as_chunks::<8>().0 else { return Err(Error::internal("a key is malformed")) };
+    if digest != prepared.digest.as_bytes() {
+        let message = format!("the key `{}` came before in {}, with other rows", once.key, prepared.journal);
+        return Err(Error::new(ErrorKind::Conflict, "push_key_reused", message)
+            .remedy("give every push a key of its own, and the same one only to its repetition"));
+    }
+    Ok(Outcome::Accepted { rows: u64::from_le_bytes(rows), last: i64::from_le_bytes(last), repeated: true })
+}
+
+/// A view's rows with their order of acceptance.
+fn with_seq(rows: &ViewRow, first: i64) -> Result<RecordBatch> {
+    let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.from.iter().map(|from| first + *from as i64)));
+    let mut fields: Vec<_> = rows.rows.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(Field::new(SEQ, DataType::Int64, false)));
+    let columns = rows.rows.columns().iter().cloned().chain([numbers]).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::internal)
+}

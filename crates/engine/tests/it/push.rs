@@ -1,0 +1,327 @@
+//! Pushed rows: online at once, in the table once, whatever comes in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Float64Type, Int64Type};
+use asof_engine::{PushReport, PushRequest};
+use asof_model::run::Verb;
+use asof_model::time::SECOND;
+use asof_model::{Clock, Result};
+use proptest::prelude::*;
+
+use crate::world::{PROJECT, World, request, trips};
+
+/// Trip, driver, second, fare.
+type Row = (i64, &'static str, i64, f64);
+const DRIVERS: [&str; 3] = ["ann", "bob", "cleo"];
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.2 * SECOND)).with_timezone("UTC");
+    RecordBatch::try_from_iter([
+        ("ended", Arc::new(times) as ArrayRef),
+        ("trip", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.0)))),
+        ("driver", Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.1)))),
+        ("fare", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.3)))),
+        ("city", Arc::new(Int64Array::from_iter_values(rows.iter().map(|_| 0)))),
+    ])
+    .unwrap()
+}
+
+async fn push(world: &World, rows: &[Row], key: Option<&str>) -> Result<PushReport> {
+    push_batch(world, batch(rows), key).await
+}
+
+async fn push_batch(world: &World, rows: RecordBatch, key: Option<&str>) -> Result<PushReport> {
+    let request = PushRequest { dataset: "trips".parse()?, rows, key: key.map(str::to_owned) };
+    world.engine.push(&world.scope, request).await
+}
+
+/// What is online for each driver: trip and fare.
+async fn online(world: &World) -> Vec<Option<(i64, f64)>> {
+    let rows = request(&DRIVERS.map(|driver| (Some(driver), Some(0), 1.0))).project(&[0]).unwrap();
+    let reply = world.get_from("latest", rows, None).await.unwrap();
+    let trips = reply.features.column_by_name("trip").unwrap().as_primitive::<Int64Type>().clone();
+    let fares = reply.features.column_by_name("fare").unwrap().as_primitive::<Float64Type>().clone();
+    trips.iter().zip(fares.iter()).map(|(trip, fare)| trip.zip(fare)).collect()
+}
+
+/// The rows of the table, in the order of acceptance.
+async fn table(world: &World) -> Vec<(i64, i64)> {
+    let store = asof_offline::Store::open(&world.folder.path().join("store").display().to_string()).await.unwrap();
+    let snapshot = store.snapshot(&world.scope.project, &"trips".parse().unwrap(), None).await.unwrap();
+    let Some(snapshot) = snapshot else { return Vec::new() };
+    let context = datafusion::prelude::SessionContext::new();
+    context.register_table("t", snapshot.provider().unwrap()).unwrap();
+    let rows = context.sql("SELECT trip, _seq FROM t ORDER BY _seq").await.unwrap().collect().await.unwrap();
+    let pairs = |batch: &RecordBatch| {
+        let column = |n: usize| batch.column(n).as_primitive::<Int64Type>().values().to_vec();
+        column(0).into_iter().zip(column(1)).collect::<Vec<_>>()
+    };
+    rows.iter().flat_map(pairs).collect()
+}
+
+const LATEST: &str = "CREATE FEATURE VIEW any_trip ENTITY driver TIMESTAMP ended AS SELECT driver, ended, fare, trip FROM trips;
+    CREATE FEATURE VIEW dear_trip ENTITY driver TIMESTAMP ended
+        AS SELECT driver, ended, fare * 2 AS double_fare FROM trips WHERE fare > 10;
+    CREATE FEATURE VIEW per_day ENTITY driver TIMESTAMP day
+        AS SELECT driver, date_trunc('day', ended) + INTERVAL '1 day' AS day, sum(fare) AS total FROM trips GROUP BY 1, 2;
+    CREATE FEATURE SERVICE latest AS SELECT any_trip.trip, any_trip.fare, double_fare, total FROM any_trip, dear_trip, per_day;";
+
+async fn world() -> World {
+    let world = World::new().await;
+    world.apply(&format!("{PROJECT}{LATEST}")).await.unwrap();
+    world
+}
+
+/// As seconds: the moment of the tests.
+fn now(world: &World) -> i64 {
+    world.clock.now().0 / SECOND
+}
+
+#[tokio::test]
+async fn a_pushed_row_is_online_at_once_and_in_the_table_for_whoever_looks() {
+    let world = world().await;
+    let now = now(&world);
+    // The first push makes the table; nothing is online yet.
+    let report = push(&world, &[(1, "ann", now - 50, 5.0)], None).await.unwrap();
+    assert_eq!((report.rows, report.last, report.repeated), (1, 1, false));
+    assert_eq!((report.followed.len(), report.waiting.len()), (0, 0));
+    world.materialize(&[], None).await.unwrap();
+    assert_eq!(table(&world).await, [(1, 1)]);
+    assert_eq!(online(&world).await, [Some((1, 5.0)), None, None]);
+
+    let report = push(&world, &[(2, "ann", now - 40, 30.0), (3, "bob", now - 45, 7.0)], None).await.unwrap();
+    let followed: Vec<_> = report.followed.iter().map(|view| view.name.as_str()).collect();
+    assert_eq!(followed, ["any_trip", "dear_trip", "last_there", "last_trip"]);
+    let [(view, why)] = report.waiting.as_slice() else { panic!("{:?}", report.waiting) };
+    assert_eq!(view.name.as_str(), "per_day");
+    assert!(why.contains("not rows of one dataset"), "{why}");
+    assert_eq!(online(&world).await, [Some((2, 30.0)), Some((3, 7.0)), None]);
+    // A late row changes nothing online, and is in the table all the same.
+    push(&world, &[(4, "ann", now - 60, 99.0)], None).await.unwrap();
+    assert_eq!(online(&world).await, [Some((2, 30.0)), Some((3, 7.0)), None]);
+    let rows = request(&[(Some("ann"), Some(0), 1.0)]).project(&[0]).unwrap();
+    let doubled = world.get_from("latest", rows, None).await.unwrap();
+    assert_eq!(doubled.features.column_by_name("double_fare").unwrap().as_primitive::<Float64Type>().value(0), 60.0);
+    // Training pins what was acknowledged.
+    world.train("prices").await.unwrap();
+    assert_eq!(table(&world).await, [(1, 1), (2, 2), (3, 3), (4, 4)]);
+    let runs = world.catalog.runs(&world.scope.project, Default::default()).await.unwrap();
+    let pushes: Vec<_> = runs.iter().filter(|run| run.verb == Verb::Push).collect();
+    assert_eq!(pushes.len(), 2);
+    assert!(pushes.iter().all(|run| run.outputs.len() == 1 && run.notes.contains_key("rows")), "{pushes:?}");
+}
+
+#[tokio::test]
+async fn a_push_counts_once_under_its_key() {
+    let mut world = world().await;
+    let at = now(&world) - 50;
+    let first = push(&world, &[(1, "ann", at, 5.0)], Some("a")).await.unwrap();
+    let again = push(&world, &[(1, "ann", at, 5.0)], Some("a")).await.unwrap();
+    assert_eq!((again.repeated, again.last, again.rows), (true, first.last, 1));
+    world.reopen().await;
+    assert!(push(&world, &[(1, "ann", at, 5.0)], Some("a")).await.unwrap().repeated);
+    let other = push(&world, &[(1, "ann", at, 6.0)], Some("a")).await.unwrap_err();
+    assert_eq!(other.code(), "push_key_reused");
+    assert!(!push(&world, &[(1, "ann", at, 5.0)], Some("b")).await.unwrap().repeated);
+    // All at once, and the same ones twice.
+    let twice = (0..40).map(|n| {
+        let (engine, scope) = (world.engine.clone(), world.scope.clone());
+        tokio::spawn(async move {
+            let request = PushRequest {
+                dataset: "trips".parse().unwrap(),
+                rows: batch(&[(100 + n / 2, "bob", at, 1.0)]),
+                key: Some(format!("k{}", n / 2)),
+            };
+            engine.push(&scope, request).await.unwrap().repeated
+        })
+    });
+    let mut repeated = 0;
+    for task in twice.collect::<Vec<_>>() {
+        repeated += usize::from(task.await.unwrap());
+    }
+    assert_eq!(repeated, 20);
+    world.materialize(&[], None).await.unwrap();
+    assert_eq!(table(&world).await.len(), 22);
+}
+
+#[tokio::test]
+async fn what_cannot_be_accepted_says_why_and_changes_nothing() {
+    let world = world().await;
+    let now = now(&world);
+    world.ingest("trips", &world.file("t.csv", &trips(&[(1, "ann", 0, now - 90, Some(3.0))]))).await.unwrap();
+    world.materialize(&[], None).await.unwrap();
+    let check = async |rows: RecordBatch, code: &str, words: &[&str]| {
+        let error = push_batch(&world, rows, None).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+        words.iter().for_each(|word| assert!(error.to_string().contains(word), "`{word}` is not in: {error}"));
+    };
+    let good = batch(&[(2, "ann", now, 1.0), (3, "bob", now, 1.0)]);
+    let with = |name: &str, array: ArrayRef| {
+        let schema = good.schema();
+        let columns = schema.fields().iter().zip(good.columns()).map(|(f, c)| (f.name().clone(), c.clone()));
+        let columns = columns.map(|(n, c)| if n == name { (n, array.clone()) } else { (n, c) });
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap()
+    };
+    check(batch(&[(2, "ann", now + 301, 1.0)]), "future_row", &["row 1", "`ended`", "clock_skew"]).await;
+    check(batch(&[(2, "ann", now, 1.0), (3, "ann", now, -1.0)]), "check_failed", &["row 2", "fare_sane"]).await;
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["1", "x"]));
+    check(with("trip", texts), "bad_value", &["row 2", "`trip`", "x"]).await;
+    let null: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![Some(0), None]).with_timezone("UTC"));
+    check(with("ended", null), "null_timestamp", &["row 2"]).await;
+    check(good.project(&[1, 2, 3, 4]).unwrap(), "missing_column", &["`ended`"]).await;
+    let wrong = RecordBatch::try_from_iter(
+        good.schema().fields().iter().zip(good.columns()).map(|(f, c)| (f.name().replace("fare", "fares"), c.clone())),
+    );
+    check(wrong.unwrap(), "undeclared_column", &["`fares`", "did you mean `fare`?"]).await;
+    let request = |text: &str| PushRequest { dataset: text.parse().unwrap(), rows: good.clone(), key: None };
+    for (dataset, code) in [("trip", "unknown_name"), ("pricing", "wrong_kind"), ("trips@1", "immutable_snapshot")] {
+        let error = world.engine.push(&world.scope, request(dataset)).await.unwrap_err();
+        assert_eq!(error.code(), code, "{error}");
+    }
+    assert_eq!(online(&world).await, [Some((1, 3.0)), None, None]);
+    world.materialize(&[], None).await.unwrap();
+    assert_eq!(table(&world).await.len(), 1);
+    // Within the skew a row counts at once, and the answer is for its moment.
+    push(&world, &[(9, "ann", now + 299, 4.0)], None).await.unwrap();
+    assert_eq!(online(&world).await[0], Some((9, 4.0)));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(Vec<Row>),
+    /// The n-th push once more.
+    Again(usize),
+    Ingest(Vec<Row>),
+    Materialize,
+    Restart,
+    Reapply,
+}
+
+fn row() -> impl Strategy<Value = Row> {
+    (0..1000i64, 0..DRIVERS.len(), 0..6i64, 0..40u32)
+        .prop_map(|(t, d, s, f)| (t, DRIVERS[d], 900_000 + s, f64::from(f)))
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rows = || proptest::collection::vec(row(), 1..4);
+    prop_oneof![
+        6 => rows().prop_map(Step::Push),
+        2 => (0..8usize).prop_map(Step::Again),
+        1 => rows().prop_map(Step::Ingest),
+        2 => Just(Step::Materialize),
+        1 => Just(Step::Restart),
+        1 => Just(Step::Reapply),
+    ]
+}
+
+/// All rows that were accepted, and those of them that views online have seen.
+#[derive(Default)]
+struct Model {
+    accepted: Vec<Row>,
+    online: Option<Vec<Row>>,
+}
+
+impl Model {
+    fn newest(&self) -> Vec<Option<(i64, f64)>> {
+        let newest = |driver: &&str| {
+            let rows = self.online.iter().flatten().enumerate().filter(|(_, row)| row.1 == *driver);
+            rows.max_by_key(|(seq, row)| (row.2, *seq)).map(|(_, row)| (row.0, row.3))
+        };
+        DRIVERS.iter().map(newest).collect()
+    }
+}
+
+async fn check(steps: Vec<Step>) {
+    let mut world = world().await;
+    let (mut model, mut pushes, mut files) = (Model::default(), Vec::new(), 0);
+    for (number, step) in steps.iter().enumerate() {
+        match step {
+            Step::Push(rows) => {
+                push(&world, rows, Some(&format!("push {}", pushes.len()))).await.unwrap();
+                pushes.push(rows.clone());
+                model.accepted.extend(rows);
+                model.online.iter_mut().for_each(|online| online.extend(rows));
+            }
+            Step::Again(n) => {
+                if let Some(rows) = pushes.get(*n) {
+                    assert!(push(&world, rows, Some(&format!("push {n}"))).await.unwrap().repeated);
+                }
+            }
+            Step::Ingest(rows) => {
+                files += 1;
+                let rows: Vec<_> = rows.iter().map(|(t, d, s, f)| (*t, *d, 0, *s, Some(*f))).collect();
+                // The same content twice would not be let in.
+                let text = trips(&rows) + &"\n".repeat(files);
+                let report = world.ingest("trips", &world.file(&format!("{files}.csv"), &text)).await.unwrap();
+                assert_eq!(report.rows, rows.len() as u64);
+                model.accepted.extend(rows.iter().map(|(t, d, _, s, f)| (*t, *d, *s, f.unwrap())));
+            }
+            Step::Materialize if model.accepted.is_empty() => {}
+            Step::Materialize => {
+                world.materialize(&[], None).await.unwrap();
+                model.online = Some(model.accepted.clone());
+            }
+            Step::Restart => world.reopen().await,
+            Step::Reapply => drop(world.apply(&format!("{PROJECT}{LATEST}")).await.unwrap()),
+        }
+        if model.online.is_some() {
+            assert_eq!(online(&world).await, model.newest(), "after step {number} of {steps:?}");
+        }
+    }
+    if model.accepted.is_empty() {
+        return;
+    }
+    world.materialize(&[], None).await.unwrap();
+    let table = table(&world).await;
+    let trips: Vec<_> = table.iter().map(|(trip, _)| *trip).collect();
+    assert_eq!(trips, model.accepted.iter().map(|row| row.0).collect::<Vec<_>>(), "after {steps:?}");
+    model.online = Some(model.accepted.clone());
+    assert_eq!(online(&world).await, model.newest(), "in the end of {steps:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 30, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_interleaving_leaves_what_was_accepted_once(steps in proptest::collection::vec(step(), 1..14)) {
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(check(steps));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pushed_while_a_view_is_published_is_not_lost() {
+    let world = world().await;
+    let first = now(&world) - 900_000;
+    let mut text: Vec<_> = Vec::new();
+    for n in 0..3_000 {
+        text.push((n, "ann", 0, first + n % 100, Some(1.0)));
+    }
+    world.ingest("trips", &world.file("t.csv", &trips(&text))).await.unwrap();
+    let (engine, scope) = (world.engine.clone(), world.scope.clone());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let pushing = tokio::spawn(async move {
+        let (mut n, mut stopped) = (0, stopped);
+        while stopped.try_recv().is_err() {
+            n += 1;
+            let rows = batch(&[(10_000 + n, DRIVERS[n as usize % 3], first + 200 + n, n as f64)]);
+            let request = PushRequest { dataset: "trips".parse().unwrap(), rows, key: None };
+            engine.push(&scope, request).await.unwrap();
+        }
+        n
+    });
+    for _ in 0..4 {
+        world.materialize(&[], None).await.unwrap();
+    }
+    stop.send(()).unwrap();
+    let last = pushing.await.unwrap();
+    assert!(last > 3, "{last} pushes only");
+    let newest: BTreeMap<_, _> = (1..=last).map(|n| (DRIVERS[n as usize % 3], n)).collect();
+    let expected: Vec<_> = DRIVERS.iter().map(|d| newest.get(d).map(|n| (10_000 + n, *n as f64))).collect();
+    assert_eq!(online(&world).await, expected);
+    world.materialize(&[], None).await.unwrap();
+    assert_eq!(online(&world).await, expected);
+    assert_eq!(table(&world).await.len(), 3_000 + last as usize);
+}
