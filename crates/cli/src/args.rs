@@ -7,7 +7,7 @@ use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, explain, get, ingest, init, lineage, log, ls, materialize, plan, rebuild, serve, show, train, verify,
+    apply, explain, get, ingest, init, lineage, log, ls, materialize, plan, push, rebuild, serve, show, train, verify,
 };
 
 /// Features and their lineage: what was known when.
@@ -69,6 +69,7 @@ pub(crate) enum Brief {
     Train(train::Args),
     Materialize(materialize::Args),
     Get(get::Args),
+    Push(push::Args),
     Ls(ls::Args),
     Show(show::Args),
     Log(log::Args),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use asof_proto::jobs::v1::job_service_client::JobServiceClient;
 use asof_proto::lineage::v1::lineage_service_client::LineageServiceClient;
 use asof_proto::object::v1::Scope;
+use asof_proto::push::v1::push_service_client::PushServiceClient;
 use asof_proto::registry::v1::registry_service_client::RegistryServiceClient;
 use asof_proto::serving::v1::serving_service_client::ServingServiceClient;
 use asof_server::{Config, Overrides, StoreLock};
@@ -79,6 +80,11 @@ impl Connection {
     /// Features.
     pub(crate) fn serving(&self) -> ServingServiceClient<Channel> {
         ServingServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    /// Rows for datasets.
+    pub(crate) fn push(&self) -> PushServiceClient<Channel> {
+        PushServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Origins and runs.

@@ -39,7 +39,7 @@ pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{MaterializeReport, MaterializeRequest, Materialized};
-pub use push::{MAX_PUSHED, PushLimits, PushReport, PushRequest};
+pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
 pub use rebuild::Rebuilt;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
@@ -84,8 +84,8 @@ pub struct Engine {
 impl Engine {
     /// An engine over these parts, after repairing what a dead process left unfinished.
     ///
-    /// The caller holds the stores alone: unfinished runs are taken for dead. What was pushed is brought to its tables in the
-    /// background, on the runtime that this is called on.
+    /// The caller holds the stores alone: unfinished runs are taken for dead. What was pushed is brought to its table when
+    /// a verb reads that; who serves for longer does it in the background too ([`Engine::land_in_the_background`]).
     ///
     /// # Errors
     /// Those of the catalog and of the tables that unfinished runs wrote to.
@@ -93,7 +93,6 @@ impl Engine {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
         let engine = Engine { parts: Arc::new(parts), plans: Arc::new(plans::Plans::new()), pusher };
         engine.recover().await?;
-        engine.land_in_the_background();
         Ok(engine)
     }
 

@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::RecordBatch;
 use asof_model::Pinned;
@@ -18,18 +18,28 @@ use crate::error::Error;
 use crate::journal;
 use crate::shelf::Views;
 
-/// Rows pushed to a view while it is being published: keys, without a slot, and rows.
+/// Keys, without a slot, and rows.
+type Rows = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+/// Rows pushed to a view while it is being published.
 #[derive(Debug, Default)]
-pub(crate) struct Catching(Mutex<BTreeMap<Box<[u8]>, Box<[u8]>>>);
+pub(crate) struct Catching(Mutex<Rows>);
 
 /// Who is being published.
 pub(crate) type InTheMaking = HashMap<Pinned, Vec<(Arc<Codec>, Weak<Catching>)>>;
 
-/// A push, encoded: what is to be written, and what is to be held for those in the making.
+/// A push, encoded.
+#[derive(Default)]
 pub(crate) struct Encoded {
+    /// What is to be written in one step.
     pub(crate) batch: WriteBatch,
-    held: Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>,
+    /// What those in the making are to get once that is written.
+    pub(crate) held: Held,
 }
+
+/// Rows for those in the making.
+#[derive(Default)]
+pub(crate) struct Held(Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>);
 
 /// The families that a push writes to.
 #[derive(Clone, Copy)]
@@ -46,7 +56,7 @@ impl Encoded {
         views: &Views,
         making: &InTheMaking,
     ) -> Result<Self, Error> {
-        let mut encoded = Encoded { batch: WriteBatch::default(), held: Vec::new() };
+        let mut encoded = Encoded::default();
         for Push { journal, entry, once, changes } in pushes {
             journal::put_entry(&mut encoded.batch, families.journal, journal, entry);
             if let Some(once) = once {
@@ -60,18 +70,20 @@ impl Encoded {
                 }
                 let making = making.get(view).into_iter().flatten();
                 for (codec, catching) in making.filter_map(|(codec, held)| Some((codec, held.upgrade()?))) {
-                    let held = &mut encoded.held;
+                    let held = &mut encoded.held.0;
                     encode(codec, rows, &[], |key, row| held.push((catching.clone(), key.to_vec(), row.to_vec())))?;
                 }
             }
         }
         Ok(encoded)
     }
+}
 
-    /// Holds what those in the making will want, once the rest is written.
-    pub(crate) fn hold(held: Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>) {
-        for (catching, key, row) in held {
-            let mut rows = catching.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl Held {
+    /// Hands the rows over.
+    pub(crate) fn hand_over(self) {
+        for (catching, key, row) in self.0 {
+            let mut rows = catching.rows();
             match rows.get_mut(key.as_slice()) {
                 Some(before) if replaces(&row, before) => *before = row.into(),
                 Some(_) => {}
@@ -79,17 +91,16 @@ impl Encoded {
             }
         }
     }
-
-    pub(crate) fn into_parts(self) -> (WriteBatch, Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>) {
-        (self.batch, self.held)
-    }
 }
 
 impl Catching {
+    fn rows(&self) -> MutexGuard<'_, Rows> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Merges what was held into a slot.
     pub(crate) fn merge(&self, batch: &mut WriteBatch, rows: &ColumnFamily, slot: u64) {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, row) in &*held {
+        for (key, row) in &*self.rows() {
             batch.merge_cf(rows, [&prefix(slot), &**key].concat(), row);
         }
     }

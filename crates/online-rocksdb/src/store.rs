@@ -218,12 +218,11 @@ impl Inner {
         let families = Families { rows: self.rows(), journal: family(&self.db, JOURNAL), once: family(&self.db, ONCE) };
         // Held to the end, so that no switch comes between what is encoded and what is written.
         let ledger = self.ledger();
-        let encoded = Encoded::new(pushes, families, &self.shelf.views(), &ledger.making)?;
-        let (batch, held) = encoded.into_parts();
+        let Encoded { batch, held } = Encoded::new(pushes, families, &self.shelf.views(), &ledger.making)?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
         self.db.write_opt(batch, &synced).map_err(Error::rocks("writing a push"))?;
-        Encoded::hold(held);
+        held.hand_over();
         drop(ledger);
         self.witness.accepted(pushes.iter().map(|push| (&push.journal, push.entry.last)));
         let since = pushes.iter().filter_map(|push| push.once.as_ref()).map(|once| once.since.0).max();

@@ -46,6 +46,10 @@ package!(
     object, "asof.object.v1.rs"
 );
 package!(
+    /// Rows for datasets, as they happen.
+    push, "asof.push.v1.rs"
+);
+package!(
     /// Definitions: plan, apply, list, show.
     registry, "asof.registry.v1.rs"
 );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asof_catalog::Catalog;
-use asof_engine::{Engine, Limits, Parts, Workshop};
+use asof_engine::{Engine, Limits, Parts, PushLimits, Workshop};
 use asof_model::{Error, ErrorKind, Result, clock};
 use asof_online::{MemoryStore, OnlineStore};
 use asof_online_rocksdb::{OpenOptions, RocksStore};
@@ -70,6 +70,12 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
         online: online(&config.online.url)?,
         clock: Arc::new(clock::System),
         workshop: Workshop::new(limits, Some(&folder.join("tmp")))?,
+        push: PushLimits {
+            clock_skew: config.push.clock_skew,
+            remember: config.push.remember,
+            every: config.push.every,
+            waiting: config.push.waiting as u64,
+        },
     });
     Ok(Opened { engine: engine.await?, lock })
 }

@@ -12,6 +12,7 @@ use asof_engine::Engine;
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::jobs::v1::job_service_server::{JobServiceServer, SERVICE_NAME as JOBS};
 use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERVICE_NAME as LINEAGE};
+use asof_proto::push::v1::push_service_server::{PushServiceServer, SERVICE_NAME as PUSH};
 use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
 use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME as SERVING, ServingServiceServer};
 use tokio::net::TcpListener;
@@ -23,11 +24,11 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::{self, Config};
 use crate::open::store_folder;
-use crate::service::{Desk, Jobs, Lineage, Registry, Serving};
+use crate::service::{Desk, Jobs, Lineage, Push, Registry, Serving};
 use crate::spool::Spool;
 
 /// The services whose health is told, and all of them together under the empty name.
-const SERVICES: [&str; 5] = ["", REGISTRY, JOBS, SERVING, LINEAGE];
+const SERVICES: [&str; 6] = ["", REGISTRY, JOBS, SERVING, LINEAGE, PUSH];
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Bytes of the headers of a call.
@@ -61,6 +62,7 @@ impl Server {
         let registry = RegistryServiceServer::new(Registry(desk.clone()));
         let jobs = JobServiceServer::new(Jobs(desk.clone()));
         let serving = ServingServiceServer::new(Serving(desk.clone()));
+        let push = PushServiceServer::new(Push(desk.clone()));
         let lineage = LineageServiceServer::new(Lineage(desk));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(asof_proto::FILE_DESCRIPTOR_SET)
@@ -71,6 +73,7 @@ impl Server {
         let routes = Routes::new(registry.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(jobs.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(serving.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(health_service)
             .add_service(reflection);

@@ -10,6 +10,7 @@ pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod materialize;
 pub(crate) mod plan;
+pub(crate) mod push;
 pub(crate) mod rebuild;
 pub(crate) mod serve;
 pub(crate) mod show;
@@ -67,6 +68,7 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Train(args) => args.run(global, out).await,
         Brief::Materialize(args) => args.run(global, out).await,
         Brief::Get(args) => args.run(global, out).await,
+        Brief::Push(args) => args.run(global, out).await,
         Brief::Ls(args) => args.run(global, out).await,
         Brief::Show(args) => args.run(global, out).await,
         Brief::Log(args) => args.run(global, out).await,

@@ -41,7 +41,10 @@ impl Args {
         connection::hold(opened.lock);
         out.line(format!("serving {} on http://{address}", config.project.name))?;
         out.flush()?;
-        Server::new(opened.engine, &config)?.serve(listener, stop).await?;
+        let landing = opened.engine.land_in_the_background();
+        let served = Server::new(opened.engine, &config)?.serve(listener, stop).await;
+        landing.end().await;
+        served?;
         Ok(Answer::Done)
     }
 }

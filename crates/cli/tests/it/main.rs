@@ -11,6 +11,7 @@ mod interruption;
 mod leakage;
 mod memory;
 mod project;
+mod pushing;
 mod refusals;
 mod scrub;
 mod serving;

@@ -40,6 +40,14 @@ impl Serving {
         Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
     }
 
+    /// Kills it, as a machine that fails would.
+    pub(crate) fn kill(mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
     /// Tells it to end; does not wait.
     pub(crate) fn terminate(&self) {
         signal(self.child.as_ref().unwrap(), "TERM");

@@ -24,7 +24,7 @@ fn wrong_usage_says_what_is_wrong() {
     check(&["ingest", "flights", "a.csv", "--set", "source"], "write it as COL=VALUE");
     check(&["ingest", "flights", "a.csv", "--set", "a=1", "--set", "a=2"], "--set a is given twice");
     check(&["ls", "tables"], "`tables` is not a kind of object");
-    check(&["log", "--verb", "push"], "invalid value 'push'");
+    check(&["log", "--verb", "pull"], "invalid value 'pull'");
     check(&["lineage", "x", "--upstream", "--downstream"], "cannot be used with");
     check(&["rebuild", "delays@1"], "--check");
     check(&["verify", "delays"], "--leakage");

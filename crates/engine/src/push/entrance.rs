@@ -8,7 +8,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use asof_model::definition::Dataset;
 use asof_model::digest::Digest;
-use asof_model::{Definition, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result};
+use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result};
 use asof_offline::{Gate, SEQ};
 use asof_online::{EVENT_TIME, Journal, KNOWN};
 use asof_query::{Definitions, Following, Planner, RowWise, Tables};
@@ -180,6 +180,11 @@ impl Tables for Pushed {
 }
 
 impl Entrance {
+    /// The columns of the dataset.
+    pub(super) fn columns(&self) -> &Columns {
+        self.gate.columns()
+    }
+
     /// Fits rows to the dataset and applies the views that follow it. Also gives how many rows had a time that was floored.
     ///
     /// # Errors

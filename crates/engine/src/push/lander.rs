@@ -3,55 +3,60 @@
 //! What has landed is part of the commit that landed it, so every step may be done again: a crash between the commit
 //! and the trimming of the journal costs looking at some entries twice.
 
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use asof_model::run::{Item, Verb};
 use asof_model::{Definition, Error, Name, Result, Selector};
-use asof_offline::{Land, Landing};
+use asof_offline::Land;
 use asof_online::{Entry, Journal};
 
-use super::{Pusher, entry};
-use crate::plans::Plans;
-use crate::serve::ServingPlan;
-use crate::{Engine, Parts};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::entry;
+use crate::Engine;
 
 /// Bytes of entries that become one commit, unless one alone has more.
 const COMMIT_BYTES: usize = 64 << 20;
 
-/// An engine that may be gone.
-struct Behind {
-    parts: Weak<Parts>,
-    plans: Weak<Plans<ServingPlan>>,
-    pusher: Weak<Pusher>,
+/// Tables being brought up to date in the background.
+#[derive(Debug)]
+pub struct Landing {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
-impl Behind {
-    fn engine(&self) -> Option<Engine> {
-        let (parts, plans, pusher) = (self.parts.upgrade()?, self.plans.upgrade()?, self.pusher.upgrade()?);
-        Some(Engine { parts, plans, pusher })
+impl Landing {
+    /// Lands the rest and ends. What cannot be landed waits in its journal for the next start.
+    pub async fn end(self) {
+        // It may have ended by itself.
+        let _ = self.stop.send(());
+        let _ = self.task.await;
     }
 }
 
 impl Engine {
-    /// Lands what is pushed from now on, at its pace, as long as the engine is there.
-    pub(crate) fn land_in_the_background(&self) {
-        let behind = Behind {
-            parts: Arc::downgrade(&self.parts),
-            plans: Arc::downgrade(&self.plans),
-            pusher: Arc::downgrade(&self.pusher),
-        };
-        let (backlog, every) = (Arc::clone(&self.pusher.backlog), self.pusher.limits.every);
-        tokio::spawn(async move {
+    /// Brings tables up to date at the pace that was set, until that is ended. Call it within a tokio runtime.
+    pub fn land_in_the_background(&self) -> Landing {
+        let (stop, mut stopped) = oneshot::channel();
+        let engine = self.clone();
+        let task = tokio::spawn(async move {
+            let (backlog, every) = (Arc::clone(&engine.pusher.backlog), engine.pusher.limits.every);
             loop {
-                // Both ends of the wait mean the same: it is time.
-                let _ = tokio::time::timeout(every.max(Duration::from_millis(10)), backlog.full.notified()).await;
-                let Some(engine) = behind.engine() else { return };
+                let last = tokio::select! {
+                    _ = &mut stopped => true,
+                    // Both ends of this wait mean the same: it is time.
+                    _ = tokio::time::timeout(every, backlog.full.notified()) => false,
+                };
                 if let Err(error) = engine.land_all().await {
                     tracing::warn!(%error, "pushed rows could not be written to their table, and wait");
                 }
+                if last {
+                    return;
+                }
             }
         });
+        Landing { stop, task }
     }
 
     /// Lands everything.
@@ -104,12 +109,12 @@ impl Engine {
         let store = self.offline().working_on(record.work());
         let work = async move { store.land(request).await };
         let result = self.workshop().run_as(record.work(), work).await.map(|landing| match landing {
-            Landing::Committed { number, rows } => {
+            asof_offline::Landing::Committed { number, rows } => {
                 record.made(Item::Snapshot { dataset: dataset.clone(), number });
                 record.note("rows", rows);
                 record.note("pushes", entries.len());
             }
-            Landing::Unchanged => record.note("unchanged", "all of it had landed before"),
+            asof_offline::Landing::Unchanged => record.note("unchanged", "all of it had landed before"),
         });
         self.finish(record, result).await
     }

@@ -23,12 +23,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use asof_model::{Error, ErrorKind, Micros, Pinned, Reference, Result};
+use asof_model::{Columns, Error, ErrorKind, Micros, Pinned, Reference, Result};
 use asof_online::{Journal, OnlineStore, Pending};
 use tokio::sync::Notify;
 
 use crate::{Engine, Scope};
 pub(crate) use entrance::Entrances;
+pub use lander::Landing;
 use numbers::Sequences;
 use writer::{Outcome, Writer};
 
@@ -176,6 +177,15 @@ impl Backlog {
 const ATTEMPTS: u32 = 10;
 
 impl Engine {
+    /// The version of a dataset that pushes go to, and the columns that it takes.
+    ///
+    /// # Errors
+    /// `unknown_name`, `wrong_kind`, `nothing_ingested`.
+    pub async fn pushed_columns(&self, scope: &Scope, dataset: &Reference) -> Result<(Pinned, Columns)> {
+        let entrance = self.entrance(scope, dataset).await?;
+        Ok((entrance.dataset.clone(), entrance.columns().clone()))
+    }
+
     /// Accepts rows for a dataset: online for the views that follow it when this returns, and durably on their way to
     /// the table.
     ///

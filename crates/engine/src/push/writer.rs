@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
@@ -55,8 +56,23 @@ enum Message {
     Settle(oneshot::Sender<()>),
 }
 
-/// The way to the thread; it ends when this is dropped.
-pub(super) struct Writer(mpsc::Sender<Message>);
+/// The way to the thread. Dropped, it waits until what was sent is written and the thread has let go of the store: a
+/// process that ends under a store that is at work would not end well.
+pub(super) struct Writer {
+    /// Taken only on drop.
+    sender: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.sender = None;
+        if let Some(thread) = self.thread.take() {
+            // Had it panicked, every push since would have been told that it is gone.
+            let _ = thread.join();
+        }
+    }
+}
 
 struct Thread {
     online: Arc<dyn OnlineStore>,
@@ -83,21 +99,26 @@ impl Writer {
         };
         let (sender, receiver) = mpsc::channel(WAITING);
         let named = std::thread::Builder::new().name("asof-push".to_owned());
-        named.spawn(move || thread.run(receiver)).map_err(Error::internal)?;
-        Ok(Writer(sender))
+        let thread = named.spawn(move || thread.run(receiver)).map_err(Error::internal)?;
+        Ok(Writer { sender: Some(sender), thread: Some(thread) })
     }
 
     pub(super) async fn write(&self, prepared: Prepared) -> Result<Outcome> {
         let (reply, replied) = oneshot::channel();
-        self.0.send(Message::Push(Box::new(prepared), reply)).await.map_err(|_| gone())?;
+        self.send(Message::Push(Box::new(prepared), reply)).await?;
         replied.await.map_err(|_| gone())?
     }
 
     /// Waits until all that was sent before is written.
     pub(super) async fn settle(&self) -> Result<()> {
         let (reply, replied) = oneshot::channel();
-        self.0.send(Message::Settle(reply)).await.map_err(|_| gone())?;
+        self.send(Message::Settle(reply)).await?;
         replied.await.map_err(|_| gone())
+    }
+
+    async fn send(&self, message: Message) -> Result<()> {
+        let sender = self.sender.as_ref().ok_or_else(gone)?;
+        sender.send(message).await.map_err(|_| gone())
     }
 }
 

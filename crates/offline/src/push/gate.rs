@@ -84,17 +84,23 @@ impl Gate {
                 None => error.remedy("a push brings no new columns: declare it, or ingest a file that has it"),
             });
         }
-        let Shape { not_null, .. } = shape::decide(&self.definition, self.kept.as_ref(), files, &BTreeMap::new())?;
-        let shape = Shape { columns: self.columns.clone(), added: Vec::new(), not_null };
-        let mut fit = Fit::new(&self.definition, &shape, &file, true, &BTreeMap::new(), Arc::clone(&self.checks))?;
+        let decided = shape::decide(&self.definition, self.kept.as_ref(), files, &BTreeMap::new()).map_err(here)?;
+        let shape = Shape { columns: self.columns.clone(), added: Vec::new(), not_null: decided.not_null };
+        let fit = Fit::new(&self.definition, &shape, &file, true, &BTreeMap::new(), Arc::clone(&self.checks));
+        let mut fit = fit.map_err(here)?;
         let columns = file.columns.iter().map(|(name, _)| rows.column_by_name(name).cloned());
         let columns = columns.collect::<Option<Vec<_>>>().ok_or_else(|| Error::internal("a column went away"))?;
-        let admitted = fit.apply(Raw { columns, rows: rows.num_rows(), lines: None });
-        // What helps with a file (--null) is no way out here.
-        let admitted = admitted.map_err(|error| match error.code() {
-            "bad_value" => error.remedy("correct it and push again; nothing of this push was accepted"),
-            _ => error,
-        })?;
+        let admitted = fit.apply(Raw { columns, rows: rows.num_rows(), lines: None }).map_err(here)?;
         Ok((admitted, fit.floored))
+    }
+}
+
+/// A refusal with the way out that there is here, where it is another than with a file.
+fn here(refusal: impl Into<Error>) -> Error {
+    let error = refusal.into();
+    match error.code() {
+        "bad_value" => error.remedy("correct it and push again"),
+        "missing_column" => error.remedy("give it a value in every row"),
+        _ => error,
     }
 }

@@ -162,12 +162,12 @@ fn descend(plan: &LogicalPlan, steps: &mut Vec<Step>) -> Result<Result<SchemaRef
             let schema = Arc::new(projection.schema.as_arrow().clone());
             (&projection.input, Step::Project(columns.collect::<Result<_>>()?, schema))
         }
-        other => {
-            return Ok(Err(format!(
-                "its rows are not rows of one dataset, filtered and computed ({})",
-                other.display()
-            )));
-        }
+        LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_) => return Ok(Err("it groups rows".to_owned())),
+        LogicalPlan::Window(_) => return Ok(Err("it has OVER (PARTITION BY … or ORDER BY …)".to_owned())),
+        LogicalPlan::Join(_) => return Ok(Err("it joins rows".to_owned())),
+        LogicalPlan::Union(_) => return Ok(Err("it puts rows of several SELECTs together".to_owned())),
+        LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => return Ok(Err("it sorts or limits rows".to_owned())),
+        _ => return Ok(Err("its rows are not rows of one dataset, filtered and computed".to_owned())),
     };
     let scan = descend(input, steps)?;
     steps.push(step);

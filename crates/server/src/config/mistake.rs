@@ -9,7 +9,7 @@ use figment::error::Kind;
 use super::variables::Variables;
 
 /// All sections.
-pub(super) const SECTIONS: [&str; 6] = ["project", "store", "catalog", "online", "server", "offline"];
+pub(super) const SECTIONS: [&str; 7] = ["project", "store", "catalog", "online", "server", "offline", "push"];
 
 /// The error as its user reads it.
 pub(super) fn explain(error: figment::Error, file: Option<&Path>, text: &str, variables: &Variables) -> Error {

@@ -12,6 +12,7 @@ mod variables;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use asof_engine::PushLimits;
 use asof_model::{Error, ErrorKind, Name, Result};
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
@@ -42,6 +43,8 @@ pub struct Config {
     pub server: Server,
     /// `[offline]`.
     pub offline: Offline,
+    /// `[push]`.
+    pub push: Push,
 }
 
 /// `[project]`: whose definitions a call is about, unless it says so itself.
@@ -138,6 +141,32 @@ impl Default for Offline {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         Offline { threads, memory: 1 << 30 }
+    }
+}
+
+/// `[push]`: how pushed rows are treated.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Push {
+    /// How far ahead of this machine's clock a row may be; 5 minutes.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub clock_skew: Duration,
+    /// How long the key of a push is remembered, so that its repetition counts once; a day.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub remember: Duration,
+    /// How often pushed rows are written to their tables; 5 seconds. Who reads a table here finds them in any case.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub every: Duration,
+    /// How many bytes of rows may wait for their tables before pushes are refused; 256 MiB. From half of it on they
+    /// are slowed down.
+    #[serde(deserialize_with = "quantity::size")]
+    pub waiting: usize,
+}
+
+impl Default for Push {
+    fn default() -> Self {
+        let PushLimits { clock_skew, remember, every, waiting } = PushLimits::default();
+        Push { clock_skew, remember, every, waiting: usize::try_from(waiting).unwrap_or(usize::MAX) }
     }
 }
 

@@ -72,7 +72,8 @@ fn details(errors: &[Error]) -> wire::Errors {
     details
 }
 
-fn one(error: &Error) -> wire::Error {
+/// One reason, as a message.
+pub(crate) fn one(error: &Error) -> wire::Error {
     let place = error.place().map(|place| {
         // A caret below half a line would mislead: a line too long to send whole is not shown at all.
         let text = if place.text.len() <= MAX_TEXT { place.text.clone() } else { String::new() };

@@ -9,6 +9,7 @@ pub(crate) mod jobs;
 pub(crate) mod leakage;
 pub(crate) mod lineage;
 pub(crate) mod object;
+pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod serving;

@@ -2,12 +2,14 @@
 
 mod jobs;
 mod lineage;
+mod push;
 mod registry;
 mod serving;
 mod upload;
 
 pub(crate) use jobs::Jobs;
 pub(crate) use lineage::Lineage;
+pub(crate) use push::Push;
 pub(crate) use registry::Registry;
 pub(crate) use serving::Serving;
 
