@@ -32,11 +32,12 @@ async fn reflection_lists_and_describes_the_services() {
     let ours = [
         "asof.jobs.v1.JobService",
         "asof.lineage.v1.LineageService",
+        "asof.push.v1.PushService",
         "asof.registry.v1.RegistryService",
         "asof.serving.v1.ServingService",
     ];
-    assert_eq!(names[..4], ours);
-    assert_eq!(names[4..], ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]);
+    assert_eq!(names[..5], ours);
+    assert_eq!(names[5..], ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]);
     let answer = answers.next().await.unwrap().unwrap().message_response;
     assert!(matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))), "{answer:?}");
 }
