@@ -18,8 +18,6 @@ pub mod windows;
 
 mod bind;
 mod bounded;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "states are stored once tiles go online"))]
-mod exact;
 mod fault;
 mod features;
 mod kept;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// Who may use whom, without the prefix `asof-`. What is not listed here does not exist.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("model", &[]),
-    ("query", &["model"]),
+    ("exact", &["model"]),
+    ("query", &["exact", "model"]),
     ("offline", &["model"]),
-    ("online", &["model"]),
+    ("online", &["exact", "model"]),
     ("online-rocksdb", &["online", "model"]),
     ("catalog", &["model"]),
     ("lineage", &["model"]),

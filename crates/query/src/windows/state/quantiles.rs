@@ -10,7 +10,7 @@ use datafusion::error::Result;
 use super::super::place::{Placed, Slots};
 use super::tree::places;
 use super::{Batch, is_valid};
-use crate::exact::Sketches;
+use asof_exact::Sketches;
 
 /// The sketches of one input.
 pub(in super::super) struct Quantiles {

@@ -10,7 +10,7 @@ use datafusion::error::Result;
 
 use super::super::place::{Placed, Slots};
 use super::{Batch, is_valid};
-use crate::exact::{Of, Sums};
+use asof_exact::{Of, Sums};
 
 /// How many events, or how many with a value.
 pub(in super::super) struct Counts {
@@ -130,7 +130,7 @@ pub(in super::super) fn deviation(
 ) -> ArrayRef {
     let of = || if sample { Of::Sample } else { Of::Population };
     let spreads = (0..counts.counts.len()).map(|slot| {
-        let compute = if root { crate::exact::deviation } else { crate::exact::variance };
+        let compute = if root { asof_exact::deviation } else { asof_exact::variance };
         compute(&sums.sums, &squares.sums, slot, counts.of(slot), of())
     });
     Arc::new(spreads.collect::<Float64Array>())
@@ -139,12 +139,12 @@ pub(in super::super) fn deviation(
 /// The exact sum of integers or decimals.
 pub(in super::super) struct Integers {
     input: usize,
-    sums: crate::exact::Integers,
+    sums: asof_exact::Integers,
 }
 
 impl Integers {
     pub(super) fn new(input: usize, slots: usize) -> Self {
-        Integers { input, sums: crate::exact::Integers::new(slots) }
+        Integers { input, sums: asof_exact::Integers::new(slots) }
     }
 
     pub(super) fn absorb(&mut self, placed: &[Placed], batch: &Batch<'_>) -> Result<()> {

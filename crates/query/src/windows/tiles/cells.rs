@@ -4,7 +4,7 @@ use super::super::state::float_to_word;
 use super::asked::{Cell, Form, Kind};
 use super::edges::Edges;
 use super::scope::Scope;
-use crate::exact::{Bulk, Sums};
+use asof_exact::{Bulk, Sums};
 
 /// The states of the tiles of one range of keys.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use super::edges::{Edges, Window};
 use super::ledger::Ledger;
 use super::results::{Block, Results};
 use super::slide::maxima;
-use crate::exact::{Bulk, Of, spread};
+use asof_exact::{Bulk, Of, spread};
 
 impl Ledger {
     /// The results of all calls for all slots. So many ranges are read at a time.
@@ -138,7 +138,7 @@ fn count(counts: &[u64], window: Window) -> u64 {
 
 /// The exact sum of a window, from running totals.
 #[inline]
-fn between(sums: &Bulk, window: Window) -> crate::exact::Total {
+fn between(sums: &Bulk, window: Window) -> asof_exact::Total {
     sums.between(before(window), window.end - 1)
 }
 

@@ -11,23 +11,23 @@ const ORDINARY: Range<i32> = 0..1;
 /// One exact sum of integers per group; decimals are given as integers too, without their point. However
 /// large a sum is on the way, only what it is in the end counts.
 #[derive(Clone, Debug)]
-pub(crate) struct Integers(Columns);
+pub struct Integers(Columns);
 
 impl Integers {
     /// Sums of nothing.
-    pub(crate) fn new(groups: usize) -> Self {
+    pub fn new(groups: usize) -> Self {
         Integers(Columns::new(groups, ORDINARY))
     }
 
     /// Adds a value.
     #[inline]
-    pub(crate) fn add(&mut self, group: usize, value: i128) {
+    pub fn add(&mut self, group: usize, value: i128) {
         self.0.add(group, 0, value);
     }
 
     /// Takes a value away, as if it had never been added, or will never be.
     #[inline]
-    pub(crate) fn subtract(&mut self, group: usize, value: i128) {
+    pub fn subtract(&mut self, group: usize, value: i128) {
         match value.checked_neg() {
             Some(negative) => self.0.add(group, 0, negative),
             // 2^127 is one more than there is room for.
@@ -36,22 +36,22 @@ impl Integers {
     }
 
     /// Makes each of these groups the total of itself and those of them before it.
-    pub(crate) fn run(&mut self, groups: Range<usize>) {
+    pub fn run(&mut self, groups: Range<usize>) {
         self.0.run(groups);
     }
 
     /// Adds the sum of one group to that of another.
-    pub(crate) fn merge_group(&mut self, into: usize, from: usize) {
+    pub fn merge_group(&mut self, into: usize, from: usize) {
         self.0.merge_group(into, from);
     }
 
     /// Adds all sums of others, group by group. There are as many.
-    pub(crate) fn absorb(&mut self, other: &Self) {
+    pub fn absorb(&mut self, other: &Self) {
         self.0.absorb(&other.0);
     }
 
     /// The sum of a group. None if 128 bits cannot say it.
-    pub(crate) fn total(&self, group: usize) -> Option<i128> {
+    pub fn total(&self, group: usize) -> Option<i128> {
         let total = self.0.total(group).into_owned();
         // Whole numbers have no word below the point.
         let below = usize::try_from(total.low()).ok()?;
@@ -63,7 +63,7 @@ impl Integers {
     }
 
     /// Appends the state of a group, which says where it ends. Equal sums have equal bytes.
-    pub(crate) fn encode(&self, group: usize, out: &mut Vec<u8>) {
+    pub fn encode(&self, group: usize, out: &mut Vec<u8>) {
         bytes::write_integer(&self.0.total(group).into_owned(), out);
     }
 
@@ -71,13 +71,13 @@ impl Integers {
     ///
     /// # Errors
     /// [`Error`], and the group is as it was.
-    pub(crate) fn decode(&mut self, group: usize, bytes: &mut &[u8]) -> Result<(), Error> {
+    pub fn decode(&mut self, group: usize, bytes: &mut &[u8]) -> Result<(), Error> {
         self.0.add_number(group, &bytes::read_integer(bytes)?);
         Ok(())
     }
 
     /// Memory held, in bytes.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.0.size()
     }
 }

@@ -7,7 +7,7 @@ use super::sums::Sums;
 
 /// What the values of a group are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Of {
+pub enum Of {
     /// All there are: squares are divided by their count.
     Population,
     /// A sample of more: by one less.
@@ -16,13 +16,13 @@ pub(crate) enum Of {
 
 /// The variance of `count` values, of which these are the exact sum and sum of squares; rounded once. None for too
 /// few: no value, or one value of a sample. NaN where one is not finite.
-pub(crate) fn variance(sums: &Sums, squares: &Sums, group: usize, count: u64, of: Of) -> Option<f64> {
+pub fn variance(sums: &Sums, squares: &Sums, group: usize, count: u64, of: Of) -> Option<f64> {
     let exact = || Some((sums.exact(group).ok()?, squares.exact(group).ok()?));
     rounded(exact, count, of)
 }
 
 /// The same of sums that no group holds.
-pub(crate) fn spread(sum: &Total, squares: &Total, count: u64, of: Of) -> Option<f64> {
+pub fn spread(sum: &Total, squares: &Total, count: u64, of: Of) -> Option<f64> {
     let exact = || Some((sum.exact().ok()?, squares.exact().ok()?));
     rounded(exact, count, of)
 }
@@ -44,6 +44,6 @@ fn rounded<'a>(exact: impl FnOnce() -> Option<(Number<'a>, Number<'a>)>, count: 
 }
 
 /// The standard deviation: the root of the variance, which IEEE 754 rounds to the nearest float.
-pub(crate) fn deviation(sums: &Sums, squares: &Sums, group: usize, count: u64, of: Of) -> Option<f64> {
+pub fn deviation(sums: &Sums, squares: &Sums, group: usize, count: u64, of: Of) -> Option<f64> {
     variance(sums, squares, group, count, of).map(f64::sqrt)
 }

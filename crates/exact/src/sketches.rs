@@ -16,44 +16,44 @@ use super::bytes::{self, Error};
 /// of two that they span, so at most some 1,300 for values between 0.001 and 1,000. Bins are never collapsed to save
 /// memory: what is left would depend on the order in which that was done. Nothing can be subtracted.
 #[derive(Clone, Debug)]
-pub(crate) struct Sketches(Vec<Sketch>);
+pub struct Sketches(Vec<Sketch>);
 
 impl Sketches {
     /// Sketches of nothing.
-    pub(crate) fn new(groups: usize) -> Self {
+    pub fn new(groups: usize) -> Self {
         Sketches(vec![Sketch::EMPTY; groups])
     }
 
     /// Adds a value.
-    pub(crate) fn add(&mut self, group: usize, value: f64) {
+    pub fn add(&mut self, group: usize, value: f64) {
         self.0[group].add(value);
     }
 
     /// Adds the values of one group to another.
-    pub(crate) fn merge_group(&mut self, into: usize, from: usize) {
+    pub fn merge_group(&mut self, into: usize, from: usize) {
         let from = self.0[from].clone();
         self.0[into].merge(&from);
     }
 
     /// Adds the values of others, group by group. There are as many.
-    pub(crate) fn absorb(&mut self, other: &Self) {
+    pub fn absorb(&mut self, other: &Self) {
         for (sketch, more) in self.0.iter_mut().zip(&other.0) {
             sketch.merge(more);
         }
     }
 
     /// How many values a group has.
-    pub(crate) fn count(&self, group: usize) -> u64 {
+    pub fn count(&self, group: usize) -> u64 {
         self.0[group].count()
     }
 
     /// The value below which a share `q` of a group is, from 0 to 1. None if the group has no values.
-    pub(crate) fn quantile(&self, group: usize, q: f64) -> Option<f64> {
+    pub fn quantile(&self, group: usize, q: f64) -> Option<f64> {
         self.0[group].quantile(q)
     }
 
     /// Appends the state of a group, which says where it ends. Equal values have equal bytes.
-    pub(crate) fn encode(&self, group: usize, out: &mut Vec<u8>) {
+    pub fn encode(&self, group: usize, out: &mut Vec<u8>) {
         let Sketch { bins, least, most } = &self.0[group];
         bytes::write_sketch(bins, *least, *most, out);
     }
@@ -62,7 +62,7 @@ impl Sketches {
     ///
     /// # Errors
     /// [`Error`], and the group is as it was.
-    pub(crate) fn decode(&mut self, group: usize, bytes: &mut &[u8]) -> Result<(), Error> {
+    pub fn decode(&mut self, group: usize, bytes: &mut &[u8]) -> Result<(), Error> {
         if let Some((bins, least, most)) = bytes::read_sketch(bytes)? {
             self.0[group].merge(&Sketch { bins, least, most });
         }
@@ -70,7 +70,7 @@ impl Sketches {
     }
 
     /// Memory held, in bytes. It looks at every group.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         let bins: usize = self.0.iter().map(|sketch| sketch.bins.capacity()).sum();
         self.0.capacity() * size_of::<Sketch>() + bins * size_of::<Bin>()
     }

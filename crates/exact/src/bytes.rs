@@ -32,7 +32,7 @@ const SPAN: i64 = 512;
 
 /// Why bytes are not a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
+pub enum Error {
     /// Of another kind, or from another time.
     #[error("the state of an aggregate is of kind and version {0:#04x}, which is not what is read here")]
     OtherVersion(u8),

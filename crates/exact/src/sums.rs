@@ -19,7 +19,7 @@ const ORDINARY: Range<i32> = -1..1;
 /// Zero is 0.0, also where only -0.0 was added. NaN and the infinities are counted apart, so that they too can be taken
 /// away again: while there is a NaN, or both infinities, the sum is NaN; while there is one infinity, it is that.
 #[derive(Clone, Debug)]
-pub(crate) struct Sums {
+pub struct Sums {
     finite: Columns,
     infinite: HashMap<usize, Infinite>,
 }
@@ -46,31 +46,31 @@ impl Infinite {
 
 impl Sums {
     /// Sums of nothing.
-    pub(crate) fn new(groups: usize) -> Self {
+    pub fn new(groups: usize) -> Self {
         Sums { finite: Columns::new(groups, ORDINARY), infinite: HashMap::new() }
     }
 
     /// Adds a value.
     #[inline]
-    pub(crate) fn add(&mut self, group: usize, value: f64) {
+    pub fn add(&mut self, group: usize, value: f64) {
         self.count(group, value, 1);
     }
 
     /// Takes a value away, as if it had never been added, or will never be.
     #[inline]
-    pub(crate) fn subtract(&mut self, group: usize, value: f64) {
+    pub fn subtract(&mut self, group: usize, value: f64) {
         self.count(group, value, -1);
     }
 
     /// Adds the exact square of a value.
     #[inline]
-    pub(crate) fn add_square(&mut self, group: usize, value: f64) {
+    pub fn add_square(&mut self, group: usize, value: f64) {
         self.count_square(group, value, 1);
     }
 
     /// Takes the exact square of a value away.
     #[inline]
-    pub(crate) fn subtract_square(&mut self, group: usize, value: f64) {
+    pub fn subtract_square(&mut self, group: usize, value: f64) {
         self.count_square(group, value, -1);
     }
 
@@ -81,7 +81,7 @@ impl Sums {
     }
 
     /// Makes each of these groups the total of itself and those of them before it.
-    pub(crate) fn run(&mut self, groups: Range<usize>) {
+    pub fn run(&mut self, groups: Range<usize>) {
         self.finite.run(groups.clone());
         if !self.infinite.is_empty() {
             for group in groups.skip(1) {
@@ -91,13 +91,13 @@ impl Sums {
     }
 
     /// Adds the sum of one group to that of another.
-    pub(crate) fn merge_group(&mut self, into: usize, from: usize) {
+    pub fn merge_group(&mut self, into: usize, from: usize) {
         self.finite.merge_group(into, from);
         self.merge_infinite(into, from);
     }
 
     /// Adds all sums of others, group by group. There are as many.
-    pub(crate) fn absorb(&mut self, other: &Self) {
+    pub fn absorb(&mut self, other: &Self) {
         self.finite.absorb(&other.finite);
         for (group, infinite) in &other.infinite {
             self.add_infinite(*group, *infinite);
@@ -105,18 +105,18 @@ impl Sums {
     }
 
     /// The sum of a group as a float, 0.0 if there is none.
-    pub(crate) fn round(&self, group: usize) -> f64 {
+    pub fn round(&self, group: usize) -> f64 {
         self.exact(group).map_or_else(|infinite| infinite, |sum| round::round(&sum))
     }
 
     /// The sum of a group divided by a count, rounded once. None if the count is zero.
-    pub(crate) fn mean(&self, group: usize, count: u64) -> Option<f64> {
+    pub fn mean(&self, group: usize, count: u64) -> Option<f64> {
         let mean = || self.exact(group).map_or_else(|infinite| infinite, |sum| short::mean(&sum, count));
         (count > 0).then(mean)
     }
 
     /// Appends the state of a group, which says where it ends. Equal sums have equal bytes.
-    pub(crate) fn encode(&self, group: usize, out: &mut Vec<u8>) {
+    pub fn encode(&self, group: usize, out: &mut Vec<u8>) {
         let infinite = self.infinite.get(&group).copied().unwrap_or_default();
         bytes::write_sum(&self.finite.total(group).into_owned(), infinite, out);
     }
@@ -125,7 +125,7 @@ impl Sums {
     ///
     /// # Errors
     /// [`Error`], and the group is as it was.
-    pub(crate) fn decode(&mut self, group: usize, bytes: &mut &[u8]) -> Result<(), Error> {
+    pub fn decode(&mut self, group: usize, bytes: &mut &[u8]) -> Result<(), Error> {
         let (finite, infinite) = bytes::read_sum(bytes)?;
         self.finite.add_number(group, &finite);
         self.add_infinite(group, infinite);
@@ -133,7 +133,7 @@ impl Sums {
     }
 
     /// Memory held, in bytes.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.finite.size() + self.infinite.capacity() * size_of::<(usize, Infinite)>()
     }
 

@@ -41,13 +41,13 @@ mod tests;
 mod variance;
 mod words;
 
-pub(crate) use bulk::Bulk;
-pub(crate) use bytes::Error;
-pub(crate) use integers::Integers;
-pub(crate) use short::Total;
-pub(crate) use sketches::Sketches;
-pub(crate) use sums::Sums;
-pub(crate) use variance::{Of, deviation, spread, variance};
+pub use bulk::Bulk;
+pub use bytes::Error;
+pub use integers::Integers;
+pub use short::Total;
+pub use sketches::Sketches;
+pub use sums::Sums;
+pub use variance::{Of, deviation, spread, variance};
 
 #[cfg(doc)]
 use columns::Columns;

@@ -13,7 +13,7 @@ use super::sums::parts;
 
 /// One exact sum of floats per group.
 #[derive(Clone, Debug)]
-pub(crate) struct Bulk {
+pub struct Bulk {
     groups: usize,
     held: Held,
 }
@@ -36,12 +36,12 @@ const BITS: i32 = 126;
 
 impl Bulk {
     /// Sums of nothing.
-    pub(crate) fn new(groups: usize) -> Self {
+    pub fn new(groups: usize) -> Self {
         Bulk { groups, held: Held::Nothing }
     }
 
     /// Adds values to groups. They are gone through twice.
-    pub(crate) fn add_all(&mut self, values: impl Iterator<Item = (usize, f64)> + Clone) {
+    pub fn add_all(&mut self, values: impl Iterator<Item = (usize, f64)> + Clone) {
         let found = Bits::of(values.clone().map(|(_, value)| value));
         if let Held::Nothing = self.held {
             self.held = match found {
@@ -77,7 +77,7 @@ impl Bulk {
     }
 
     /// Makes each of these groups the total of itself and those of them before it.
-    pub(crate) fn run(&mut self, groups: Range<usize>) {
+    pub fn run(&mut self, groups: Range<usize>) {
         match &mut self.held {
             Held::Nothing => {}
             Held::Short { sums, .. } => {
@@ -93,7 +93,7 @@ impl Bulk {
 
     /// The sum of what one group has and another, if there is one, has not. Of running totals that is what came between.
     #[inline]
-    pub(crate) fn between(&self, from: Option<usize>, upto: usize) -> Total {
+    pub fn between(&self, from: Option<usize>, upto: usize) -> Total {
         match &self.held {
             Held::Nothing => Total::ZERO,
             Held::Short { unit, sums, .. } => {

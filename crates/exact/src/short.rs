@@ -97,7 +97,7 @@ pub(super) fn mean(number: &Number, count: u64) -> f64 {
 
 /// An exact sum that is not held anywhere.
 #[derive(Clone, Debug)]
-pub(crate) enum Total {
+pub enum Total {
     /// One of 128 bits.
     Short(ShortTotal),
     /// A longer one.
@@ -108,11 +108,11 @@ pub(crate) enum Total {
 
 /// See [`Total`].
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ShortTotal(pub(super) Short);
+pub struct ShortTotal(pub(super) Short);
 
 /// See [`Total`].
 #[derive(Clone, Debug)]
-pub(crate) struct LongTotal(Number<'static>);
+pub struct LongTotal(Number<'static>);
 
 impl Total {
     /// Nothing.
@@ -125,7 +125,7 @@ impl Total {
 
     /// As a float, 0.0 if it is nothing.
     #[inline]
-    pub(crate) fn round(&self) -> f64 {
+    pub fn round(&self) -> f64 {
         match self {
             Total::Short(ShortTotal(short)) => short.round(),
             Total::Long(LongTotal(number)) => round::round(number),
@@ -135,7 +135,7 @@ impl Total {
 
     /// Divided by a count, rounded once. None if the count is zero.
     #[inline]
-    pub(crate) fn mean(&self, count: u64) -> Option<f64> {
+    pub fn mean(&self, count: u64) -> Option<f64> {
         let mean = || match self {
             Total::Short(ShortTotal(short)) => {
                 short.quotient(count).unwrap_or_else(|| round::quotient(&short.number(), &[count]))
@@ -159,7 +159,7 @@ impl Total {
 impl Sums {
     /// The sum of what one group has and another, if there is one, has not. Of running totals that is what came between.
     #[inline]
-    pub(crate) fn between(&self, from: Option<usize>, upto: usize) -> Total {
+    pub fn between(&self, from: Option<usize>, upto: usize) -> Total {
         if self.is_finite()
             && let Some(short) = self.columns().between(from, upto)
         {
