@@ -169,5 +169,5 @@ fn layout(view: &Registered, closure: &[Registered]) -> Result<Layout> {
     let entity = (view.inputs.iter().find(|i| i.pinned.kind == Kind::Entity))
         .and_then(|input| closure.iter().find(|r| r.pinned == input.pinned))
         .ok_or_else(|| Error::internal(format!("{} has no entity", view.pinned)))?;
-    Ok(Layout { key: entity.columns.clone(), values: asof_query::features(definition, view, entity) })
+    Ok(Layout { key: entity.columns.clone(), values: asof_query::features(definition, view, entity), tiles: None })
 }

@@ -172,6 +172,7 @@ impl ServingPlan {
             view: &view.view.pinned,
             keys: view.from.iter().map(|name| given.column(name)).collect(),
             columns: view.columns.clone(),
+            windows: None,
         });
         let lookups: Vec<_> = lookups.collect();
         let found = store.get(&lookups)?;

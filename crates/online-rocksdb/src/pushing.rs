@@ -1,19 +1,19 @@
 //! Pushed rows on their way in.
 //!
-//! A row is merged, never read first: the operator of the family `rows` keeps the newer of two rows of a key, so that
-//! blind writes in any order leave one and the same store. Rows of a view that is just being published are held in
+//! A value is merged, never read first: the operator of the family `rows` keeps the newer of two rows of a key and adds
+//! tiles up, so that blind writes in any order leave one and the same store. Rows of a view that is just being published are held in
 //! memory besides, and are merged into the new rows in the very step that makes these visible.
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use arrow::array::RecordBatch;
 use asof_model::Pinned;
-use asof_online::{Change, Codec, Push, replaces, stamp};
+use asof_online::{Change, Codec, Push, merged};
 use rocksdb::{ColumnFamily, MergeOperands, Options, WriteBatch};
 
-use crate::cleaning::prefix;
+use crate::cleaning::{WIDTH, prefix};
 use crate::error::Error;
 use crate::journal;
 use crate::shelf::Views;
@@ -85,8 +85,12 @@ impl Held {
         for (catching, key, row) in self.0 {
             let mut rows = catching.rows();
             match rows.get_mut(key.as_slice()) {
-                Some(before) if replaces(&row, before) => *before = row.into(),
-                Some(_) => {}
+                Some(held) => {
+                    // What was just encoded is whole.
+                    if let Some(all) = merged(&key, [&**held, &row].into_iter()).map(Cow::into_owned) {
+                        *held = all.into();
+                    }
+                }
                 None => drop(rows.insert(key.into(), row.into())),
             }
         }
@@ -113,14 +117,12 @@ fn encode(codec: &Codec, rows: &RecordBatch, prefix: &[u8], mut each: impl FnMut
     })
 }
 
-/// Makes a family keep the newest row of each key.
-pub(crate) fn newest_wins(options: &mut Options) {
-    options.set_merge_operator_associative(c"newest", newest);
+/// Makes a family keep of each key what becomes of all its values.
+pub(crate) fn merging(options: &mut Options) {
+    options.set_merge_operator_associative(c"asof", merge);
 }
 
-/// Of the rows of a key the one with the greatest stamp; rows of one stamp are one row, and if they are not, the
-/// greatest bytes decide, so that still no order does.
-fn newest(_key: &[u8], held: Option<&[u8]>, merged: &MergeOperands) -> Option<Vec<u8>> {
-    let order = |a: &&[u8], b: &&[u8]| -> Ordering { stamp(a).cmp(&stamp(b)).then_with(|| a.cmp(b)) };
-    held.into_iter().chain(merged).max_by(order).map(<[u8]>::to_vec)
+/// Where values cannot be merged because one of them is damaged, none is given, which the database takes for what it is.
+fn merge(key: &[u8], held: Option<&[u8]>, operands: &MergeOperands) -> Option<Vec<u8>> {
+    merged(key.get(WIDTH..)?, held.into_iter().chain(operands)).map(Cow::into_owned)
 }

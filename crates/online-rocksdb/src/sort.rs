@@ -1,11 +1,12 @@
 //! Rows in any order, sorted by key within a bound of memory.
 //!
 //! Rows are gathered in one buffer; when it is full it is sorted and written to disk as a **run**. At the end the
-//! runs are merged. Of several rows of one key the one that [`replaces`] all others comes out.
+//! runs are merged. Of several values of one key comes out what [`merged`] makes of them.
 //! Costs one extra writing and reading of the rows when they outgrow the buffer, and nothing on disk when they don't.
 //!
 //! Sorting is stable and runs are merged in the order they were written, so that "written last" keeps its meaning.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
@@ -13,8 +14,9 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use asof_online::replaces;
+use asof_online::merged;
 
+use crate::cleaning::WIDTH;
 use crate::error::Error;
 
 /// Gathers rows.
@@ -76,9 +78,8 @@ impl Sorter {
         while let Some(mut head) = heads.peek_mut() {
             match &mut held {
                 Some((key, row)) if *key == head.key => {
-                    if replaces(&head.row, row) {
-                        std::mem::swap(row, &mut head.row);
-                    }
+                    let all = merge(key, [row.as_slice(), &head.row].into_iter())?.into_owned();
+                    *row = all;
                 }
                 Some((key, row)) => {
                     each(key, row)?;
@@ -99,12 +100,9 @@ impl Sorter {
         let bytes = &self.bytes;
         self.rows.sort_by(|a, b| a.key(bytes).cmp(b.key(bytes)));
         for same in self.rows.chunk_by(|a, b| a.key(bytes) == b.key(bytes)) {
-            let newest = same
-                .iter()
-                .copied()
-                .reduce(|held, next| if replaces(next.row(bytes), held.row(bytes)) { next } else { held });
-            if let Some(place) = newest {
-                each(place.key(bytes), place.row(bytes))?;
+            if let Some(place) = same.first() {
+                let key = place.key(bytes);
+                each(key, &merge(key, same.iter().map(|place| place.row(bytes)))?)?;
             }
         }
         self.bytes.clear();
@@ -125,6 +123,12 @@ impl Sorter {
         self.runs.push(path);
         Ok(())
     }
+}
+
+/// All values of a key, which has a slot before it, as one.
+fn merge<'a>(key: &[u8], values: impl Iterator<Item = &'a [u8]>) -> Result<Cow<'a, [u8]>, Error> {
+    let damaged = || Error::Malformed("a value of a publication is not what was written".to_owned());
+    merged(key.get(WIDTH..).unwrap_or_default(), values).ok_or_else(damaged)
 }
 
 /// The next row of a run. The greatest head is the one to come out first.
@@ -204,13 +208,18 @@ mod tests {
         row
     }
 
+    /// A key in some slot.
+    fn slotted(key: u8) -> Vec<u8> {
+        vec![0, 0, 0, 0, 0, 0, 0, 1, key]
+    }
+
     fn check(rows: &[(u8, i64, u8)], budget: usize, runs: impl Fn(usize) -> bool) {
         let folder = tempfile::tempdir().unwrap();
         let mut sorter = Sorter::new(folder.path(), budget);
         let mut expected: BTreeMap<Vec<u8>, (i64, u8)> = BTreeMap::new();
         for (key, time, mark) in rows {
-            sorter.push(&[*key], &row(*time, *mark)).unwrap();
-            let held = expected.entry(vec![*key]).or_insert((*time, *mark));
+            sorter.push(&slotted(*key), &row(*time, *mark)).unwrap();
+            let held = expected.entry(slotted(*key)).or_insert((*time, *mark));
             if *time >= held.0 {
                 *held = (*time, *mark);
             }
@@ -246,7 +255,7 @@ mod tests {
     fn a_damaged_run_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let mut sorter = Sorter::new(folder.path(), 0);
-        (0..3).for_each(|n| sorter.push(&[n], &row(0, n)).unwrap());
+        (0..3).for_each(|n| sorter.push(&slotted(n), &row(0, n)).unwrap());
         std::fs::write(folder.path().join("run-0"), [0xFF; 30]).unwrap();
         assert!(sorter.finish(|_, _| Ok(())).is_err());
     }

@@ -49,7 +49,7 @@ pub(crate) fn rows(cache: &Cache) -> Options {
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
-    pushing::newest_wins(&mut options);
+    pushing::merging(&mut options);
     options
 }
 

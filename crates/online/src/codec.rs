@@ -8,7 +8,8 @@ use asof_model::{Micros, Pinned};
 
 use crate::key::{KeyCodec, Keys};
 use crate::row::{Decoded, Projection, RowCodec, Source, Stamp};
-use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ};
+use crate::tiles::{self, Asked, Cells, Events, Gathered, Tile};
+use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ, Windows};
 
 /// A layout compiled once: it encodes batches for writing and lookups for reading, and decodes rows.
 ///
@@ -38,8 +39,8 @@ impl Codec {
         &self.layout
     }
 
-    /// Hands every row of a batch that has a whole key to `each`, as key behind `prefix` and row. Both are
-    /// only lent. See [`Publication::write`](crate::Publication::write) for what the batch holds.
+    /// Hands every row of a batch that has a whole key to `each`, as key behind `prefix` and row; where the view has windows
+    /// and the batch the columns that their tiles are of, also tiles, each key once. All are only lent. See [`Publication::write`](crate::Publication::write) for what the batch holds.
     ///
     /// # Errors
     /// [`Error::LayoutMismatch`], [`Error::NullEventTime`], [`Error::TooLarge`], and those of `each`.
@@ -63,7 +64,64 @@ impl Codec {
                 each(prefixed, &row)?;
             }
         }
+        let Some(tiles) = self.layout.tiles.as_ref().filter(|tiles| tiles.are_in(batch)) else { return Ok(()) };
+        let events = Events::new(tiles, |cell| self.column(batch, &cell.input, &cell.kind.input_type()))?;
+        let mut gathered = Gathered::new();
+        for n in 0..batch.num_rows() {
+            if let Some(key) = keys.get(n) {
+                events.add(n, key, stamps.of(n), &mut gathered).map_err(|reason| self.damaged(reason))?;
+            }
+        }
+        let mut prefixed = prefix.to_vec();
+        for (key, tile) in gathered {
+            prefixed.truncate(prefix.len());
+            prefixed.extend_from_slice(&key);
+            row.clear();
+            tile.write(&key, &mut row);
+            each(&prefixed, &row)?;
+        }
         Ok(())
+    }
+
+    fn damaged(&self, reason: &str) -> Error {
+        Error::Damaged { view: self.view.clone(), reason: reason.to_owned() }
+    }
+
+    /// The windows that are asked for, and the keys of the tiles that they are read from.
+    ///
+    /// # Errors
+    /// [`Error::UnknownColumn`] for a view without windows.
+    pub(crate) fn asked(&self, windows: &Windows) -> Result<Asked, Error> {
+        let Some(tiles) = &self.layout.tiles else {
+            let (view, column) = (self.view.clone(), "an as-of window".to_owned());
+            return Err(Error::UnknownColumn { view, column, known: Vec::new() });
+        };
+        Ok(Asked::new(tiles, &windows.spans, windows.at.0))
+    }
+
+    /// The states of windows of so many rows, from what was found under the keys of their tiles. These lie behind the rows'
+    /// own, row after row. Also the latest event time in any of them.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`].
+    pub(crate) fn cells<R: AsRef<[u8]>>(
+        &self,
+        asked: &Asked,
+        windows: &Windows,
+        keys: &Keys,
+        rows: usize,
+        found: &[Option<R>],
+    ) -> Result<(Cells, Option<Micros>), Error> {
+        let tiles = self.layout.tiles.as_ref().ok_or_else(|| self.damaged("it has no windows"))?;
+        let mut cells = Cells::new(tiles, rows, windows.spans.len());
+        let mut latest = None;
+        let places = (0..rows).flat_map(|row| asked.spans.iter().map(move |spans| (row, spans)));
+        for ((place, found), (row, spans)) in found.iter().enumerate().skip(rows).zip(places) {
+            let (Some(key), Some(tile)) = (keys.get(place), found) else { continue };
+            let time = cells.add(key, tile.as_ref(), row, spans).map_err(|reason| self.damaged(reason))?;
+            latest = latest.max(Some(Micros(time)));
+        }
+        Ok((cells, latest))
     }
 
     /// Encodes the keys of a lookup, each behind `prefix`.
@@ -99,6 +157,9 @@ impl Codec {
     /// # Errors
     /// [`Error::OtherFormat`], [`Error::Damaged`].
     pub fn verify(&self, key: &[u8], row: &[u8]) -> Result<(), Error> {
+        if row.first() == Some(&tiles::VERSION) {
+            return Tile::read(key, row).map(drop).map_err(|reason| self.damaged(reason));
+        }
         self.rows.verify(key, row)
     }
 

@@ -4,6 +4,7 @@ use asof_model::Digest;
 use asof_model::digest::Hasher;
 
 use crate::stamp;
+use crate::tiles::Tile;
 
 /// A digest over keys and rows that depends on no order: the SHA-256 of each row, added up modulo 2²⁵⁶, and
 /// their count.
@@ -33,8 +34,14 @@ impl Content {
             let (sum, second) = sum.overflowing_add(u64::from(carry));
             (*limb, carry) = (sum, first || second);
         }
-        self.rows += 1;
-        self.last_seq = self.last_seq.max(stamp(row).map_or(0, |stamp| stamp.seq));
+        match Tile::last_seq(row) {
+            // A tile is no row of its own, but it counts for what was written.
+            Some(last_seq) => self.last_seq = self.last_seq.max(last_seq),
+            None => {
+                self.rows += 1;
+                self.last_seq = self.last_seq.max(stamp(row).map_or(0, |stamp| stamp.seq));
+            }
+        }
     }
 
     /// How many rows were counted in.

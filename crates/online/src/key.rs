@@ -63,6 +63,17 @@ impl Keys {
         self.prefixed(n).map(|key| &key[self.prefix..])
     }
 
+    /// Adds one more key behind the n-th and some bytes more; none where that has a null part.
+    pub(crate) fn add(&mut self, n: usize, suffix: &[u8]) {
+        let (end, whole) = self.ends[n];
+        let start = if n == 0 { 0 } else { self.ends[n - 1].0 };
+        if whole {
+            self.bytes.extend_from_within(start..end);
+            self.bytes.extend_from_slice(suffix);
+        }
+        self.ends.push((self.bytes.len(), whole));
+    }
+
     /// All keys behind the prefix, in order.
     pub fn iter(&self) -> impl Iterator<Item = Option<&[u8]>> {
         (0..self.len()).map(|n| self.prefixed(n))
@@ -190,7 +201,7 @@ mod tests {
 
     fn codec(types: &[DataType]) -> KeyCodec {
         let columns = types.iter().enumerate().map(|(n, t)| Column::new(format!("k{n}"), t.clone())).collect();
-        KeyCodec::new("v@1", &Layout { key: Columns(columns), values: Columns::default() })
+        KeyCodec::new("v@1", &Layout { key: Columns(columns), values: Columns::default(), tiles: None })
     }
 
     fn hex(arrays: &[ArrayRef], types: &[DataType]) -> Vec<Option<String>> {

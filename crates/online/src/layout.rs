@@ -6,6 +6,7 @@ use asof_model::{Columns, Digest};
 use serde::{Deserialize, Serialize};
 
 use crate::row::Shape;
+use crate::tiles::Tiles;
 use crate::{Error, key, row};
 
 /// The column of a written batch that says when each row happened: a timestamp in microseconds, UTC.
@@ -23,6 +24,9 @@ pub struct Layout {
     pub key: Columns,
     /// All others, in the view's order. A name that is also a key column may not be among them.
     pub values: Columns,
+    /// What the view's as-of windows are read from, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<Tiles>,
 }
 
 impl Layout {
@@ -36,6 +40,9 @@ impl Layout {
             for column in &columns.0 {
                 hasher.part(column.name.as_bytes()).part(sql_type(&column.data_type).as_bytes());
             }
+        }
+        if let Some(tiles) = &self.tiles {
+            tiles.fingerprint(&mut hasher);
         }
         hasher.finish()
     }
@@ -71,7 +78,7 @@ mod tests {
     }
 
     fn layout(key: &[(&str, DataType)], values: &[(&str, DataType)]) -> Layout {
-        Layout { key: columns(key), values: columns(values) }
+        Layout { key: columns(key), values: columns(values), tiles: None }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use asof_model::{Micros, Pinned, Result, RunId};
 
 use crate::{
     Change, Codec, Content, Entry, Error, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication,
-    Published, Push, Reading, replaces,
+    Published, Push, Reading, merged,
 };
 
 /// An [`OnlineStore`] in memory. Clones share their rows.
@@ -54,13 +54,17 @@ struct Aside {
 struct Rows(BTreeMap<Box<[u8]>, Box<[u8]>>);
 
 impl Rows {
-    /// Of two rows of a key the newer stays.
-    fn put(&mut self, key: &[u8], row: &[u8]) {
+    /// Adds a value to those of its key.
+    fn put(&mut self, key: &[u8], value: &[u8]) {
         match self.0.get_mut(key) {
-            Some(held) if replaces(row, held) => *held = row.into(),
-            Some(_) => {}
+            Some(held) => {
+                // What was written here is whole.
+                if let Some(all) = merged(key, [&**held, value].into_iter()).map(|all| all.into_owned()) {
+                    *held = all.into();
+                }
+            }
             None => {
-                self.0.insert(key.into(), row.into());
+                self.0.insert(key.into(), value.into());
             }
         }
     }

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use asof_model::{Digest, Micros, Pinned, Result, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Content, Entry, Error, Journal, Layout, Once, Pending, Push};
+use crate::{Cells, Content, Entry, Error, Journal, Layout, Once, Pending, Push, Span};
 
 /// What is visible of a view.
 ///
@@ -161,10 +161,21 @@ pub struct Lookup<'a> {
     pub keys: Vec<ArrayRef>,
     /// The values wanted, in this order.
     pub columns: Vec<String>,
+    /// The as-of windows wanted.
+    pub windows: Option<Windows>,
+}
+
+/// As-of windows that end at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// The moment.
+    pub at: Micros,
+    /// Where each begins.
+    pub spans: Vec<Span>,
 }
 
 /// The answer to one [`Lookup`], row by row.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Found {
     /// The generation that all rows are of.
     pub generation: u64,
@@ -172,10 +183,13 @@ pub struct Found {
     pub run: RunId,
     /// The moment as of which the rows are the newest.
     pub at: Micros,
-    /// From when on all rows found count: the latest of their event and known-at times. None where none was found.
+    /// From when on all that was found counts: the latest of the event and known-at times of rows, and of the events in
+    /// windows. None where nothing was found.
     pub counts_from: Option<Micros>,
     /// The event time of each row; null where the key has none, or a part of the key is null.
     pub event_times: TimestampMicrosecondArray,
     /// The columns asked for; null where there is no row.
     pub values: RecordBatch,
+    /// The states of the windows asked for; those of no events where there are none, or a part of the key is null.
+    pub windows: Option<Cells>,
 }

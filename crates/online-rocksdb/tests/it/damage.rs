@@ -61,7 +61,7 @@ fn look(folder: &Path, expected: &Published) -> Seen {
     let read = names.iter().map(|name| {
         let keys: ArrayRef = Arc::new(StringArray::from(vec![name.as_str()]));
         let columns = vec!["delay".to_owned(), "remark".to_owned()];
-        let found = store.get(&[Lookup { view: &expected.view, keys: vec![keys], columns }])?.remove(0);
+        let found = store.get(&[Lookup { view: &expected.view, keys: vec![keys], columns, windows: None }])?.remove(0);
         let (delay, remark) = (found.values.column(0), found.values.column(1));
         assert_eq!((delay.null_count(), delay.as_primitive::<Int64Type>().value(0)), (0, 2), "{name} in silence");
         assert_eq!(remark.as_string::<i32>().value(0), name);

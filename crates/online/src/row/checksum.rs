@@ -7,7 +7,7 @@ const ODD: u64 = 0x9e6c_63d0_876a_3f35;
 ///
 /// Each step is a bijection of the state for a given word and of the word for a given state: inputs that
 /// differ in one word always differ in the 64 bits, and in the 32 that are kept but for one chance in 2³².
-pub(super) fn checksum(key: &[u8], row: &[u8]) -> u32 {
+pub(crate) fn checksum(key: &[u8], row: &[u8]) -> u32 {
     let mut state = SEED ^ (key.len() as u64).rotate_left(32) ^ row.len() as u64;
     for part in [key, row] {
         let (words, rest) = part.as_chunks::<8>();

@@ -41,6 +41,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::{Error, Layout};
 
+pub(crate) use checksum::checksum;
 pub use read::Decoded;
 pub(crate) use shape::Shape;
 pub(crate) use source::Source;
@@ -54,7 +55,7 @@ pub(crate) const VERSION: u8 = 2;
 
 const STAMP: usize = 5;
 const VALIDITY: usize = STAMP + Stamp::WIDTH;
-const CHECKSUM: usize = 4;
+pub(crate) const CHECKSUM: usize = 4;
 
 /// Encodes and decodes the rows of one layout.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use asof_model::Micros;
 
-use super::{STAMP, VALIDITY};
+use super::{STAMP, VALIDITY, VERSION};
 
 /// What rows of one key are ordered by: rule 5 of what a value is.
 ///
@@ -32,8 +32,11 @@ impl Stamp {
     }
 }
 
-/// The stamp of an encoded row, without looking at anything else; none where it is too short.
+/// The stamp of an encoded row, without looking at anything else; none where it is too short, or no row.
 pub fn stamp(row: &[u8]) -> Option<Stamp> {
+    if row.first() != Some(&VERSION) {
+        return None;
+    }
     let (words, _) = row.get(STAMP..VALIDITY)?.as_chunks::<8>();
     let [event_time, known, seq] = *words.first_chunk::<3>()?;
     let [event_time, known, seq] = [event_time, known, seq].map(i64::from_le_bytes);

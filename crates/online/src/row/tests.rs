@@ -86,7 +86,7 @@ fn case(seed: u64) -> (Case, Dice) {
     let (types, rows) = (types(), 1 + dice.below(6));
     let names: Vec<String> = (0..dice.below(14)).map(|n| format!("c{n}")).collect();
     let chosen: Vec<_> = names.iter().map(|n| (n.as_str(), types[dice.below(types.len())].clone())).collect();
-    let layout = Layout { key: columns(&[("k", DataType::Int64)]), values: columns(&chosen) };
+    let layout = Layout { key: columns(&[("k", DataType::Int64)]), values: columns(&chosen), tiles: None };
     let key: ArrayRef = Arc::new(Int64Array::from_iter_values(0..rows as i64));
     let times = TimestampMicrosecondArray::from_iter_values((0..rows).map(|_| dice.roll() as i64));
     let mut batch: Vec<(&str, ArrayRef)> = vec![("k", key), (EVENT_TIME, Arc::new(times.with_timezone("UTC")))];
@@ -177,7 +177,7 @@ proptest! {
 fn golden_vector() {
     let types = [("b", "BOOLEAN"), ("i", "INT"), ("t", "VARCHAR"), ("n", "DOUBLE"), ("l", "VARCHAR[]")];
     let types = types.map(|(name, sql)| (name, parse_sql_type(sql).unwrap()));
-    let layout = Layout { key: columns(&[("k", DataType::Utf8)]), values: columns(&types) };
+    let layout = Layout { key: columns(&[("k", DataType::Utf8)]), values: columns(&types), tiles: None };
     let mut list = ListBuilder::new(StringBuilder::new());
     list.append_value([Some("x"), None, Some("yz")]);
     let batch = RecordBatch::try_from_iter(vec![
@@ -224,7 +224,7 @@ fn other_versions_are_refused_as_such() {
 
 #[test]
 fn rows_of_another_layout_are_refused() {
-    let of = |t| Layout { key: columns(&[("k", DataType::Int64)]), values: columns(&[("v", t)]) };
+    let of = |t| Layout { key: columns(&[("k", DataType::Int64)]), values: columns(&[("v", t)]), tiles: None };
     let view = view("v");
     let batch = RecordBatch::try_from_iter(vec![
         ("k", Arc::new(Int64Array::from(vec![1])) as ArrayRef),

@@ -14,7 +14,8 @@ pub fn integer_widths_are_unified(make: Make<'_>) {
     for stored in [DataType::Int8, DataType::Int32, DataType::Int64] {
         let (store, view) = (make(), view("route_delays"));
         let keys = arrow::compute::cast(&Int64Array::from(vec![-1, 7]), &stored).expect("small numbers");
-        let layout = Layout { key: columns(&[("route", stored)]), values: columns(&[("delay", DataType::Int64)]) };
+        let layout =
+            Layout { key: columns(&[("route", stored)]), values: columns(&[("delay", DataType::Int64)]), tiles: None };
         let delay: ArrayRef = Arc::new(Int64Array::from(vec![10, 20]));
         let written = vec![("route", keys), (EVENT_TIME, sample::times([1, 2])), ("delay", delay)];
         publish(&*store, &view, &layout, &[sample::batch(written)]);
@@ -25,7 +26,7 @@ pub fn integer_widths_are_unified(make: Make<'_>) {
             Arc::new(Int64Array::from(vec![7, -1, 3])),
         ];
         for keys in asked {
-            let lookup = Lookup { view: &view, keys: vec![keys], columns: vec!["delay".into()] };
+            let lookup = Lookup { view: &view, keys: vec![keys], columns: vec!["delay".into()], windows: None };
             assert_eq!(numbers(&get(&*store, lookup)), [Some(20), Some(10), None]);
         }
     }
@@ -35,7 +36,7 @@ pub fn integer_widths_are_unified(make: Make<'_>) {
 pub fn null_keys_find_nothing(make: Make<'_>) {
     let (store, view) = (make(), view("routes"));
     let key = columns(&[("origin", DataType::Utf8), ("dest", DataType::Utf8)]);
-    let layout = Layout { key, values: columns(&[("delay", DataType::Int64)]) };
+    let layout = Layout { key, values: columns(&[("delay", DataType::Int64)]), tiles: None };
     let text = |list: [Option<&str>; 4]| -> ArrayRef { Arc::new(StringArray::from(list.to_vec())) };
     let keys = vec![text([Some("A"), None, Some("A"), None]), text([Some("B"), Some("B"), None, None])];
     let delay: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3, 4]));
@@ -47,7 +48,7 @@ pub fn null_keys_find_nothing(make: Make<'_>) {
     ];
     let published = publish(&*store, &view, &layout, &[sample::batch(written)]);
     assert_eq!(published.rows, 1);
-    let found = get(&*store, Lookup { view: &view, keys, columns: vec!["delay".into()] });
+    let found = get(&*store, Lookup { view: &view, keys, columns: vec!["delay".into()], windows: None });
     assert_eq!(numbers(&found), [Some(1), None, None, None]);
     assert_eq!(found.event_times.null_count(), 3);
 }
@@ -64,6 +65,7 @@ pub fn no_two_keys_are_confused(make: Make<'_>) {
     let layout = Layout {
         key: columns(&[("a", DataType::Utf8), ("b", DataType::Binary)]),
         values: columns(&[("n", DataType::Int64)]),
+        tiles: None,
     };
     let count = pairs.len() as i64;
     let numbered: ArrayRef = Arc::new(Int64Array::from_iter_values(0..count));
@@ -71,7 +73,7 @@ pub fn no_two_keys_are_confused(make: Make<'_>) {
         vec![("a", keys[0].clone()), ("b", keys[1].clone()), (EVENT_TIME, sample::times(0..count)), ("n", numbered)];
     let published = publish(&*store, &view, &layout, &[sample::batch(written)]);
     assert_eq!(published.rows, count as u64);
-    let found = get(&*store, Lookup { view: &view, keys, columns: vec!["n".into()] });
+    let found = get(&*store, Lookup { view: &view, keys, columns: vec!["n".into()], windows: None });
     assert_eq!(numbers(&found), (0..count).map(Some).collect::<Vec<_>>());
     let other = sample::view("other_pairs");
     publish(&*store, &other, &sample::layout(), &[rows(&[("a", 1, 1, None)])]);

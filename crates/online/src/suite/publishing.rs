@@ -145,7 +145,7 @@ pub fn batches_that_do_not_fit_are_refused(make: Make<'_>) {
 pub fn layouts_that_cannot_be_stored_are_refused(make: Make<'_>) {
     let (store, view) = (make(), view("carrier_delays"));
     let check = |key: DataType, value: DataType, code: &str, words: &[&str]| {
-        let layout = Layout { key: columns(&[("k", key)]), values: columns(&[("v", value)]) };
+        let layout = Layout { key: columns(&[("k", key)]), values: columns(&[("v", value)]), tiles: None };
         refused(store.publish(&view, &layout).map(drop), code, words);
     };
     check(DataType::Float64, DataType::Int64, "unsupported_key", &["carrier_delays@1", "k DOUBLE"]);

@@ -57,7 +57,7 @@ pub fn every_type_comes_back_to_the_bit(make: Make<'_>) {
         ("numbers", Arc::new(numbers)),
     ];
     let types: Vec<_> = values.iter().map(|(name, array)| (*name, array.data_type().clone())).collect();
-    let layout = Layout { key: columns(&[("id", DataType::Int64)]), values: columns(&types) };
+    let layout = Layout { key: columns(&[("id", DataType::Int64)]), values: columns(&types), tiles: None };
     let mut batch = vec![("id", Arc::new(Int64Array::from(vec![10, 20, 30])) as ArrayRef)];
     batch.push((EVENT_TIME, sample::times([i64::MIN, 0, i64::MAX])));
     batch.extend(values.iter().cloned());
@@ -66,7 +66,7 @@ pub fn every_type_comes_back_to_the_bit(make: Make<'_>) {
 
     let keys: ArrayRef = Arc::new(Int64Array::from(vec![10, 20, 30]));
     let names: Vec<String> = layout.values.names().map(str::to_owned).collect();
-    let found = get(&*store, Lookup { view: &view, keys: vec![keys], columns: names });
+    let found = get(&*store, Lookup { view: &view, keys: vec![keys], columns: names, windows: None });
     let times = [Some(i64::MIN), Some(0), Some(i64::MAX)];
     assert_eq!(found.event_times.iter().collect::<Vec<_>>(), times);
     assert_eq!(*found.event_times.data_type(), timestamp());
@@ -108,7 +108,7 @@ pub fn several_views_are_one_read(make: Make<'_>) {
     let (carriers, planes) = (view("carrier_delays"), view("plane_history"));
     publish(&*store, &carriers, &layout(), &[rows(&[("UA", 1, 10, None)])]);
     let key = columns(&[("tailnum", DataType::Utf8), ("number", DataType::Int32)]);
-    let plane = Layout { key, values: columns(&[("seats", DataType::Int32)]) };
+    let plane = Layout { key, values: columns(&[("seats", DataType::Int32)]), tiles: None };
     let tailnum: ArrayRef = Arc::new(StringArray::from(vec!["N1", "N1"]));
     let number: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let seats: ArrayRef = Arc::new(Int32Array::from(vec![100, 200]));
@@ -119,7 +119,7 @@ pub fn several_views_are_one_read(make: Make<'_>) {
         ("seats", seats),
     ];
     publish(&*store, &planes, &plane, &[sample::batch(written)]);
-    let both = Lookup { view: &planes, keys: vec![tailnum, number], columns: vec!["seats".into()] };
+    let both = Lookup { view: &planes, keys: vec![tailnum, number], columns: vec!["seats".into()], windows: None };
     let found =
         store.get(&[delays(&carriers, &["UA"]), both, delays(&carriers, &["XX", "UA"])]).expect("all are there");
     assert_eq!(numbers(&found[0]), [Some(10)]);

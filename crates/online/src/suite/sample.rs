@@ -27,7 +27,7 @@ pub fn columns(list: &[(&str, DataType)]) -> Columns {
 /// `carrier VARCHAR` → `delay BIGINT, remark VARCHAR`.
 pub fn layout() -> Layout {
     let values = columns(&[("delay", DataType::Int64), ("remark", DataType::Utf8)]);
-    Layout { key: columns(&[("carrier", DataType::Utf8)]), values }
+    Layout { key: columns(&[("carrier", DataType::Utf8)]), values, tiles: None }
 }
 
 /// One row of [`layout`].
@@ -94,7 +94,7 @@ pub fn publish(store: &dyn OnlineStore, view: &Pinned, layout: &Layout, batches:
 /// A lookup of carriers of [`layout`]: their delays.
 pub fn delays<'a>(view: &'a Pinned, carriers: &[&str]) -> Lookup<'a> {
     let keys: ArrayRef = Arc::new(StringArray::from(carriers.to_vec()));
-    Lookup { view, keys: vec![keys], columns: vec!["delay".into()] }
+    Lookup { view, keys: vec![keys], columns: vec!["delay".into()], windows: None }
 }
 
 /// One lookup's answer.
