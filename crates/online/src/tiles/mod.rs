@@ -110,7 +110,7 @@ impl Tiles {
             return None;
         }
         // Larger ones between and above the hops, as far as they fit.
-        for level in LEVELS.into_iter().filter(|_| !levels.is_empty()) {
+        for level in LEVELS {
             let place = levels.partition_point(|known| *known < level);
             let fits = place > 0 && level % levels[place - 1] == 0;
             if fits && levels.get(place).is_none_or(|next| *next != level && next % level == 0) {
