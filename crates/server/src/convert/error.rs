@@ -53,7 +53,7 @@ pub(crate) fn statuses(errors: Vec<Error>) -> Status {
 }
 
 /// The errors, as many as fit.
-pub(crate) fn details(errors: &[Error]) -> wire::Errors {
+fn details(errors: &[Error]) -> wire::Errors {
     let mut details = wire::Errors::default();
     let mut size = 0;
     for (index, error) in errors.iter().enumerate() {
