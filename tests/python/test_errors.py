@@ -13,6 +13,7 @@ is read where it stands beside the code, or is the only one in the function or c
 import pathlib
 import re
 import unittest
+from http import HTTPStatus
 from typing import NamedTuple
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -195,11 +196,19 @@ class Errors(unittest.TestCase):
         self.refuse(f"{PAGE}:{number}: the entry `{code}` is empty" for code, number in bare)
 
     def test_kinds_have_the_statuses_of_the_server(self):
-        told = dict(re.findall(r"(?m)^\| ([a-z ]+) \|.*\| `([A-Z_]+)` \|$", (ROOT / PAGE).read_text()))
+        told = re.findall(r"(?m)^\| ([a-z ]+) \|.*\| `([A-Z_]+)` \| (\d+) \|$", (ROOT / PAGE).read_text())
         source = (ROOT / "crates/server/src/codes.rs").read_text()
         words = lambda name, between: re.sub(r"(?<=[a-z])(?=[A-Z])", between, name)
         pairs = re.findall(r"ErrorKind::(\w+) => Code::(\w+)", source)
-        self.assertEqual(told, {words(kind, " ").lower(): words(code, "_").upper() for kind, code in pairs}, PAGE)
+        grpc = {words(kind, " ").lower(): words(code, "_").upper() for kind, code in pairs}
+        self.assertEqual({kind: code for kind, code, _ in told}, grpc, PAGE)
+        arms = re.findall(r"((?:ErrorKind::\w+(?: \| )?)+) => StatusCode::(\w+)", source)
+        http = {
+            words(kind, " ").lower(): str(HTTPStatus[status].value)
+            for kinds, status in arms
+            for kind in re.findall(r"ErrorKind::(\w+)", kinds)
+        }
+        self.assertEqual({kind: status for kind, _, status in told}, http, PAGE)
 
 
 if __name__ == "__main__":

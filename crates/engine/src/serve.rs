@@ -11,7 +11,6 @@ use arrow::array::{
     Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, new_null_array,
 };
 use arrow::compute::kernels::nullif::nullif;
-use arrow::compute::{CastOptions, cast_with_options};
 use asof_model::run::Receipt;
 use asof_model::schema::{common_key_type, sql_type};
 use asof_model::time::Micros;
@@ -20,7 +19,8 @@ use asof_online::{Found, Lookup};
 use asof_query::{Definitions, Planner, ServedView, Serving};
 use tokio::sync::OnceCell;
 
-use crate::{Engine, Scope};
+use crate::rows::Rows;
+use crate::{Engine, RowError, Scope};
 
 /// The most entities one request may ask for.
 pub const MAX_ENTITIES: usize = 10_000;
@@ -81,6 +81,8 @@ pub struct GetReply {
     pub details: Vec<ServedFeature>,
     /// Per view of the service.
     pub views: Vec<ServedRows>,
+    /// The rows that could not be answered, in order; none unless the request asked for rows apart.
+    pub errors: Vec<RowError>,
 }
 
 /// A service version, ready to serve.
@@ -146,9 +148,22 @@ impl Engine {
     /// `not_materialized`, `windows_trained_only`, `online_damaged`, `moment_not_held` for a moment before the materialized
     /// one.
     pub async fn get(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
+        self.answer(scope, request, Rows::together()).await
+    }
+
+    /// As [`Engine::get`], but a row that cannot be answered does not fail the others: it gets its error, null features, and
+    /// the status `failed`. Rows that the caller found bad are given with their errors; what stands in them does not matter.
+    ///
+    /// # Errors
+    /// As of [`Engine::get`], for what is wrong with the request as a whole.
+    pub async fn get_apart(&self, scope: &Scope, request: GetRequest, bad: Vec<RowError>) -> Result<GetReply> {
+        self.answer(scope, request, Rows::apart(bad)).await
+    }
+
+    async fn answer(&self, scope: &Scope, request: GetRequest, rows: Rows) -> Result<GetReply> {
         let plan = self.serving_plan(scope, &request.service).await?;
         plan.checked.get_or_try_init(|| self.check_views(&plan)).await?;
-        plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now())
+        plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now(), rows)
     }
 }
 
@@ -158,16 +173,17 @@ impl ServingPlan {
     fn answer(
         &self,
         store: &dyn asof_online::OnlineStore,
-        rows: &RecordBatch,
+        given: &RecordBatch,
         at: Option<Micros>,
         now: Micros,
+        mut rows: Rows,
     ) -> Result<GetReply> {
-        let count = rows.num_rows();
+        let count = given.num_rows();
         if count > MAX_ENTITIES {
             let message = format!("{count} entities in one request; at most {MAX_ENTITIES} are answered");
             return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message).remedy("split the request"));
         }
-        let given = self.accept(rows)?;
+        let given = self.accept(given, &mut rows)?;
         let lookups = self.serving.views.iter().map(|view| Lookup {
             view: &view.view.pinned,
             keys: view.from.iter().map(|name| given.column(name)).collect(),
@@ -202,19 +218,19 @@ impl ServingPlan {
         inputs.extend(self.serving.request.names().map(|name| given.column(name)));
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         let input = RecordBatch::try_new_with_options(self.serving.input_schema(), inputs, &options);
-        let features = self.serving.evaluate(&input.map_err(Error::internal)?)?;
+        let features = rows.evaluate(&self.serving, &input.map_err(Error::internal)?)?;
         let details = (0..features.num_columns()).map(|i| ServedFeature {
             views: self.serving.depends(i).to_vec(),
-            statuses: self.serving.statuses(i, features.column(i), &statuses),
+            statuses: rows.statuses(self.serving.statuses(i, features.column(i), &statuses)),
         });
         let details = details.collect();
-        Ok(GetReply { service: self.serving.service.clone(), at, features, details, views })
+        Ok(GetReply { service: self.serving.service.clone(), at, features, details, views, errors: rows.errors() })
     }
 
     /// The request's columns, each cast to the type that the service declares.
-    fn accept(&self, rows: &RecordBatch) -> Result<Given> {
+    fn accept(&self, given: &RecordBatch, rows: &mut Rows) -> Result<Given> {
         let service = &self.serving.service;
-        let schema = rows.schema();
+        let schema = given.schema();
         let mut seen = BTreeSet::new();
         for field in schema.fields() {
             if self.request.get(field.name()).is_none() {
@@ -231,18 +247,18 @@ impl ServingPlan {
             }
         }
         let columns = self.request.0.iter().map(|column| {
-            let given = rows.column_by_name(&column.name).ok_or_else(|| {
+            let given = given.column_by_name(&column.name).ok_or_else(|| {
                 let message =
                     format!("`{}` is missing: {} needs it{}", column.name, service.reference(), self.used_by(column));
                 Error::new(ErrorKind::Invalid, "missing_column", message)
                     .remedy(format!("give all of: {}", self.wanted()))
             })?;
-            Ok((column.name.clone(), self.convert(given, column)?))
+            Ok((column.name.clone(), self.convert(given, column, rows)?))
         });
         Ok(Given(columns.collect::<Result<_>>()?))
     }
 
-    fn convert(&self, given: &ArrayRef, column: &Column) -> Result<ArrayRef> {
+    fn convert(&self, given: &ArrayRef, column: &Column, rows: &mut Rows) -> Result<ArrayRef> {
         let (from, to) = (given.data_type(), &column.data_type);
         if from == to {
             return Ok(given.clone());
@@ -252,7 +268,6 @@ impl ServingPlan {
         }
         let is_key = self.serving.keys.get(&column.name).is_some();
         let lossless = common_key_type(from, to).is_some() || (!is_key && from.is_numeric() && to.is_numeric());
-        let strict = CastOptions { safe: false, ..CastOptions::default() };
         let wrong = |reason: String| {
             let message = format!("`{}` must be {}, {reason}", column.name, sql_type(to));
             Error::new(ErrorKind::Invalid, "wrong_type", message)
@@ -260,7 +275,7 @@ impl ServingPlan {
         if !lossless {
             return Err(wrong(format!("not {}", sql_type(from))));
         }
-        cast_with_options(given, to, &strict).map_err(|e| wrong(e.to_string()))
+        rows.cast(given, to, wrong)
     }
 
     fn wanted(&self) -> String {

@@ -19,6 +19,8 @@ pub enum Kind {
     Precondition,
     /// Somebody else holds it or it is overloaded: try again later.
     Unavailable,
+    /// The time that the caller, or the server, gives a call was over: allow more, or ask for less.
+    Late,
     /// Named by the plan but not built yet.
     Unsupported,
     /// Stored bytes are not what was written: restore or rebuild.

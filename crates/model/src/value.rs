@@ -1,10 +1,10 @@
-//! The four answers a feature can give.
+//! The four answers a feature can give, and the one that is none.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Why a value is, or is not, there. Training sets show null for the last three.
+/// Why a value is, or is not, there. Training sets show null for what is null, missing or expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(u8)]
@@ -17,6 +17,8 @@ pub enum Status {
     Missing = 2,
     /// Only rows older than the TTL.
     Expired = 3,
+    /// No answer: the row of the request is in error. Only where a request asked for errors row by row.
+    Failed = 4,
 }
 
 impl Status {
@@ -27,12 +29,14 @@ impl Status {
             Status::Null => "null",
             Status::Missing => "missing",
             Status::Expired => "expired",
+            Status::Failed => "failed",
         }
     }
 
     /// From the number on the wire and in operators.
     pub fn from_u8(number: u8) -> Option<Self> {
-        [Status::Present, Status::Null, Status::Missing, Status::Expired].into_iter().find(|s| *s as u8 == number)
+        let all = [Status::Present, Status::Null, Status::Missing, Status::Expired, Status::Failed];
+        all.into_iter().find(|s| *s as u8 == number)
     }
 }
 

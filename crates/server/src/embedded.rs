@@ -27,7 +27,7 @@ const PIPE: usize = 1 << 20;
 pub fn embedded(engine: Engine, config: &Config) -> Result<Channel> {
     let (routes, settings) = Server::new(engine, config)?.into_parts();
     let (connect, connections) = mpsc::channel::<io::Result<DuplexStream>>(1);
-    let serving = transport(&settings).add_routes(routes).serve_with_incoming(ReceiverStream::new(connections));
+    let serving = transport(&settings, None).add_routes(routes).serve_with_incoming(ReceiverStream::new(connections));
     tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the server in this process ended");

@@ -1,8 +1,8 @@
 //! The protocols, and the one place that names backends.
 //!
 //! - [`Config`] reads the settings, [`open`] takes the store for this process alone and builds the engine over
-//!   it, [`Server`] answers gRPC, and [`embedded`] is the same server inside the caller's process, so that
-//!   there is one code path whether or not somebody runs a daemon.
+//!   it, [`Server`] answers gRPC, and HTTP with JSON on the same port, and [`embedded`] is the same server inside the
+//!   caller's process, so that there is one code path whether or not somebody runs a daemon.
 //! - Messages end here: `convert` turns each into the words of `model`, one file per resource, and checks
 //!   what nobody checked before. Input never panics, and what it may cost is bounded before it is paid.
 //! - A failed call carries its errors in full in the details of its status: see [`codes`].
@@ -16,8 +16,11 @@
 pub mod codes;
 pub mod config;
 mod convert;
+mod deadline;
 mod embedded;
 mod events;
+mod greeting;
+mod http;
 mod lock;
 mod open;
 mod server;

@@ -1,7 +1,8 @@
 //! The assembled server: services, limits, health, reflection, and how it ends.
 //!
 //! Nothing is left at a default that means "no limit": calls and resets per connection, sizes of messages and
-//! headers, the time to a first answer, and silent connections are all bounded. At the end it stops
+//! headers, the time to a first answer, and silent connections are all bounded. Over HTTP/1.1 a connection has one call at a time,
+//! and the head of each call, with the wait for it, the 30 seconds and 400 kB that the transport gives it. At the end it stops
 //! accepting, tells health watchers, lets calls in flight finish, and after a bounded patience leaves.
 
 use std::future::{Future, pending};
@@ -15,14 +16,19 @@ use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERV
 use asof_proto::push::v1::push_service_server::{PushServiceServer, SERVICE_NAME as PUSH};
 use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
 use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME as SERVING, ServingServiceServer};
+use futures::TryStreamExt;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::layer::util::{Identity, Stack};
 
 use crate::config::{self, Config};
+use crate::deadline::Deadlines;
+use crate::greeting::Greeted;
+use crate::http;
 use crate::open::store_folder;
 use crate::service::{Desk, Jobs, Lineage, Push, Registry, Serving};
 use crate::spool::Spool;
@@ -43,6 +49,7 @@ pub struct Server {
     routes: Routes,
     health: HealthReporter,
     settings: config::Server,
+    ends: watch::Sender<bool>,
 }
 
 impl Server {
@@ -52,18 +59,20 @@ impl Server {
     /// `not_yet` for a store that is not a local folder.
     pub fn new(engine: Engine, config: &Config) -> Result<Self> {
         let settings = config.server.clone();
+        let (ends, ended) = watch::channel(false);
         let desk = Arc::new(Desk {
             engine,
             project: config.project.clone(),
             spool: Spool::of(&store_folder(config)?),
             silence: settings.request_timeout,
+            ends: ended,
         });
         let size = settings.max_message;
         let registry = RegistryServiceServer::new(Registry(desk.clone()));
         let jobs = JobServiceServer::new(Jobs(desk.clone()));
         let serving = ServingServiceServer::new(Serving(desk.clone()));
         let push = PushServiceServer::new(Push(desk.clone()));
-        let lineage = LineageServiceServer::new(Lineage(desk));
+        let lineage = LineageServiceServer::new(Lineage(desk.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(asof_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -77,7 +86,8 @@ impl Server {
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(health_service)
             .add_service(reflection);
-        Ok(Server { routes, health, settings })
+        let routes = http::routes(routes.into_axum_router(), &desk, size).into();
+        Ok(Server { routes, health, settings, ends })
     }
 
     /// Answers on a listener until `shutdown` is done, then lets calls in flight finish, for as long as the
@@ -86,7 +96,7 @@ impl Server {
     /// # Errors
     /// `internal` when the transport fails.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Server { routes, health, settings } = self;
+        let Server { routes, health, settings, ends } = self;
         for service in SERVICES {
             health.set_service_status(service, ServingStatus::Serving).await;
         }
@@ -94,7 +104,8 @@ impl Server {
         let shutdown = async {
             shutdown.await;
             farewell(health).await;
-            // Nobody hears it where the server has failed already.
+            // Nobody hears it where no stream is open, or the server has failed already.
+            let _ = ends.send(true);
             let _ = ending.send(());
         };
         let patience = async {
@@ -104,8 +115,8 @@ impl Server {
             let _ = tokio::time::timeout(settings.shutdown_timeout, pending::<()>()).await;
         };
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
-        let serving = transport(&settings)
-            .timeout(settings.request_timeout)
+        let incoming = incoming.map_ok(move |stream| Greeted::within(settings.request_timeout, stream));
+        let serving = transport(&settings, Some(settings.request_timeout))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, shutdown);
         tokio::select! {
@@ -135,9 +146,14 @@ impl Server {
     }
 }
 
-/// The limits of a connection.
-pub(crate) fn transport(settings: &config::Server) -> tonic::transport::Server {
+/// The limits of a connection, and of a call until its first answer.
+pub(crate) fn transport(
+    settings: &config::Server,
+    most: Option<Duration>,
+) -> tonic::transport::Server<Stack<Deadlines, Identity>> {
     tonic::transport::Server::builder()
+        // HTTP/1.1 as well as 2, for JSON.
+        .accept_http1(true)
         .concurrency_limit_per_connection(settings.max_streams as usize)
         .load_shed(true)
         .max_concurrent_streams(settings.max_streams)
@@ -149,6 +165,7 @@ pub(crate) fn transport(settings: &config::Server) -> tonic::transport::Server {
         .initial_stream_window_size(WINDOWS.0)
         .initial_connection_window_size(WINDOWS.1)
         .trace_fn(|request| tracing::info_span!("request", path = request.uri().path()))
+        .layer(Deadlines(most))
 }
 
 /// Tells watchers, and ends their streams: a watcher that waits for ever would keep the server from ending.

@@ -35,6 +35,14 @@ pub struct GetFeaturesRequest {
     /// Add where the values came from.
     #[prost(bool, tag = "6")]
     pub receipts: bool,
+    /// A row that cannot be answered gets its error, nulls, and STATUS_FAILED, and the other rows their answers. Without
+    /// it one such row fails the request.
+    #[prost(bool, tag = "7")]
+    pub row_errors: bool,
+    /// Leave names and types of features and event times out: the client has them from Describe, in the same order. Only
+    /// for a service that is pinned, `name@3` or `name@sha256:…`.
+    #[prost(bool, tag = "8")]
+    pub omit_schema: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetFeaturesResponse {
@@ -50,6 +58,32 @@ pub struct GetFeaturesResponse {
     /// Only with event times or receipts asked for: the views that the features were computed from.
     #[prost(message, repeated, tag = "4")]
     pub views: ::prost::alloc::vec::Vec<View>,
+    /// Only with row errors asked for: at most one per row, in order.
+    #[prost(message, repeated, tag = "5")]
+    pub errors: ::prost::alloc::vec::Vec<RowError>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetFeaturesStreamResponse {
+    #[prost(oneof = "get_features_stream_response::Outcome", tags = "1, 2")]
+    pub outcome: ::core::option::Option<get_features_stream_response::Outcome>,
+}
+/// Nested message and enum types in `GetFeaturesStreamResponse`.
+pub mod get_features_stream_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Outcome {
+        #[prost(message, tag = "1")]
+        Answered(super::GetFeaturesResponse),
+        #[prost(message, tag = "2")]
+        Refused(super::super::super::error::v1::Error),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RowError {
+    /// From 0.
+    #[prost(uint32, tag = "1")]
+    pub row: u32,
+    #[prost(message, optional, tag = "2")]
+    pub error: ::core::option::Option<super::super::error::v1::Error>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Feature {
@@ -85,6 +119,8 @@ pub enum Status {
     Null = 1,
     Missing = 2,
     Expired = 3,
+    /// The row is among the errors of the reply. Only with row errors asked for.
+    Failed = 4,
 }
 impl Status {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -97,6 +133,7 @@ impl Status {
             Self::Null => "STATUS_NULL",
             Self::Missing => "STATUS_MISSING",
             Self::Expired => "STATUS_EXPIRED",
+            Self::Failed => "STATUS_FAILED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -106,6 +143,7 @@ impl Status {
             "STATUS_NULL" => Some(Self::Null),
             "STATUS_MISSING" => Some(Self::Missing),
             "STATUS_EXPIRED" => Some(Self::Expired),
+            "STATUS_FAILED" => Some(Self::Failed),
             _ => None,
         }
     }
@@ -241,6 +279,39 @@ pub mod serving_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// The same over a stream that is kept open: an outcome per request, in order. The next request is read when the outcome
+        /// before it is on its way, so whoever sends faster waits. A request that is refused ends nothing.
+        pub async fn get_features_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::GetFeaturesRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GetFeaturesStreamResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.serving.v1.ServingService/GetFeaturesStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "asof.serving.v1.ServingService",
+                        "GetFeaturesStream",
+                    ),
+                );
+            self.inner.streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -269,6 +340,24 @@ pub mod serving_service_server {
             request: tonic::Request<super::GetFeaturesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetFeaturesResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the GetFeaturesStream method.
+        type GetFeaturesStreamStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::GetFeaturesStreamResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The same over a stream that is kept open: an outcome per request, in order. The next request is read when the outcome
+        /// before it is on its way, so whoever sends faster waits. A request that is refused ends nothing.
+        async fn get_features_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::GetFeaturesRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::GetFeaturesStreamStream>,
             tonic::Status,
         >;
     }
@@ -434,6 +523,55 @@ pub mod serving_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.serving.v1.ServingService/GetFeaturesStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetFeaturesStreamSvc<T: ServingService>(pub Arc<T>);
+                    impl<
+                        T: ServingService,
+                    > tonic::server::StreamingService<super::GetFeaturesRequest>
+                    for GetFeaturesStreamSvc<T> {
+                        type Response = super::GetFeaturesStreamResponse;
+                        type ResponseStream = T::GetFeaturesStreamStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::GetFeaturesRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ServingService>::get_features_stream(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetFeaturesStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

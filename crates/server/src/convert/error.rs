@@ -52,6 +52,7 @@ pub(crate) fn statuses(errors: Vec<Error>) -> Status {
     Status::with_details(codes::grpc(kind), message, details.into())
 }
 
+/// The errors, as many as fit.
 fn details(errors: &[Error]) -> wire::Errors {
     let mut details = wire::Errors::default();
     let mut size = 0;
@@ -72,7 +73,7 @@ fn details(errors: &[Error]) -> wire::Errors {
     details
 }
 
-/// One reason, as a message.
+/// One error, its texts bounded.
 pub(crate) fn one(error: &Error) -> wire::Error {
     let place = error.place().map(|place| {
         // A caret below half a line would mislead: a line too long to send whole is not shown at all.

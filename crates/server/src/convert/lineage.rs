@@ -47,7 +47,7 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
 /// # Errors
 /// `unsupported_type` for a feature that cannot be sent.
 pub(crate) fn from_explanation(explanation: &Explanation) -> Result<wire::ExplainResponse> {
-    let reply = from_reply(&explanation.reply, Details { event_times: true, receipts: true })?;
+    let reply = from_reply(&explanation.reply, Details { event_times: true, receipts: true, ..Details::default() })?;
     let origins = explanation.origins.iter().map(|origin| wire::Origin {
         query: origin.query.clone(),
         run: origin.run.as_ref().map(from_run),

@@ -6,6 +6,7 @@
 pub(crate) mod column;
 pub(crate) mod error;
 pub(crate) mod jobs;
+pub(crate) mod json;
 pub(crate) mod leakage;
 pub(crate) mod lineage;
 pub(crate) mod object;

@@ -13,15 +13,18 @@ pub(crate) use push::Push;
 pub(crate) use registry::Registry;
 pub(crate) use serving::Serving;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asof_engine::{Engine, Scope};
-use asof_model::Result;
+use asof_engine::{Engine, GetReply, GetRequest, RowError, Scope};
+use asof_model::{Error, ErrorKind, Result};
 use asof_proto::object::v1 as object;
+use tokio::sync::watch;
 
 use crate::config;
 use crate::convert;
+use crate::convert::serving::Details;
 use crate::spool::Spool;
 
 /// What all services answer from.
@@ -31,13 +34,46 @@ pub(crate) struct Desk {
     pub(crate) spool: Spool,
     /// How long an upload may be silent.
     pub(crate) silence: Duration,
+    /// Whether the server ends: true from then on.
+    pub(crate) ends: watch::Receiver<bool>,
 }
 
 /// Shared by the services.
 pub(crate) type SharedDesk = Arc<Desk>;
 
 impl Desk {
-    fn scope(&self, scope: Option<object::Scope>) -> Result<Scope> {
+    pub(crate) fn scope(&self, scope: Option<object::Scope>) -> Result<Scope> {
         convert::object::scope(&self.project, scope)
+    }
+
+    /// The features of a request of which these rows are in error already.
+    pub(crate) async fn features(
+        &self,
+        scope: &Scope,
+        request: GetRequest,
+        bad: Vec<RowError>,
+        details: Details,
+    ) -> Result<GetReply> {
+        if details.row_errors {
+            return self.engine.get_apart(scope, request, bad).await;
+        }
+        match bad.into_iter().next() {
+            Some(first) => Err(first.error),
+            None => self.engine.get(scope, request).await,
+        }
+    }
+
+    /// Waits until the server ends; what a stream is told then.
+    pub(crate) async fn ending(&self) -> Error {
+        // Where nobody can end the server, it does not.
+        if self.ends.clone().wait_for(|ends| *ends).await.is_err() {
+            pending::<()>().await;
+        }
+        Error::new(
+            ErrorKind::Unavailable,
+            "server_ends",
+            "the server ends, and answers no further request of this stream",
+        )
+        .remedy("open another stream; what was not answered can be asked again")
     }
 }

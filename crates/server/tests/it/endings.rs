@@ -1,40 +1,18 @@
 //! How a server ends: calls in flight finish, new ones are refused, watchers are told.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use asof_proto::jobs::v1::job_service_client::JobServiceClient;
-use asof_server::{Config, Server};
 use futures::StreamExt;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::fixture::{Fixture, WEATHER, chunk, header, ingested};
-
-/// A server on a socket, and how to end it.
-async fn serve(
-    fixture: &Fixture,
-    config: &Config,
-) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<asof_model::Result<()>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (end, ended) = oneshot::channel();
-    let server = Server::new(fixture.opened.engine.clone(), config).unwrap();
-    let running = tokio::spawn(server.serve(listener, async {
-        let _ = ended.await;
-    }));
-    (address, end, running)
-}
-
-async fn connect(address: SocketAddr) -> Channel {
-    Endpoint::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap()
-}
+use crate::socket::{connect, serve};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_in_flight_finish_and_watchers_are_told() {

@@ -4,6 +4,11 @@
 
 mod endings;
 mod fixture;
+mod json;
+mod openapi;
 mod refusals;
+mod rows;
+mod socket;
 mod standards;
+mod streams;
 mod tour;

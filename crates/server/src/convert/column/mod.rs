@@ -10,7 +10,8 @@ mod to_wire;
 pub use to_arrow::to_batch;
 pub use to_wire::from_batch;
 
-pub(crate) use to_wire::from_array;
+pub(crate) use to_arrow::{decimal, to_batch_apart};
+pub(crate) use to_wire::{from_array, normalized};
 
 #[cfg(test)]
 mod tests;

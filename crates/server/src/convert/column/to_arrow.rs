@@ -1,5 +1,6 @@
 //! Wire → Arrow. Everything in here comes from strangers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,6 +12,7 @@ use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffe
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, DecimalType, Field, Int8Type, Int16Type, Int32Type, Schema,
 };
+use asof_engine::RowError;
 use asof_model::schema::{self, parse_sql_type, sql_type};
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::column::v1::{Column, Int64s, Lists, Strings, column::Values};
@@ -27,6 +29,19 @@ const MAX_DEPTH: usize = 8;
 /// `too_many_entities`; `invalid_column`, which names the column, where lengths, type and values do not fit
 /// together.
 pub fn to_batch(columns: Vec<Column>, max_rows: usize) -> Result<RecordBatch> {
+    let (batch, bad) = to_batch_apart(columns, max_rows)?;
+    match bad.into_iter().next() {
+        Some(RowError { error, .. }) => Err(error),
+        None => Ok(batch),
+    }
+}
+
+/// As [`to_batch`], but a value that does not fit the type of its column is null, and its row in error.
+///
+/// # Errors
+/// As of [`to_batch`], for columns that cannot be read at all.
+pub(crate) fn to_batch_apart(columns: Vec<Column>, max_rows: usize) -> Result<(RecordBatch, Vec<RowError>)> {
+    let mut bad = Bad::new();
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     // Without a column one row was asked for, of which nothing is known.
@@ -43,13 +58,18 @@ pub fn to_batch(columns: Vec<Column>, max_rows: usize) -> Result<RecordBatch> {
         }
         rows = count;
         let name = column.name.clone();
-        let array = to_array(column, count, 0)?;
+        let array = to_array(column, count, 0, &mut bad)?;
         fields.push(Field::new(name, array.data_type().clone(), true));
         arrays.push(array);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
-    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options).map_err(Error::internal)
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options);
+    let bad = bad.into_iter().map(|(row, error)| RowError::new(row, error)).collect();
+    Ok((batch.map_err(Error::internal)?, bad))
 }
+
+/// Rows, or items of a list, whose values do not fit; of each the first reason.
+type Bad = BTreeMap<usize, Error>;
 
 /// How many values a column says it has.
 fn length(column: &Column) -> Result<usize> {
@@ -73,7 +93,7 @@ fn length(column: &Column) -> Result<usize> {
 }
 
 /// One column, `count` values long.
-fn to_array(column: Column, count: usize, depth: usize) -> Result<ArrayRef> {
+fn to_array(column: Column, count: usize, depth: usize, bad: &mut Bad) -> Result<ArrayRef> {
     let Column { name, r#type, validity, values } = column;
     let declared = match r#type.as_str() {
         "" => None,
@@ -95,7 +115,7 @@ fn to_array(column: Column, count: usize, depth: usize) -> Result<ArrayRef> {
         return Err(invalid(&name, format!("says it is {} and carries values of another type", sql_type(declared))));
     }
     Ok(match values {
-        Values::Int64s(v) => integers(&name, v, nulls, declared)?,
+        Values::Int64s(v) => integers(&name, v, nulls, declared, bad),
         Values::Doubles(v) => Arc::new(Float64Array::new(v.values.into(), nulls)),
         Values::Floats(v) => Arc::new(Float32Array::new(v.values.into(), nulls)),
         Values::Strings(v) => Arc::new(StringArray::from_iter(present(v.values, nulls.as_ref()))),
@@ -105,8 +125,8 @@ fn to_array(column: Column, count: usize, depth: usize) -> Result<ArrayRef> {
         Values::Timestamps(v) => {
             Arc::new(TimestampMicrosecondArray::new(v.values.into(), nulls).with_data_type(schema::timestamp()))
         }
-        Values::Decimals(v) => decimals(&name, v, nulls, declared)?,
-        Values::Lists(v) => lists(&name, *v, nulls, declared, depth)?,
+        Values::Decimals(v) => decimals(&name, v, nulls, declared, bad)?,
+        Values::Lists(v) => lists(&name, *v, nulls, declared, depth, bad)?,
         Values::Nulls(_) => match declared {
             Some(declared) => new_null_array(&declared, count),
             None => Arc::new(NullArray::new(count)),
@@ -146,45 +166,72 @@ fn present<T>(values: Vec<T>, nulls: Option<&NullBuffer>) -> impl Iterator<Item 
     values.map(move |(row, value)| nulls.is_none_or(|n| n.is_valid(row)).then_some(value))
 }
 
-fn integers(name: &str, values: Int64s, nulls: Option<NullBuffer>, declared: Option<DataType>) -> Result<ArrayRef> {
-    Ok(match declared {
-        Some(DataType::Int8) => narrow::<Int8Type>(name, values, nulls)?,
-        Some(DataType::Int16) => narrow::<Int16Type>(name, values, nulls)?,
-        Some(DataType::Int32) => narrow::<Int32Type>(name, values, nulls)?,
+fn integers(
+    name: &str,
+    values: Int64s,
+    nulls: Option<NullBuffer>,
+    declared: Option<DataType>,
+    bad: &mut Bad,
+) -> ArrayRef {
+    match declared {
+        Some(DataType::Int8) => narrow::<Int8Type>(name, values, nulls, bad),
+        Some(DataType::Int16) => narrow::<Int16Type>(name, values, nulls, bad),
+        Some(DataType::Int32) => narrow::<Int32Type>(name, values, nulls, bad),
         _ => Arc::new(Int64Array::new(values.values.into(), nulls)),
-    })
+    }
+}
+
+/// What can be read of the values that are there; the rest is null, and bad.
+fn each<V, T>(
+    values: Vec<V>,
+    nulls: Option<&NullBuffer>,
+    bad: &mut Bad,
+    read: impl Fn(V) -> Result<T>,
+) -> Vec<Option<T>> {
+    let read = present(values, nulls).enumerate().map(|(row, value)| match read(value?) {
+        Ok(value) => Some(value),
+        Err(error) => {
+            bad.entry(row).or_insert(error);
+            None
+        }
+    });
+    read.collect()
 }
 
 fn narrow<T: ArrowPrimitiveType<Native: TryFrom<i64>>>(
     name: &str,
     values: Int64s,
     nulls: Option<NullBuffer>,
-) -> Result<ArrayRef> {
-    let narrowed = present(values.values, nulls.as_ref()).map(|value| match value {
-        None => Ok(T::Native::default()),
-        Some(value) => T::Native::try_from(value)
-            .map_err(|_| invalid(name, format!("has {value}, which no {} holds", sql_type(&T::DATA_TYPE)))),
+    bad: &mut Bad,
+) -> ArrayRef {
+    let narrowed = each(values.values, nulls.as_ref(), bad, |value| {
+        let wrong = |_| invalid(name, format!("has {value}, which no {} holds", sql_type(&T::DATA_TYPE)));
+        T::Native::try_from(value).map_err(wrong)
     });
-    let narrowed: Vec<T::Native> = narrowed.collect::<Result<_>>()?;
-    Ok(Arc::new(PrimitiveArray::<T>::new(narrowed.into(), nulls)))
+    Arc::new(narrowed.into_iter().collect::<PrimitiveArray<T>>())
 }
 
-fn decimals(name: &str, values: Strings, nulls: Option<NullBuffer>, declared: Option<DataType>) -> Result<ArrayRef> {
+fn decimals(
+    name: &str,
+    values: Strings,
+    nulls: Option<NullBuffer>,
+    declared: Option<DataType>,
+    bad: &mut Bad,
+) -> Result<ArrayRef> {
     let Some(DataType::Decimal128(precision, scale)) = declared else {
         return Err(invalid(name, "is of decimals and must say which, as DECIMAL(p,s)"));
     };
-    let digits = present(values.values, nulls.as_ref()).map(|text| match text {
-        None => Ok(0),
-        Some(text) => decimal(&text, precision, scale).ok_or_else(|| {
+    let digits = each(values.values, nulls.as_ref(), bad, |text| {
+        decimal(&text, precision, scale).ok_or_else(|| {
             invalid(name, format!("has `{}`, which is not a DECIMAL({precision},{scale})", abridged(&text)))
-        }),
+        })
     });
-    let array = Decimal128Array::new(digits.collect::<Result<Vec<_>>>()?.into(), nulls);
+    let array = Decimal128Array::from(digits);
     Ok(Arc::new(array.with_precision_and_scale(precision, scale).map_err(|e| invalid(name, e.to_string()))?))
 }
 
 /// The digits of `[+-]d…[.d…]` at a scale; none where they do not fit exactly.
-fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
+pub(crate) fn decimal(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let scale = usize::try_from(scale).ok()?;
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, ""));
@@ -204,6 +251,7 @@ fn lists(
     nulls: Option<NullBuffer>,
     declared: Option<DataType>,
     depth: usize,
+    bad: &mut Bad,
 ) -> Result<ArrayRef> {
     if depth >= MAX_DEPTH {
         return Err(invalid(name, format!("nests lists deeper than {MAX_DEPTH}")));
@@ -218,6 +266,8 @@ fn lists(
     if matches!(items.values, Some(Values::Nulls(_))) && count > MAX_NULL_ITEMS {
         return Err(invalid(name, format!("has more than {MAX_NULL_ITEMS} items that are all null")));
     }
+    let mut bad_items = Bad::new();
+    let ends: Vec<usize> = offsets.iter().skip(1).map(|end| *end as usize).collect();
     let offsets = offsets.into_iter().map(i32::try_from).collect::<Result<Vec<_>, _>>();
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets.map_err(|_| invalid(name, "has too many items"))?));
     let field = match declared {
@@ -228,7 +278,10 @@ fn lists(
         _ => None,
     };
     name.clone_into(&mut items.name);
-    let items = to_array(items, count, depth + 1)?;
+    let items = to_array(items, count, depth + 1, &mut bad_items)?;
+    for (item, error) in bad_items {
+        bad.entry(ends.partition_point(|end| *end <= item)).or_insert(error);
+    }
     let field = field.unwrap_or_else(|| Arc::new(Field::new("element", items.data_type().clone(), true)));
     let array = ListArray::try_new(field, offsets, items, nulls);
     Ok(Arc::new(array.map_err(|e| invalid(name, e.to_string()))?))

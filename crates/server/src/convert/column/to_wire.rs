@@ -28,20 +28,9 @@ pub fn from_batch(batch: &RecordBatch) -> Result<Vec<Column>> {
 /// # Errors
 /// `unsupported_type`.
 pub(crate) fn from_array(name: &str, array: &ArrayRef) -> Result<Column> {
-    let unsupported = || {
-        let message = format!("column `{name}` has the type {}, which cannot be sent", array.data_type());
-        Error::new(ErrorKind::Invalid, "unsupported_type", message)
-    };
-    let data_type = match array.data_type() {
-        DataType::Null => DataType::Null,
-        other => normal(other).ok_or_else(unsupported)?,
-    };
-    let array = if *array.data_type() == data_type {
-        array.clone()
-    } else {
-        cast(array, &data_type).map_err(Error::internal)?
-    };
-    let values = match &data_type {
+    let array = normalized(name, array)?;
+    let data_type = array.data_type();
+    let values = match data_type {
         DataType::Boolean => {
             Values::Bools(Bools { values: array.as_boolean().iter().map(Option::unwrap_or_default).collect() })
         }
@@ -70,10 +59,27 @@ pub(crate) fn from_array(name: &str, array: &ArrayRef) -> Result<Column> {
         }
         DataType::List(_) => lists(&array)?,
         DataType::Null => Values::Nulls(Nulls { count: u32::try_from(array.len()).map_err(Error::internal)? }),
-        _ => return Err(unsupported()),
+        _ => return Err(unsupported(name, data_type)),
     };
-    let r#type = if data_type.is_null() { String::new() } else { sql_type(&data_type) };
+    let r#type = if data_type.is_null() { String::new() } else { sql_type(data_type) };
     Ok(Column { name: name.to_owned(), r#type, validity: validity(array.nulls()), values: Some(values) })
+}
+
+/// The column in the one type that Asof keeps for its values.
+///
+/// # Errors
+/// `unsupported_type`.
+pub(crate) fn normalized(name: &str, array: &ArrayRef) -> Result<ArrayRef> {
+    let normal = match array.data_type() {
+        DataType::Null => DataType::Null,
+        other => normal(other).ok_or_else(|| unsupported(name, other))?,
+    };
+    if *array.data_type() == normal { Ok(array.clone()) } else { cast(array, &normal).map_err(Error::internal) }
+}
+
+fn unsupported(name: &str, data_type: &DataType) -> Error {
+    let message = format!("column `{name}` has the type {data_type}, which cannot be sent");
+    Error::new(ErrorKind::Invalid, "unsupported_type", message)
 }
 
 /// The values, with a zero in place of each null.

@@ -1,0 +1,142 @@
+//! The document says of every reply and error what is in it, and nothing else.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::json::{AT_TEXT, served};
+use crate::socket::{ask, post};
+
+/// Holds values against a document, and remembers which of its properties were seen.
+struct Held {
+    document: Value,
+    seen: BTreeSet<String>,
+}
+
+impl Held {
+    fn resolve<'a>(&'a self, schema: &'a Value) -> (Option<&'a str>, &'a Value) {
+        let Some(reference) = schema["$ref"].as_str() else { return (None, schema) };
+        let found = self.document.pointer(&reference[1..]).unwrap_or_else(|| panic!("{reference} is not there"));
+        (Some(reference), found)
+    }
+
+    /// `at` names the schema in messages and among what was seen.
+    fn hold(&mut self, value: &Value, schema: &Value, at: &str) {
+        let (reference, schema) = self.resolve(schema);
+        let at = reference.map_or(at.to_owned(), |r| r.rsplit('/').next().unwrap_or_default().to_owned());
+        let schema = schema.clone();
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let types: Vec<&str> = match &schema["type"] {
+            Value::String(one) => vec![one],
+            Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
+            _ => vec![],
+        };
+        let fits = types.is_empty() || types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
+        assert!(fits, "{at}: {value} is not {types:?}");
+        if let Some(allowed) = schema["enum"].as_array() {
+            assert!(allowed.contains(value), "{at}: {value} is not one of {allowed:?}");
+            self.seen.insert(format!("{at} = {value}"));
+        }
+        if let Value::Array(items) = value {
+            items.iter().for_each(|item| self.hold(item, &schema["items"], &at));
+        }
+        if let Value::Object(members) = value {
+            self.hold_object(members, &schema, &at);
+        }
+    }
+
+    fn hold_object(&mut self, members: &Map<String, Value>, schema: &Value, at: &str) {
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            assert!(members.contains_key(required), "{at}: `{required}` is not there");
+        }
+        for (name, value) in members {
+            match (&schema["properties"][name], &schema["additionalProperties"]) {
+                (Value::Null, Value::Object(any)) => self.hold(value, &Value::Object(any.clone()), at),
+                (Value::Null, _) => panic!("{at}: `{name}` is not documented"),
+                (known, _) => {
+                    self.seen.insert(format!("{at}.{name}"));
+                    self.hold(value, known, &format!("{at}.{name}"));
+                }
+            }
+        }
+    }
+
+    /// What the document says there is.
+    fn documented(&self) -> BTreeSet<String> {
+        let mut all = BTreeSet::new();
+        for (name, schema) in self.document["components"]["schemas"].as_object().unwrap() {
+            for (property, schema) in schema["properties"].as_object().into_iter().flatten() {
+                all.insert(format!("{name}.{property}"));
+                let one_of = schema["enum"].as_array().or(schema["items"]["enum"].as_array());
+                for value in one_of.into_iter().flatten() {
+                    all.insert(format!("{name}.{property} = {value}"));
+                }
+            }
+        }
+        all
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_document_is_true() {
+    let (_fixture, address) = served().await;
+    let answer = ask(address, "GET /openapi.json HTTP/1.1", b"").await;
+    assert_eq!((answer.status, answer.json()["openapi"].as_str()), (200, Some("3.1.0")));
+    let mut held = Held { document: answer.json(), seen: BTreeSet::new() };
+    let schema = |name: &str| json!({ "$ref": format!("#/components/schemas/{name}") });
+    let responses = held.document["paths"]["/v1/features"]["post"]["responses"].clone();
+
+    let entities = json!([{"origin": "JFK", "parts": 4}, {"origin": "JFK", "parts": 0}, {"origin": "XXX", "parts": 1},
+        {"origin": "EWR", "parts": 1}]);
+    let all = json!({"service": "shares", "project": "flights", "environment": "dev", "entities": entities,
+        "at": AT_TEXT, "event_times": true, "receipts": true, "row_errors": true});
+    let columns = json!({"service": "departure_delay", "columns": {"origin": ["JFK"], "distance": [1]}});
+    let refused = [
+        json!({"service": "shares", "entities": 5}),
+        json!({"service": "shares", "entities": [{"origin": "JFK", "parts": 0}]}),
+        json!({"service": "none", "entities": []}),
+        json!({"service": "shares", "at": "2012-01-01T00:00:00Z", "entities": []}),
+    ];
+    for request in [all, columns].iter().chain(&refused) {
+        let reply = post(address, &request.to_string()).await;
+        let answered = reply.status == 200;
+        held.hold(&reply.json(), &schema(if answered { "Reply" } else { "Failure" }), "");
+        assert!(responses.get(reply.status.to_string()).is_some(), "{} is not documented", reply.status);
+        if answered {
+            held.hold(request, &schema("Request"), "");
+        }
+    }
+    assert_eq!(held.documented().difference(&held.seen).collect::<Vec<_>>(), Vec::<&String>::new(), "never seen");
+
+    // A request takes what is documented and nothing else.
+    let unknown = json!({"service": "shares", "entities": [], "entity": []});
+    let reply = post(address, &unknown.to_string()).await;
+    let message = reply.json()["error"]["message"].as_str().unwrap().to_owned();
+    let taken = message.split("expected one of ").nth(1).unwrap().split(", ");
+    let taken: BTreeSet<_> = taken.map(|name| name.trim_matches('`').to_owned()).collect();
+    let documented = held.document["components"]["schemas"]["Request"]["properties"].as_object().unwrap();
+    assert_eq!(taken, documented.keys().cloned().collect());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_status_there_may_be_is_documented() {
+    let (_fixture, address) = served().await;
+    let document = ask(address, "GET /openapi.json HTTP/1.1", b"").await.json();
+    let responses = document["paths"]["/v1/features"]["post"]["responses"].as_object().unwrap();
+    use asof_model::{Error, ErrorKind::*};
+    let errors = [Invalid, NotFound, Conflict, Precondition, Unavailable, Late, Unsupported, Corrupt, Internal];
+    let errors = errors.map(|kind| Error::new(kind, "internal", "")).into_iter();
+    let of_http = ["wrong_method", "wrong_content_type", "body_too_large"];
+    let errors = errors.chain(of_http.map(|code| Error::new(Invalid, code, "")));
+    let mut statuses: BTreeSet<_> = errors.map(|error| asof_server::codes::http(&error).as_str().to_owned()).collect();
+    statuses.insert("200".to_owned());
+    assert_eq!(statuses, responses.keys().cloned().collect());
+}
