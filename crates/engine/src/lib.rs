@@ -30,6 +30,7 @@ mod show;
 mod told;
 mod train;
 mod verify;
+mod windows;
 mod workshop;
 
 pub use apply::{Applied, AppliedChecked, Planned};

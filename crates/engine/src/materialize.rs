@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use arrow::array::{BooleanArray, RecordBatch, Scalar, TimestampMicrosecondArray};
+use arrow::compute::kernels::cmp;
+use arrow::compute::{filter_record_batch, not};
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{Definition, Error, Kind, Micros, Pinned, Reference, Registered, Result};
 use asof_offline::Progress;
-use asof_online::{Layout, Published};
-use asof_query::{Definitions, Planner};
+use asof_online::{EVENT_TIME, Layout, Publication, Published, SEQ};
+use asof_query::{Definitions, Planner, Tiled};
 use futures::StreamExt;
 
-use crate::{Engine, Scope};
+use crate::{Engine, Scope, windows};
 
 /// Which views to bring online.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +37,7 @@ pub struct Materialized {
 pub struct MaterializeReport {
     /// The views that are online now.
     pub views: Vec<Materialized>,
-    /// Views that some service reads, that nobody named, and that cannot be brought online yet: they have as-of
+    /// Views that some service reads, that nobody named, and that cannot be brought online yet, because of their as-of
     /// windows.
     pub skipped: Vec<Pinned>,
 }
@@ -62,7 +65,7 @@ impl Engine {
         }
         let (mut views, mut skipped) = (Vec::new(), Vec::new());
         for view in self.wanted_views(scope, &request.views).await? {
-            if request.views.is_empty() && asof_query::has_windows(&view)? {
+            if request.views.is_empty() && !self.can_be_kept(&view).await? {
                 skipped.push(view.pinned);
             } else {
                 views.push(view);
@@ -77,6 +80,20 @@ impl Engine {
             done.push(self.materialize_view(scope, view, at, which, &progress).await?);
         }
         Ok(MaterializeReport { views: done, skipped })
+    }
+
+    /// Whether a view can be online at all: there are as-of windows that cannot.
+    async fn can_be_kept(&self, view: &Registered) -> Result<bool> {
+        if !asof_query::has_windows(view)? {
+            return Ok(true);
+        }
+        let closure = self.catalog().closure(std::slice::from_ref(&view.pinned)).await?;
+        let bare = self.bare(&closure).await;
+        let definitions = Definitions::new(closure.into_iter().map(Arc::new));
+        match Planner::new(&definitions, &bare).tiled(view) {
+            Err(error) if error.code() == "windows_trained_only" => Ok(false),
+            _ => Ok(true),
+        }
     }
 
     async fn wanted_views(&self, scope: &Scope, named: &[Reference]) -> Result<Vec<Registered>> {
@@ -116,7 +133,10 @@ impl Engine {
         let work = async {
             let closure = self.catalog().closure(std::slice::from_ref(&view.pinned)).await?;
             closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
-            let layout = layout(view, &closure)?;
+            let bare = self.bare(&closure).await;
+            let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
+            let tiled = Planner::new(&definitions, &bare).tiled(view)?;
+            let layout = layout(view, &closure, tiled.as_ref())?;
             // From here on the publication gets what is pushed; what was pushed before is in the snapshots that are pinned.
             let mut publication = self.online().publish(&view.pinned, &layout)?;
             let _making = self.pusher().entrances.making(&view.pinned);
@@ -124,8 +144,8 @@ impl Engine {
             let pins = self.pin(&closure, None).await?;
             pins.items().for_each(|item| record.read(item));
             record.save().await?;
-            let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
-            let plan = Planner::new(&definitions, &pins).newest(view, at)?;
+            let planner = Planner::new(&definitions, &pins);
+            let plan = if tiled.is_some() { planner.events(view, at)? } else { planner.newest(view, at)? };
             let (engine, run) = (self.clone(), record.id());
             let progress = Arc::clone(progress);
             let publish = async move {
@@ -133,7 +153,10 @@ impl Engine {
                 let (stage, mut published) = (format!("publishing {which}"), 0);
                 while let Some(batch) = rows.next().await {
                     let batch = batch.map_err(asof_query::execution_error)?;
-                    publication.write(&batch)?;
+                    match &tiled {
+                        Some(tiled) => write_events(publication.as_mut(), tiled, &batch, at)?,
+                        None => publication.write(&batch)?,
+                    }
                     published += batch.num_rows() as u64;
                     making.advance(&stage, published, None);
                 }
@@ -151,6 +174,29 @@ impl Engine {
     }
 }
 
+/// Writes events of a view with windows. What lies behind every window is of the newest rows alone.
+fn write_events(publication: &mut dyn Publication, tiled: &Tiled, events: &RecordBatch, at: Micros) -> Result<()> {
+    let events = tiled.events(events, EVENT_TIME, Some(SEQ))?;
+    let tiling = &tiled.tiling;
+    if tiling.endless() {
+        return publication.write(&events);
+    }
+    let since = Micros(at.0.saturating_sub(tiling.reach()));
+    let times = events.column_by_name(EVENT_TIME).cloned().ok_or_else(|| Error::internal("events have no time"))?;
+    let since = Scalar::new(TimestampMicrosecondArray::from(vec![since.0]).with_timezone("UTC"));
+    let recent = cmp::gt(&times, &since).map_err(Error::internal)?;
+    let some = |wanted: &BooleanArray| filter_record_batch(&events, wanted).map_err(Error::internal);
+    let old = some(&not(&recent).map_err(Error::internal)?)?;
+    if old.num_rows() > 0 {
+        let cells: Vec<&str> = tiling.cells().iter().map(|cell| cell.input.as_str()).collect();
+        let schema = old.schema();
+        let kept: Vec<usize> =
+            (0..old.num_columns()).filter(|n| !cells.contains(&schema.field(*n).name().as_str())).collect();
+        publication.write(&old.project(&kept).map_err(Error::internal)?)?;
+    }
+    publication.write(&some(&recent)?)
+}
+
 /// A publication as the output of a run.
 pub(crate) fn online_item(published: &Published) -> Item {
     Item::Online {
@@ -162,12 +208,16 @@ pub(crate) fn online_item(published: &Published) -> Item {
 }
 
 /// The columns of a view's rows online: the entity's key, then every feature.
-fn layout(view: &Registered, closure: &[Registered]) -> Result<Layout> {
+fn layout(view: &Registered, closure: &[Registered], tiled: Option<&Tiled>) -> Result<Layout> {
     let Definition::FeatureView(definition) = &view.definition else {
         return Err(Error::internal("a view was asked for"));
     };
     let entity = (view.inputs.iter().find(|i| i.pinned.kind == Kind::Entity))
         .and_then(|input| closure.iter().find(|r| r.pinned == input.pinned))
         .ok_or_else(|| Error::internal(format!("{} has no entity", view.pinned)))?;
+    if let Some(tiled) = tiled {
+        let layout = windows::layout(&entity.columns, tiled);
+        return layout.ok_or_else(|| Error::internal(format!("the hops of {} do not divide one another", view.pinned)));
+    }
     Ok(Layout { key: entity.columns.clone(), values: asof_query::features(definition, view, entity), tiles: None })
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array, new_null_array,
+    Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array,
+    new_null_array,
 };
 use arrow::compute::kernels::nullif::nullif;
 use asof_model::run::Receipt;
@@ -16,11 +17,11 @@ use asof_model::schema::{common_key_type, sql_type};
 use asof_model::time::Micros;
 use asof_model::{Column, Columns, Error, ErrorKind, Kind, Pinned, Reference, Registered, Result, Status, name};
 use asof_online::{Found, Lookup};
-use asof_query::{Definitions, Planner, ServedView, Serving};
+use asof_query::{Definitions, Planner, ServedView, Serving, ViewStatuses};
 use tokio::sync::OnceCell;
 
 use crate::rows::Rows;
-use crate::{Engine, RowError, Scope};
+use crate::{Engine, RowError, Scope, windows};
 
 /// The most entities one request may ask for.
 pub const MAX_ENTITIES: usize = 10_000;
@@ -113,9 +114,10 @@ impl Engine {
 
     async fn compile(&self, service: Registered) -> Result<ServingPlan> {
         let closure = self.catalog().closure(std::slice::from_ref(&service.pinned)).await?;
+        let tables = self.bare(&closure).await;
         let compile = async move {
             let definitions = Definitions::new(closure.into_iter().map(Arc::new));
-            Planner::new(&definitions, &NoTables).serving(&service)
+            Planner::new(&definitions, &tables).serving(&service)
         };
         let serving = self.workshop().run(compile).await?;
         let mut request = serving.keys.clone();
@@ -126,7 +128,6 @@ impl Engine {
 
     async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
         for view in &plan.serving.views {
-            asof_query::refuse_windows(&view.view, "served")?;
             self.check_online(&view.view.pinned).await?;
         }
         Ok(())
@@ -188,12 +189,24 @@ impl ServingPlan {
             view: &view.view.pinned,
             keys: view.from.iter().map(|name| given.column(name)).collect(),
             columns: view.columns.clone(),
-            windows: None,
+            windows: view.windows.as_ref().map(|w| windows::windows(&w.tiling, at.unwrap_or(now))),
         });
-        let lookups: Vec<_> = lookups.collect();
-        let found = store.get(&lookups)?;
-        let latest = found.iter().filter_map(|found| found.counts_from).max();
-        let at = at.unwrap_or(latest.map_or(now, |latest| latest.max(now)));
+        let mut lookups: Vec<_> = lookups.collect();
+        let mut found = store.get(&lookups)?;
+        let latest = |found: &[Found]| found.iter().filter_map(|found| found.counts_from).max();
+        let mut moment = at.unwrap_or(now);
+        while let (None, Some(latest)) = (at, latest(&found).filter(|latest| *latest > moment)) {
+            moment = latest;
+            // Windows end at the moment that is answered for.
+            if !self.serving.views.iter().any(|view| view.windows.is_some()) {
+                break;
+            }
+            for (lookup, view) in lookups.iter_mut().zip(&self.serving.views) {
+                lookup.windows = view.windows.as_ref().map(|w| windows::windows(&w.tiling, moment));
+            }
+            found = store.get(&lookups)?;
+        }
+        let at = moment;
         let mut inputs: Vec<ArrayRef> = Vec::new();
         let (mut statuses, mut views) = (Vec::new(), Vec::new());
         for (view, found) in self.serving.views.iter().zip(found) {
@@ -203,10 +216,19 @@ impl ServingPlan {
             let status = view_status(&found, view.ttl, at);
             let hidden = arrow::compute::kernels::cmp::neq(&status, &UInt8Array::new_scalar(Status::Present as u8));
             let hidden = hidden.map_err(Error::internal)?;
-            for column in found.values.columns() {
-                inputs.push(nullif(column, &hidden).map_err(Error::internal)?);
+            let values = found.values.columns().iter().map(|column| nullif(column, &hidden).map_err(Error::internal));
+            let values = values.collect::<Result<Vec<_>>>()?;
+            let mut of_windows = None;
+            match (&view.windows, &found.windows) {
+                (Some(windows), Some(cells)) => {
+                    let has_key = given.has_key(&view.from, count)?;
+                    inputs.extend(windows.features(&values, &windows::Found(cells), &has_key)?);
+                    let status = |has_key: bool| if has_key { Status::Present } else { Status::Missing };
+                    of_windows = Some(has_key.iter().map(|key| Some(status(key == Some(true)) as u8)).collect());
+                }
+                _ => inputs.extend(values),
             }
-            statuses.push(status);
+            statuses.push(ViewStatuses { row: status, windows: of_windows });
             views.push(ServedRows {
                 alias: view.alias.clone(),
                 view: view.view.pinned.clone(),
@@ -296,6 +318,15 @@ impl ServingPlan {
 struct Given(Vec<(String, ArrayRef)>);
 
 impl Given {
+    /// Whether each row has a value in all of these.
+    fn has_key(&self, names: &[String], rows: usize) -> Result<BooleanArray> {
+        let all = BooleanArray::from(vec![true; rows]);
+        names.iter().try_fold(all, |all, name| {
+            let there = arrow::compute::is_not_null(&self.column(name)).map_err(Error::internal)?;
+            arrow::compute::and(&all, &there).map_err(Error::internal)
+        })
+    }
+
     fn column(&self, name: &str) -> ArrayRef {
         let found = self.0.iter().find(|(n, _)| n == name).map(|(_, column)| column.clone());
         found.expect("a plan asks only for columns that its request declares")
@@ -323,13 +354,4 @@ fn moment_not_held(view: &ServedView, found: &Found, at: Micros) -> Error {
         "ask for a later moment, train on a spine with that time, or: asof materialize {} --at {at}",
         view.view.pinned.name
     ))
-}
-
-/// Serving reads no dataset.
-struct NoTables;
-
-impl asof_query::Tables for NoTables {
-    fn table(&self, _dataset: &Pinned) -> Option<Arc<dyn datafusion::catalog::TableProvider>> {
-        None
-    }
 }

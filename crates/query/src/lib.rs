@@ -34,11 +34,12 @@ pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind};
 pub use features::features;
 pub use plan::{
-    Definitions, Following, Moments, Planner, RowWise, ServedView, Serving, Tables, Timeline, TrainingOptions, ViewRow,
-    ViewRows, execution_error,
+    Definitions, Following, Moments, Planner, RowWise, ServedView, ServedWindows, Serving, Tables, Tiled, Timeline,
+    TrainingOptions, ViewRow, ViewRows, ViewStatuses, execution_error,
 };
 pub use reading::{Tally, Watch, spine_rows};
 pub use session::session_state;
 pub use syntax::windows::{has_windows, refuse as refuse_windows};
 pub use syntax::{Statement, parse};
 pub use text::Source;
+pub use windows::{States, TileCell, TileKind, Tiling};

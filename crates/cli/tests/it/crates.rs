@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("online-rocksdb", &["online", "model"]),
     ("catalog", &["model"]),
     ("lineage", &["model"]),
-    ("engine", &["model", "query", "offline", "online", "catalog", "lineage"]),
+    ("engine", &["exact", "model", "query", "offline", "online", "catalog", "lineage"]),
     ("proto", &[]),
     // The one place that names backends: it opens each of them.
     ("server", &["model", "engine", "proto", "offline", "online", "online-rocksdb", "catalog"]),

@@ -11,13 +11,12 @@ use asof_model::digest::Digest;
 use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Micros, Name, Pinned, Reference, Registered, Result};
 use asof_offline::{Gate, SEQ};
 use asof_online::{EVENT_TIME, Journal, KNOWN};
-use asof_query::{Definitions, Following, Planner, RowWise, Tables};
-use datafusion::catalog::TableProvider;
-use datafusion::datasource::empty::EmptyTable;
+use asof_query::{Definitions, Following, Planner, RowWise};
 
 use super::entry;
 use super::writer::Prepared;
 use crate::plans::Since;
+use crate::windows::Bare;
 use crate::{Engine, Scope};
 
 /// A dataset as it is now.
@@ -147,7 +146,7 @@ impl Engine {
 
     async fn following(&self, view: &Pinned, dataset: &Name, gate: &Gate) -> Result<Following> {
         let closure = self.catalog().closure(std::slice::from_ref(view)).await?;
-        let table = Pushed { dataset: dataset.clone(), table: Arc::new(EmptyTable::new(with_seq(gate))) };
+        let table = Bare::of(dataset, with_seq(gate));
         let view = view.clone();
         let work = async move {
             let registered = closure.iter().find(|input| input.pinned == view).cloned();
@@ -159,24 +158,12 @@ impl Engine {
     }
 }
 
-fn with_seq(gate: &Gate) -> arrow::datatypes::SchemaRef {
+/// The columns of a dataset, and the order of acceptance.
+pub(crate) fn with_seq(gate: &Gate) -> arrow::datatypes::SchemaRef {
     use arrow::datatypes::{DataType, Field, Schema};
     let visible = gate.columns().to_arrow();
     let fields = visible.fields().iter().cloned().chain([Arc::new(Field::new(SEQ, DataType::Int64, false))]);
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-}
-
-/// The columns of the one dataset, and no rows: enough to bind a view. Other datasets have no table here, and a view that
-/// reads them does not follow row by row.
-struct Pushed {
-    dataset: Name,
-    table: Arc<dyn TableProvider>,
-}
-
-impl Tables for Pushed {
-    fn table(&self, dataset: &Pinned) -> Option<Arc<dyn TableProvider>> {
-        (dataset.name == self.dataset).then(|| Arc::clone(&self.table))
-    }
 }
 
 impl Entrance {

@@ -28,7 +28,7 @@ use asof_online::{Journal, OnlineStore, Pending};
 use tokio::sync::Notify;
 
 use crate::{Engine, Scope};
-pub(crate) use entrance::Entrances;
+pub(crate) use entrance::{Entrances, with_seq};
 pub use lander::Landing;
 use numbers::Sequences;
 use writer::{Outcome, Writer};

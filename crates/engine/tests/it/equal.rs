@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use crate::world::{PROJECT, World, request, trips};
 
 /// The whole training set, read back as Arrow.
-async fn rows_of(world: &World, reference: &str) -> RecordBatch {
+pub async fn rows_of(world: &World, reference: &str) -> RecordBatch {
     let path = world.folder.path().join("out.arrow");
     let file = std::fs::File::create(&path).unwrap();
     world.engine.export(&world.scope, &reference.parse().unwrap(), ExportFormat::Arrow, file).await.unwrap();
@@ -22,7 +22,7 @@ async fn rows_of(world: &World, reference: &str) -> RecordBatch {
 }
 
 /// Bits of a column, so that NaN equals itself and 0.0 does not equal -0.0.
-fn bits(column: &ArrayRef) -> Vec<Option<String>> {
+pub fn bits(column: &ArrayRef) -> Vec<Option<String>> {
     let show = |i: usize| match column.data_type() {
         arrow::datatypes::DataType::Float64 => {
             format!("{:x}", column.as_primitive::<arrow::datatypes::Float64Type>().value(i).to_bits())

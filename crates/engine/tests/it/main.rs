@@ -9,4 +9,5 @@ mod progress;
 mod push;
 mod record;
 mod refuse;
+mod windows;
 mod world;

@@ -20,6 +20,13 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub struct Moment(AtomicI64);
 
+impl Moment {
+    /// From now on it is then.
+    pub fn set(&self, moment: Micros) {
+        self.0.store(moment.0, Ordering::SeqCst);
+    }
+}
+
 impl Clock for Moment {
     fn now(&self) -> Micros {
         Micros(self.0.load(Ordering::SeqCst))

@@ -10,6 +10,7 @@ mod newest;
 mod reordered;
 mod row_wise;
 mod serving;
+mod tiled;
 mod timeline;
 mod training;
 mod view;
@@ -33,7 +34,8 @@ use crate::syntax;
 use crate::text::Text;
 
 pub use row_wise::{Following, RowWise, ViewRow};
-pub use serving::{ServedView, Serving};
+pub use serving::{ServedView, Serving, ViewStatuses};
+pub use tiled::{ServedWindows, Tiled};
 pub use timeline::{Moments, Timeline};
 pub use view::ViewRows;
 

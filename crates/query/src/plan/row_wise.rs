@@ -19,7 +19,7 @@ use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
-use super::{Planner, execution_error, not_a, planning_error};
+use super::{Planner, Tiled, execution_error, not_a, planning_error};
 use crate::asof::KnownMoment;
 use crate::visibility::SEQ;
 
@@ -32,14 +32,23 @@ pub struct RowWise {
     pub dataset: Pinned,
     scan: SchemaRef,
     steps: Vec<Step>,
-    outputs: Vec<Output>,
+    outputs: Outputs,
+}
+
+/// What is made of the rows of the view.
+#[derive(Debug)]
+enum Outputs {
+    /// These columns; the last one is the order of acceptance.
+    Columns(Vec<Output>),
+    /// What is kept of rows and windows, and the name of the order of acceptance.
+    Tiled(Tiled, String),
 }
 
 /// What becomes of some rows of the dataset.
 #[derive(Debug)]
 pub struct ViewRow {
     /// The view's key columns, then [`EVENT_TIME`](crate::asof::EVENT_TIME) and where the view has it the known-at time,
-    /// under the names given to [`RowWise::apply`], then its features.
+    /// under the names given to [`RowWise::apply`], then its features; of a view with as-of windows what [`Tiled::events`] gives.
     pub rows: RecordBatch,
     /// For each of them, which of the given rows it came from.
     pub from: Vec<usize>,
@@ -82,9 +91,6 @@ impl Planner<'_> {
         let Definition::FeatureView(view) = &registered.definition else {
             return Err(not_a(registered, Kind::FeatureView, registered.definition.kind()));
         };
-        if crate::has_windows(registered)? {
-            return Ok(waits("it has as-of windows"));
-        }
         let mut inputs = Vec::new();
         self.datasets(registered, &mut inputs)?;
         let dataset = match inputs.as_slice() {
@@ -106,6 +112,21 @@ impl Planner<'_> {
         let Some(seq) = &rows.hidden.seq else {
             return Ok(waits("its rows do not keep the order in which the dataset accepted them"));
         };
+        if crate::has_windows(registered)? {
+            let tiled = match self.tiled_rows(registered, &rows)? {
+                Ok(tiled) => tiled,
+                Err(reason) => return Ok(waits(reason)),
+            };
+            let (view, dataset) = (registered.pinned.clone(), dataset.pinned.clone());
+            let seq = seq.name.clone();
+            return Ok(Following::RowWise(Box::new(RowWise {
+                view,
+                dataset,
+                scan,
+                steps,
+                outputs: Outputs::Tiled(tiled, seq),
+            })));
+        }
         let entity = self.input_of_kind(registered, Kind::Entity)?;
         let schema = rows.plan.schema();
         let output = |role, name: &str| {
@@ -124,7 +145,7 @@ impl Planner<'_> {
         // The order of acceptance travels as the place of the row that it belongs to, and comes last.
         outputs.push(output(Role::Named(SEQ.to_owned()), &seq.name)?);
         let (view, dataset) = (registered.pinned.clone(), dataset.pinned.clone());
-        Ok(Following::RowWise(Box::new(RowWise { view, dataset, scan, steps, outputs })))
+        Ok(Following::RowWise(Box::new(RowWise { view, dataset, scan, steps, outputs: Outputs::Columns(outputs) })))
     }
 
     /// The datasets that a view reads, itself or through other views, each once.
@@ -225,7 +246,17 @@ impl RowWise {
     }
 
     fn output(&self, rows: &RecordBatch, event_time: &str, known: &str) -> Result<ViewRow> {
-        let (place, outputs) = self.outputs.split_last().ok_or_else(|| asof_model::Error::internal("no outputs"))?;
+        let outputs = match &self.outputs {
+            Outputs::Columns(outputs) => outputs,
+            Outputs::Tiled(tiled, seq) => {
+                let places =
+                    rows.column_by_name(seq).ok_or_else(|| asof_model::Error::internal("rows have no order"))?;
+                let places = datafusion::common::cast::as_int64_array(places).map_err(execution_error)?;
+                let from = places.iter().map(|place| place.unwrap_or_default() as usize).collect();
+                return Ok(ViewRow { rows: tiled.events(rows, event_time, None)?, from });
+            }
+        };
+        let (place, outputs) = outputs.split_last().ok_or_else(|| asof_model::Error::internal("no outputs"))?;
         let places = rows.column(place.column);
         let places = datafusion::common::cast::as_int64_array(places).map_err(execution_error)?;
         let from = places.iter().map(|place| place.unwrap_or_default() as usize).collect();

@@ -9,7 +9,7 @@ use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
-use super::{Planner, execution_error, planning_error};
+use super::{Planner, ServedWindows, execution_error, planning_error};
 use crate::service::{plain_input, status};
 
 /// One view of a service, and how a request finds its rows.
@@ -23,8 +23,11 @@ pub struct ServedView {
     pub entity_key: Columns,
     /// For each of them the request's column that holds it.
     pub from: Vec<String>,
-    /// The features that are needed, as named in the view, in its order.
+    /// The columns of its rows that are needed: of a view without as-of windows the features, as named in the view, in its
+    /// order; of one with windows all that is kept of rows.
     pub columns: Vec<String>,
+    /// How features come of those columns and of windows, where the view has as-of windows.
+    pub windows: Option<Arc<ServedWindows>>,
     /// How long a row counts.
     pub ttl: Option<Micros>,
 }
@@ -52,31 +55,56 @@ pub struct Serving {
 struct Compiled {
     expression: Arc<dyn PhysicalExpr>,
     reads: Vec<usize>,
+    /// Of each view it reads, whether it needs the newest row and not windows alone.
+    of_row: Vec<bool>,
+}
+
+/// Why the values of one view are there or not, per row, as the numbers of [`asof_model::Status`].
+#[derive(Clone, Debug)]
+pub struct ViewStatuses {
+    /// Of its newest row: present, missing or expired.
+    pub row: UInt8Array,
+    /// Of its windows: present, or missing where the key is null. None where the view has none.
+    pub windows: Option<UInt8Array>,
 }
 
 impl Planner<'_> {
-    /// Compiles a service: the very expressions that training projects.
+    /// Compiles a service: the very expressions that training projects. Of tables only the columns are looked at, and only
+    /// of those that views with as-of windows read.
     ///
     /// # Errors
-    /// Those of binding.
+    /// `windows_trained_only`, `nothing_ingested`, and those of binding.
     pub fn serving(&self, registered: &Registered) -> Result<Serving> {
         let service = self.service(registered)?;
         let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-        let outputs = service.outputs.iter().map(|output| {
-            let expression = create_physical_expr(&output.expression, &service.input, &properties, &context);
-            Ok(Compiled { expression: expression.map_err(planning_error)?, reads: output.reads.clone() })
-        });
-        let outputs = outputs.collect::<Result<_>>()?;
-        let views: Vec<_> = (service.views.iter())
-            .map(|view| ServedView {
+        let views = service.views.iter().map(|view| {
+            let (mut columns, mut windows) = (view.used.clone(), None);
+            if let Some(tiled) = self.tiled(&view.view)? {
+                columns = tiled.values.names().map(str::to_owned).collect();
+                windows = Some(Arc::new(tiled.serving(&view.view, &view.used)?));
+            }
+            Ok(ServedView {
                 alias: view.alias.clone(),
                 view: view.view.clone(),
                 entity_key: view.key.clone(),
                 from: view.from.clone(),
-                columns: view.used.clone(),
+                columns,
+                windows,
                 ttl: view.definition().ttl,
             })
-            .collect();
+        });
+        let views: Vec<ServedView> = views.collect::<Result<_>>()?;
+        let outputs = service.outputs.iter().map(|output| {
+            let expression = create_physical_expr(&output.expression, &service.input, &properties, &context);
+            let of_row = output.reads.iter().map(|view| {
+                let ServedView { alias, windows, .. } = &views[*view];
+                let own = output.columns.iter().filter(|c| c.relation.as_ref().is_some_and(|r| r.table() == alias));
+                own.into_iter().any(|c| windows.as_ref().is_none_or(|windows| windows.is_of_row(&c.name)))
+            });
+            let (reads, of_row) = (output.reads.clone(), of_row.collect());
+            Ok(Compiled { expression: expression.map_err(planning_error)?, reads, of_row })
+        });
+        let outputs = outputs.collect::<Result<_>>()?;
         let features = service.columns();
         Ok(Serving {
             service: registered.pinned.clone(),
@@ -143,10 +171,15 @@ impl Serving {
         self.outputs.get(feature).map_or(&[], |output| &output.reads)
     }
 
-    /// Why each value of a feature is there or not, as the numbers of [`asof_model::Status`], given for each view and row
-    /// whether its row was found (present), missing or expired.
-    pub fn statuses(&self, feature: usize, values: &dyn Array, views: &[UInt8Array]) -> UInt8Array {
-        let read: Vec<&UInt8Array> = self.depends(feature).iter().filter_map(|i| views.get(*i)).collect();
-        status::statuses(values, &read)
+    /// Why each value of a feature is there or not, as the numbers of [`asof_model::Status`], given the same of all views.
+    pub fn statuses(&self, feature: usize, values: &dyn Array, views: &[ViewStatuses]) -> UInt8Array {
+        let Some(Compiled { reads, of_row, .. }) = self.outputs.get(feature) else {
+            return status::statuses(values, &[]);
+        };
+        let read = reads.iter().zip(of_row).filter_map(|(view, of_row)| {
+            let ViewStatuses { row, windows } = views.get(*view)?;
+            Some(windows.as_ref().filter(|_| !of_row).unwrap_or(row))
+        });
+        status::statuses(values, &read.collect::<Vec<_>>())
     }
 }

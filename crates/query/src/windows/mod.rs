@@ -39,6 +39,7 @@ mod problem;
 mod rows;
 mod state;
 mod stretches;
+mod tiled;
 mod tiles;
 
 pub use call::{Argument, Measure, WindowCall};
@@ -48,6 +49,7 @@ pub use frame::Frame;
 pub(crate) use frame::{default_hop, may_slide};
 pub(crate) use place::{Arrival, Slots, cover};
 pub(crate) use problem::Problem;
+pub use tiled::{States, TileCell, TileKind, Tiling};
 
 /// What every hidden column's name begins with.
 pub(crate) const HIDDEN: &str = "__";

@@ -1,7 +1,7 @@
 //! Law 2: what serving computes from the newest rows at a moment is what training computes for that moment.
 
 use asof_model::{Micros, Status};
-use asof_query::{KnownMoment, Planner, ServedView, Serving, TrainingOptions};
+use asof_query::{KnownMoment, Planner, ServedView, Serving, TrainingOptions, ViewStatuses};
 use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray, UInt8Array, new_null_array,
@@ -50,7 +50,7 @@ fn serve(project: &Project, serving: &Serving, request: &Request, moment: Micros
         };
         let (columns, status) = look_up(project, view, key, moment);
         inputs.extend(columns);
-        statuses.push(UInt8Array::from(vec![status as u8]));
+        statuses.push(ViewStatuses { row: UInt8Array::from(vec![status as u8]), windows: None });
     }
     inputs.push(Arc::new(Float64Array::from(vec![request.distance])));
     let options = RecordBatchOptions::new().with_row_count(Some(1));

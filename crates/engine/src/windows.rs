@@ -1,0 +1,110 @@
+//! As-of windows online: between what the language says of them and what the store keeps.
+
+use std::sync::Arc;
+
+use asof_exact::{Integers, Sums};
+use asof_model::{Columns, Definition, Micros, Name, Pinned, Registered};
+use asof_online::{Cell, CellColumn, CellKind, Cells, Layout, Span, Tiles, Windows};
+use asof_query::{States, Tables, TileKind, Tiled, Tiling};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::empty::EmptyTable;
+
+use crate::Engine;
+
+/// The columns of a view with windows in the store. None where its hops do not divide one another.
+pub(crate) fn layout(key: &Columns, tiled: &Tiled) -> Option<Layout> {
+    let tiling = &tiled.tiling;
+    let cells = tiling.cells().iter().map(|cell| Cell {
+        input: cell.input.clone(),
+        kind: match cell.kind {
+            TileKind::Count => CellKind::Count,
+            TileKind::Sum => CellKind::Sum,
+            TileKind::Squares => CellKind::Squares,
+            TileKind::Integers => CellKind::Integers,
+            TileKind::Unsigned => CellKind::Unsigned,
+            TileKind::Greatest => CellKind::Greatest,
+            TileKind::Least => CellKind::Least,
+        },
+    });
+    let tiles = Tiles::new(tiling.hops(), tiling.endless(), cells.collect())?;
+    Some(Layout { key: key.clone(), values: tiled.values.clone(), tiles: Some(tiles) })
+}
+
+/// The windows of a view at a moment, as the store is asked for them.
+pub(crate) fn windows(tiling: &Tiling, at: Micros) -> Windows {
+    let spans = tiling.windows(at.0).into_iter().map(|(hop, start)| Span { hop, start });
+    Windows { at, spans: spans.collect() }
+}
+
+/// What the store found, as results are computed from it.
+pub(crate) struct Found<'a>(pub(crate) &'a Cells);
+
+impl Found<'_> {
+    fn column(&self, cell: usize) -> &CellColumn {
+        &self.0.columns[cell]
+    }
+}
+
+impl States for Found<'_> {
+    fn count(&self, cell: usize, group: usize) -> u64 {
+        match self.column(cell) {
+            CellColumn::Counts(counts) => counts[group],
+            other => unreachable!("{other:?} was planned as a count"),
+        }
+    }
+
+    fn sums(&self, cell: usize) -> &Sums {
+        match self.column(cell) {
+            CellColumn::Sums(sums) => sums,
+            other => unreachable!("{other:?} was planned as a sum of floats"),
+        }
+    }
+
+    fn integers(&self, cell: usize) -> &Integers {
+        match self.column(cell) {
+            CellColumn::Integers(sums) => sums,
+            other => unreachable!("{other:?} was planned as a sum of integers"),
+        }
+    }
+
+    fn extreme(&self, cell: usize, group: usize) -> Option<i64> {
+        match self.column(cell) {
+            CellColumn::Extremes(values) => values[group],
+            other => unreachable!("{other:?} was planned as an extreme"),
+        }
+    }
+}
+
+/// Datasets with their columns and without rows: enough to bind what reads them.
+pub(crate) struct Bare(Vec<(Name, Arc<dyn TableProvider>)>);
+
+impl Bare {
+    /// One dataset.
+    pub(crate) fn of(dataset: &Name, columns: arrow::datatypes::SchemaRef) -> Self {
+        Bare(vec![(dataset.clone(), Arc::new(EmptyTable::new(columns)))])
+    }
+}
+
+impl Tables for Bare {
+    fn table(&self, dataset: &Pinned) -> Option<Arc<dyn TableProvider>> {
+        let found = self.0.iter().find(|(name, _)| *name == dataset.name);
+        found.map(|(_, table)| Arc::clone(table))
+    }
+}
+
+impl Engine {
+    /// The columns of all datasets among definitions, those that have any.
+    pub(crate) async fn bare(&self, closure: &[Registered]) -> Bare {
+        let mut all = Bare(Vec::new());
+        for registered in closure {
+            let (Definition::Dataset(dataset), name) = (&registered.definition, &registered.pinned.name) else {
+                continue;
+            };
+            // One without columns has no table, and whoever needs it says so.
+            if let Ok(gate) = self.offline().gate(&registered.pinned.project, dataset).await {
+                all.0.extend(Bare::of(name, crate::push::with_seq(&gate)).0);
+            }
+        }
+        all
+    }
+}
