@@ -69,7 +69,7 @@ impl Args {
                 at,
                 event_times: self.event_times,
                 receipts: self.receipts,
-                ..Default::default()
+                ..GetFeaturesRequest::default()
             };
             let reply = serving.get_features(asked).await?.into_inner();
             at = Some(reply.at);
