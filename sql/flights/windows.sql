@@ -32,7 +32,14 @@ AS SELECT tailnum, landed_at,
    FROM landings
    WINDOW week AS (RANGE INTERVAL '7 days' PRECEDING), month AS (RANGE INTERVAL '30 days' PRECEDING);
 
--- arrival_risk and these. As-of windows are computed for training so far, so it is not served.
+-- For a board that shows how carriers and routes are doing. Its windows are kept online, in tiles of an hour and a day.
+CREATE FEATURE SERVICE punctuality
+  WITH (owner = 'operations', description = 'How a carrier and a route have been doing lately')
+AS SELECT carrier_delay_7d, carrier_late_7d, carrier_late_30d, carrier_trend, route_landings_7d, route_delay_30d
+   FROM carrier_recent, route_recent;
+
+-- arrival_risk and these. Counts of different values and the last rows are computed for training so far, so plane_recent,
+-- and with it this, is not served.
 CREATE FEATURE SERVICE arrival_trends REQUEST (distance DOUBLE)
   WITH (owner = 'data-science', description = 'arrival_risk with what happened lately')
 AS SELECT origin_weather.temp, origin_weather.wind_speed, origin_weather.precip, origin_weather.visib,

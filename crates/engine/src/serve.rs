@@ -128,6 +128,9 @@ impl Engine {
 
     async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
         for view in &plan.serving.views {
+            if let Some(refused) = &view.refused {
+                return Err(refused.clone());
+            }
             self.check_online(&view.view.pinned).await?;
         }
         Ok(())

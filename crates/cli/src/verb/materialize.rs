@@ -52,7 +52,7 @@ impl Args {
                 }
                 for view in &answer.skipped {
                     let name = pinned::reference(view);
-                    out.line(format!("{name}: skipped, since views with as-of windows can only be trained on yet"))?;
+                    out.line(format!("{name}: skipped, since not all of its as-of windows can be kept online yet"))?;
                 }
             }
         }

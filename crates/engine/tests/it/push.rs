@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Float64Type, Int64Type};
@@ -301,21 +302,25 @@ async fn what_is_pushed_while_a_view_is_published_is_not_lost() {
     }
     world.ingest("trips", &world.file("t.csv", &trips(&text))).await.unwrap();
     let (engine, scope) = (world.engine.clone(), world.scope.clone());
-    let last = 1_500;
+    // Pushes go on until a few publications have come and gone.
+    let publications = Arc::new(AtomicUsize::new(0));
+    let seen = Arc::clone(&publications);
     let pushing = tokio::spawn(async move {
-        for n in 1..=last {
+        let mut n = 0;
+        while seen.load(Ordering::SeqCst) < 3 && n < 50_000 {
+            n += 1;
             let rows = batch(&[(10_000 + n, DRIVERS[n as usize % 3], first + 200 + n, n as f64)]);
             let request = PushRequest { dataset: "trips".parse().unwrap(), rows, key: None };
             engine.push(&scope, request).await.unwrap();
         }
+        n
     });
-    let mut publications = 0;
     while !pushing.is_finished() {
         world.materialize(&["any_trip"], None).await.unwrap();
-        publications += 1;
+        publications.fetch_add(1, Ordering::SeqCst);
     }
-    pushing.await.unwrap();
-    assert!(publications > 1, "one publication only");
+    let last = pushing.await.unwrap();
+    assert!(last > 3, "{last} pushes only");
     world.materialize(&["dear_trip", "per_day"], None).await.unwrap();
     let newest: BTreeMap<_, _> = (1..=last).map(|n| (DRIVERS[n as usize % 3], n)).collect();
     let expected: Vec<_> = DRIVERS.iter().map(|d| newest.get(d).map(|n| (10_000 + n, *n as f64))).collect();

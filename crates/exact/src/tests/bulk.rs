@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::float;
-use crate::exact::{Bulk, Sums};
+use crate::{Bulk, Sums};
 
 const GROUPS: usize = 4;
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::float;
-use crate::exact::{Error, Integers, Sketches, Sums};
+use crate::{Error, Integers, Sketches, Sums};
 
 fn sum(values: &[f64]) -> Vec<u8> {
     let mut sums = Sums::new(1);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::shuffled;
-use crate::exact::Integers;
+use crate::Integers;
 
 fn value() -> impl Strategy<Value = i128> {
     let edge = proptest::sample::select(vec![i128::MIN, i128::MAX, -1, 0, 1, 1 << 63, -(1 << 63), i64::MAX.into()]);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{float, shuffled};
-use crate::exact::Sketches;
+use crate::Sketches;
 
 fn sketches(values: &[f64]) -> Sketches {
     let mut sketches = Sketches::new(1);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::naive::{self, Int, is_nearest};
 use super::{finite, float, shuffled};
-use crate::exact::{Of, Sums, deviation, spread, variance};
+use crate::{Of, Sums, deviation, spread, variance};
 
 /// Units in which floats are whole numbers, and in which their squares are.
 const UNIT: i32 = 1074;

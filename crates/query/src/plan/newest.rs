@@ -34,7 +34,7 @@ impl Planner<'_> {
             Definition::FeatureView(view) => view,
             other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
         };
-        crate::refuse_windows(registered, "brought online")?;
+        crate::refuse_windows(registered, "reduced to its newest rows")?;
         let entity = self.input_of_kind(registered, Kind::Entity)?;
         let keys: Vec<&str> = entity.columns.names().collect();
         let rows = self.view(registered, KnownMoment::EventTime)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use asof_model::{Columns, Error, Micros, Pinned, Registered, Result};
+use asof_model::{Columns, Error, ErrorKind, Micros, Pinned, Registered, Result};
 use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions, UInt8Array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::logical_expr::execution_props::ExecutionProps;
@@ -28,6 +28,8 @@ pub struct ServedView {
     pub columns: Vec<String>,
     /// How features come of those columns and of windows, where the view has as-of windows.
     pub windows: Option<Arc<ServedWindows>>,
+    /// Why the view cannot be served, if it cannot.
+    pub refused: Option<Error>,
     /// How long a row counts.
     pub ttl: Option<Micros>,
 }
@@ -73,15 +75,23 @@ impl Planner<'_> {
     /// of those that views with as-of windows read.
     ///
     /// # Errors
-    /// `windows_trained_only`, `nothing_ingested`, and those of binding.
+    /// Those of binding.
     pub fn serving(&self, registered: &Registered) -> Result<Serving> {
         let service = self.service(registered)?;
         let (properties, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
         let views = service.views.iter().map(|view| {
-            let (mut columns, mut windows) = (view.used.clone(), None);
-            if let Some(tiled) = self.tiled(&view.view)? {
-                columns = tiled.values.names().map(str::to_owned).collect();
-                windows = Some(Arc::new(tiled.serving(&view.view, &view.used)?));
+            let (mut columns, mut windows, mut refused) = (view.used.clone(), None, None);
+            match self.tiled(&view.view) {
+                Ok(None) => {}
+                Ok(Some(tiled)) => {
+                    columns = tiled.values.names().map(str::to_owned).collect();
+                    windows = Some(Arc::new(tiled.serving(&view.view, &view.used)?));
+                }
+                // The service can be described, and trained on, all the same.
+                Err(error) if matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::Precondition) => {
+                    refused = Some(error);
+                }
+                Err(error) => return Err(error),
             }
             Ok(ServedView {
                 alias: view.alias.clone(),
@@ -90,6 +100,7 @@ impl Planner<'_> {
                 from: view.from.clone(),
                 columns,
                 windows,
+                refused,
                 ttl: view.definition().ttl,
             })
         });
