@@ -12,6 +12,7 @@
 
 mod apply;
 mod datasets;
+mod equal;
 mod explain;
 mod ingest;
 mod lineage;
@@ -36,6 +37,7 @@ mod workshop;
 pub use apply::{Applied, AppliedChecked, Planned};
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
+pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};
 pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{Direction, LineageRequest, Rendering};

@@ -164,9 +164,15 @@ impl Engine {
         self.answer(scope, request, Rows::apart(bad)).await
     }
 
-    async fn answer(&self, scope: &Scope, request: GetRequest, rows: Rows) -> Result<GetReply> {
-        let plan = self.serving_plan(scope, &request.service).await?;
+    /// The version a reference means, compiled and found to be such as can be served.
+    pub(crate) async fn served_plan(&self, scope: &Scope, service: &Reference) -> Result<Arc<ServingPlan>> {
+        let plan = self.serving_plan(scope, service).await?;
         plan.checked.get_or_try_init(|| self.check_views(&plan)).await?;
+        Ok(plan)
+    }
+
+    async fn answer(&self, scope: &Scope, request: GetRequest, rows: Rows) -> Result<GetReply> {
+        let plan = self.served_plan(scope, &request.service).await?;
         plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now(), rows)
     }
 }

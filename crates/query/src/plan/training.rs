@@ -1,9 +1,13 @@
 //! A training set: the spine, as it is, then the features as of each of its rows.
 
+use std::sync::Arc;
+
 use asof_model::definition::TrainingSet;
 use asof_model::{Definition, Kind, Registered, Result};
+use datafusion::arrow::array::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, ExprSchema, Result as EngineResult, TableReference};
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::view::side;
@@ -38,6 +42,40 @@ impl Planner<'_> {
         };
         let service = self.service(self.input(registered, &set.features)?)?;
         let spine = self.spine(registered, set)?;
+        let kept = spine.schema().columns();
+        self.features(&service, spine, &set.timestamp, kept, options)
+    }
+
+    /// What training gives for these rows, and nothing of the rows themselves: the service's features in its order, each
+    /// followed by its status where the options say so. The rows have the service's keys and parameters by name, and
+    /// the moment of each in `timestamp`, whose name is not one of theirs.
+    ///
+    /// # Errors
+    /// Those of [`Planner::training`].
+    pub fn training_of(
+        &self,
+        service: &Registered,
+        rows: RecordBatch,
+        timestamp: &str,
+        options: &TrainingOptions,
+    ) -> Result<LogicalPlan> {
+        let service = self.service(service)?;
+        let scan = || {
+            let table = MemTable::try_new(rows.schema(), vec![vec![rows]])?;
+            LogicalPlanBuilder::scan(SPINE, provider_as_source(Arc::new(table)), None)?.build()
+        };
+        self.features(&service, scan().map_err(planning_error)?, timestamp, Vec::new(), options)
+    }
+
+    /// For each row of a spine the columns that are kept of it, then its features.
+    fn features(
+        &self,
+        service: &BoundService,
+        spine: LogicalPlan,
+        timestamp: &str,
+        kept: Vec<Column>,
+        options: &TrainingOptions,
+    ) -> Result<LogicalPlan> {
         let spine_schema = spine.schema().clone();
         let mut sides = Vec::with_capacity(service.views.len());
         let mut windowed = Vec::with_capacity(service.views.len());
@@ -49,15 +87,15 @@ impl Planner<'_> {
             sides.push(side(rows, definition, &view.alias, on, &computed.features, definition.ttl, &computed.calls)?);
             windowed.push(computed);
         }
-        let joined = asof_join(spine, spine_column(&set.timestamp), sides, options.known_at)?;
+        let joined = asof_join(spine, spine_column(timestamp), sides, options.known_at)?;
         let joined = windows::computed(joined, &spine_schema.columns(), &windowed).map_err(planning_error)?;
-        let spine = spine_schema.columns().into_iter().map(|column| {
+        let spine = kept.into_iter().map(|column| {
             let name = column.name.clone();
             Expr::Column(column).alias(name)
         });
         let mut projected: Vec<Expr> = spine.collect();
         for output in &service.outputs {
-            let value = over_spine(output.expression.clone(), &service, &spine_schema).map_err(planning_error)?;
+            let value = over_spine(output.expression.clone(), service, &spine_schema).map_err(planning_error)?;
             projected.push(value.clone().alias(&output.name));
             if options.statuses {
                 let views = output.reads.iter().map(|i| windowed[*i].status(&output.columns));
