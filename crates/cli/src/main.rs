@@ -8,6 +8,7 @@
 
 mod args;
 mod changes;
+mod comparison;
 mod connection;
 mod counted;
 mod download;

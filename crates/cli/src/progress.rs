@@ -156,6 +156,16 @@ impl Event for jobs::VerifyLeakageEvent {
     }
 }
 
+impl Event for jobs::VerifyServiceEvent {
+    type Answer = jobs::VerifyServiceResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::verify_service_event::Event::Progress(progress) => Step::On(progress),
+            jobs::verify_service_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}
+
 impl Event for jobs::ApplyCheckedEvent {
     type Answer = jobs::ApplyCheckedResult;
     fn step(self) -> Option<Step<Self::Answer>> {

@@ -26,6 +26,10 @@ package!(
     column, "asof.column.v1.rs"
 );
 package!(
+    /// Whether what is served is what training gives.
+    comparison, "asof.comparison.v1.rs"
+);
+package!(
     /// What went wrong, as carried in the details of a failed call.
     error, "asof.error.v1.rs"
 );

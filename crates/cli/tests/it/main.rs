@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends there")]
 
+mod comparing;
 mod crates;
 mod flights;
 mod interruption;

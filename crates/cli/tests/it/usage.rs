@@ -27,8 +27,9 @@ fn wrong_usage_says_what_is_wrong() {
     check(&["log", "--verb", "pull"], "invalid value 'pull'");
     check(&["lineage", "x", "--upstream", "--downstream"], "cannot be used with");
     check(&["rebuild", "delays@1"], "--check");
-    check(&["verify", "delays"], "--leakage");
-    check(&["verify", "delays", "--leakage", "--samples", "1001"], "1001 is not in 0..=1000");
+    check(&["verify", "delays", "--samples", "10001"], "10001 is not in 0..=10000");
+    check(&["verify", "delays", "--leakage", "--seed", "1"], "cannot be used with");
+    check(&["verify", "delays", "--at", "2013-01-01", "--at", "2013-01-02"], "give --at once");
     check(&["verify", "delays", "--leakage", "--at", "soon"], "`soon` is not a time");
     check(&["ls", "--env", "No"], "`No` is not a name");
     check(&["ls", "--server", "ftp://x"], "this is not the URL of a server");

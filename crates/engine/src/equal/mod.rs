@@ -12,7 +12,7 @@
 //!   one ([`basis`]). Where views rest on different snapshots of one dataset, there is nothing that they could all equal, and
 //!   that is said.
 //! - **The moment** is that of the materialization, or now where rows were pushed since: a store of newest rows has no
-//!   other. Views with as-of windows are not served yet.
+//!   other. As-of windows end there.
 //! - Rows may be pushed while this runs, between the one answer and the other. So what differs is looked at again, twice.
 //! - A row that cannot be answered (an expression fails on it) is counted, and not compared: training would fail as a whole.
 //!

@@ -1,5 +1,6 @@
 //! `verify SERVICE`: what is served is held against what training gives, and what differs is found.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
@@ -8,8 +9,11 @@ use asof_engine::{CompareRequest, Compared, PushRequest};
 use asof_model::time::SECOND;
 use asof_model::{Clock, Micros, Pinned, Result, Status};
 use asof_offline::Quiet;
-use asof_online::{Entry, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication, Published, Push};
+use asof_online::{
+    CellColumn, Entry, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication, Published, Push,
+};
 
+use crate::windows::WINDOWS;
 use crate::world::{PROJECT, World, trips};
 
 /// Later than all trips.
@@ -42,12 +46,15 @@ enum Lie {
 struct Lying {
     store: Arc<dyn OnlineStore>,
     lies: Mutex<Vec<(String, Lie)>>,
+    /// Windows count one event less.
+    lost: AtomicBool,
 }
 
 impl Lying {
     /// Makes a world's store one that lies.
     async fn in_place(world: &mut World) -> Arc<Lying> {
-        let lying = Arc::new(Lying { store: world.online.clone(), lies: Mutex::default() });
+        let lying =
+            Arc::new(Lying { store: world.online.clone(), lies: Mutex::default(), lost: AtomicBool::new(false) });
         world.online = lying.clone();
         world.reopen().await;
         lying
@@ -58,6 +65,13 @@ impl Lying {
     }
 
     fn bend(&self, lookup: &Lookup<'_>, mut found: Found) -> Found {
+        if self.lost.load(Ordering::Relaxed) {
+            for cell in found.windows.iter_mut().flat_map(|cells| &mut cells.columns) {
+                if let CellColumn::Counts(counts) = cell {
+                    counts.iter_mut().for_each(|count| *count = count.saturating_sub(1));
+                }
+            }
+        }
         if lookup.view.name.as_str() != "last_trip" {
             return found;
         }
@@ -290,4 +304,28 @@ async fn rows_that_cannot_be_answered_are_counted_and_not_compared() {
     let verified = runs.iter().find(|run| run.id == compared.run).unwrap();
     assert_eq!((verified.notes["rows"].as_str(), verified.notes["differing"].as_str()), ("2", "0"));
     assert!(verified.inputs.iter().any(|item| matches!(item, asof_model::run::Item::Snapshot { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_are_compared_as_any_feature() {
+    let mut world = World::new().await;
+    world.clock.set(Micros(1_000_000 * SECOND));
+    world.apply(WINDOWS).await.unwrap();
+    let rows: Vec<_> = (0..50).map(|i| (i, ["ann", "bob"][i as usize % 2], 0, 999_999 - i * 977, Some(0.1))).collect();
+    let file = world.file("trips.csv", &trips(&rows));
+    world.ingest("trips", &file).await.unwrap();
+    world.materialize(&[], None).await.unwrap();
+    let compared = async |world: &World| {
+        let request = CompareRequest { service: "state".parse().unwrap(), samples: 10, seed: 0, at: None };
+        world.engine.compare(&world.scope, request, Arc::new(Quiet)).await.unwrap()
+    };
+    assert_eq!((compared(&world).await.rows, compared(&world).await.differing), (4, 0));
+    push(&world, 99, "ann", 0.3).await;
+    let live = compared(&world).await;
+    assert_eq!((live.rows, live.differing, live.at), (4, 0, Micros(1_000_000 * SECOND)), "{:?}", told(&live));
+    // A window that has lost an event online.
+    let lying = Lying::in_place(&mut world).await;
+    lying.lost.store(true, Ordering::Relaxed);
+    let told = told(&compared(&world).await);
+    assert!(told.contains(&"ann n present present".to_owned()), "{told:?}");
 }

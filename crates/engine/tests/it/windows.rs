@@ -14,7 +14,7 @@ use crate::world::{World, request, trips};
 const HOUR: i64 = 3600;
 const DRIVERS: [&str; 3] = ["ann", "bob", "cleo"];
 
-const WINDOWS: &str = "
+pub(crate) const WINDOWS: &str = "
     CREATE DATASET trips (trip BIGINT, driver VARCHAR, city BIGINT, ended TIMESTAMP, fare DOUBLE) TIMESTAMP ended;
     CREATE DATASET asked (driver VARCHAR, asked TIMESTAMP) TIMESTAMP asked;
     CREATE ENTITY driver KEY (driver VARCHAR);

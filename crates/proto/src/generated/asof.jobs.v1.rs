@@ -273,6 +273,44 @@ pub struct VerifyLeakageResult {
     #[prost(message, repeated, tag = "2")]
     pub views: ::prost::alloc::vec::Vec<super::super::leakage::v1::Checked>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyServiceRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    #[prost(string, tag = "2")]
+    pub service: ::prost::alloc::string::String,
+    /// How many keys; none means a thousand.
+    #[prost(uint32, optional, tag = "3")]
+    pub samples: ::core::option::Option<u32>,
+    /// Which ones.
+    #[prost(uint64, tag = "4")]
+    pub seed: u64,
+    /// The moment asked about, microseconds; none means that of the materialization, or now where rows were pushed since.
+    #[prost(int64, optional, tag = "5")]
+    pub at: ::core::option::Option<i64>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyServiceEvent {
+    #[prost(oneof = "verify_service_event::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<verify_service_event::Event>,
+}
+/// Nested message and enum types in `VerifyServiceEvent`.
+pub mod verify_service_event {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        #[prost(message, tag = "2")]
+        Result(super::VerifyServiceResult),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct VerifyServiceResult {
+    #[prost(string, tag = "1")]
+    pub run: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub compared: ::core::option::Option<super::super::comparison::v1::Compared>,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyCheckedRequest {
     #[prost(message, optional, tag = "1")]
@@ -602,6 +640,31 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("asof.jobs.v1.JobService", "VerifyLeakage"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Whether what a service serves is what training gives, to the bit, for some keys.
+        pub async fn verify_service(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyServiceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::VerifyServiceEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.jobs.v1.JobService/VerifyService",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.jobs.v1.JobService", "VerifyService"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Applies definitions unless a view among them that is new tells the future.
         pub async fn apply_checked(
             &mut self,
@@ -709,6 +772,20 @@ pub mod job_service_server {
             request: tonic::Request<super::VerifyLeakageRequest>,
         ) -> std::result::Result<
             tonic::Response<Self::VerifyLeakageStream>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the VerifyService method.
+        type VerifyServiceStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::VerifyServiceEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Whether what a service serves is what training gives, to the bit, for some keys.
+        async fn verify_service(
+            &self,
+            request: tonic::Request<super::VerifyServiceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::VerifyServiceStream>,
             tonic::Status,
         >;
         /// Server streaming response type for the ApplyChecked method.
@@ -1065,6 +1142,52 @@ pub mod job_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = VerifyLeakageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.jobs.v1.JobService/VerifyService" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifyServiceSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::ServerStreamingService<super::VerifyServiceRequest>
+                    for VerifyServiceSvc<T> {
+                        type Response = super::VerifyServiceEvent;
+                        type ResponseStream = T::VerifyServiceStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyServiceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::verify_service(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifyServiceSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

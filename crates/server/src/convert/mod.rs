@@ -4,6 +4,7 @@
 //! types may have no form on the wire.
 
 pub(crate) mod column;
+pub(crate) mod comparison;
 pub(crate) mod error;
 pub(crate) mod jobs;
 pub(crate) mod json;

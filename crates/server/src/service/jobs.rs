@@ -10,8 +10,8 @@ use asof_proto::jobs::v1::job_service_server::JobService;
 use asof_proto::jobs::v1::{
     ApplyCheckedEvent, ApplyCheckedRequest, ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent,
     MaterializeRequest, Progress, RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, VerifyLeakageEvent,
-    VerifyLeakageRequest, apply_checked_event, ingest_event, materialize_event, rebuild_event, train_event,
-    verify_leakage_event,
+    VerifyLeakageRequest, VerifyServiceEvent, VerifyServiceRequest, apply_checked_event, ingest_event,
+    materialize_event, rebuild_event, train_event, verify_leakage_event, verify_service_event,
 };
 use futures::stream::{self, TryStreamExt};
 use tokio::io::AsyncReadExt;
@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::SharedDesk;
 use super::upload::Upload;
+use crate::convert::comparison::{from_compared, to_compare};
 use crate::convert::error::status;
 use crate::convert::jobs::{
     from_ingest, from_materialized, from_rebuilt, from_trained, to_export_format, to_materialize, to_read_options,
@@ -44,6 +45,7 @@ impl JobService for Jobs {
     type RebuildStream = Events<RebuildEvent>;
     type MaterializeStream = Events<MaterializeEvent>;
     type VerifyLeakageStream = Events<VerifyLeakageEvent>;
+    type VerifyServiceStream = Events<VerifyServiceEvent>;
     type ApplyCheckedStream = Events<ApplyCheckedEvent>;
 
     async fn ingest(&self, request: Request<Streaming<IngestRequest>>) -> Result<Response<Self::IngestStream>, Status> {
@@ -141,6 +143,22 @@ impl JobService for Jobs {
             move |reporter| async move { from_verified(desk.engine.verify(&scope, verify, Arc::new(reporter)).await?) },
             |progress| VerifyLeakageEvent { event: Some(verify_leakage_event::Event::Progress(progress)) },
             |result| VerifyLeakageEvent { event: Some(verify_leakage_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn verify_service(
+        &self,
+        request: Request<VerifyServiceRequest>,
+    ) -> Result<Response<Self::VerifyServiceStream>, Status> {
+        let mut request = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(request.scope.take()).map_err(status)?;
+        let compare = to_compare(&request).map_err(status)?;
+        let stream = events(
+            move |reporter| async move { from_compared(&desk.engine.compare(&scope, compare, Arc::new(reporter)).await?) },
+            |progress| VerifyServiceEvent { event: Some(verify_service_event::Event::Progress(progress)) },
+            |result| VerifyServiceEvent { event: Some(verify_service_event::Event::Result(result)) },
         );
         Ok(Response::new(stream))
     }

@@ -4,7 +4,8 @@ use asof_proto::column::v1::column::Values;
 use asof_proto::column::v1::{Column, Doubles, Strings};
 use asof_proto::jobs::v1::{
     ApplyCheckedRequest, ExportRequest, Format, MaterializeRequest, RebuildRequest, TrainRequest, VerifyLeakageRequest,
-    apply_checked_event, materialize_event, rebuild_event, train_event, verify_leakage_event,
+    VerifyServiceRequest, apply_checked_event, materialize_event, rebuild_event, train_event, verify_leakage_event,
+    verify_service_event,
 };
 use asof_proto::leakage::v1::{Finding, Probe};
 use asof_proto::lineage::v1::{ExplainRequest, LineageRequest, LogRequest};
@@ -114,6 +115,14 @@ async fn every_verb_answers_through_the_wire() {
     assert_eq!((reply.views[0].alias.as_str(), &temp.views[..]), ("airport_weather", &[0][..]));
     assert_eq!(reply.views[0].run, materialized.views[0].run);
     assert_eq!(reply.views[0].event_times.as_ref().map(|c| c.validity.clone()), Some(vec![0b011]));
+
+    // What is served is what training gives.
+    let verify = VerifyServiceRequest { service: "departure_delay@1".into(), ..VerifyServiceRequest::default() };
+    let verified = result!(fixture.jobs().verify_service(verify).await.unwrap(), verify_service_event::Event::Result);
+    let compared = verified.compared.unwrap();
+    assert_eq!((compared.service, compared.at), (signature.service.clone(), AT));
+    // Two rows of the training set, which are one by its keys, and two airports.
+    assert_eq!((compared.rows, compared.failed, compared.differing), (4, 0, 0));
 
     // No view tells the future; one that does is not applied.
     let verify = VerifyLeakageRequest { reference: "departure_delay".into(), ..VerifyLeakageRequest::default() };
