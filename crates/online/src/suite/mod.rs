@@ -12,6 +12,7 @@ mod pushing;
 mod reading;
 pub mod sample;
 mod together;
+mod windows;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub use reading::{
     unknown_columns_are_refused_with_a_suggestion, what_was_never_published_says_so,
 };
 pub use together::readers_see_whole_generations;
+pub use windows::windows_hold_what_was_published_and_pushed;
 
 use crate::OnlineStore;
 
@@ -61,6 +63,7 @@ pub fn run_all(make: Make<'_>) {
     a_publication_keeps_what_was_pushed_since_it_began(make);
     a_push_is_whole_or_not_at_all(make);
     journals_keep_their_entries_until_they_are_trimmed(make);
+    windows_hold_what_was_published_and_pushed(make);
     readers_see_whole_generations(make);
 }
 

@@ -1,0 +1,138 @@
+//! As-of windows out of tiles.
+
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::DataType;
+use asof_model::Micros;
+
+use super::sample::{self, AT, aside, columns, get, publish, push, run, view};
+use super::{Make, refused};
+use crate::{Cell, CellColumn, CellKind, EVENT_TIME, Layout, Lookup, SEQ, Span, Tiles, Windows};
+
+const MINUTE: i64 = 60_000_000;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Driver, event time, fare.
+type Trip = (&'static str, i64, Option<f64>);
+
+fn layout() -> Layout {
+    let cell = |input: &str, kind| Cell { input: input.into(), kind };
+    let cells = vec![
+        cell("counts", CellKind::Count),
+        cell("fares", CellKind::Sum),
+        cell("fares", CellKind::Squares),
+        cell("words", CellKind::Integers),
+        cell("words", CellKind::Greatest),
+        cell("words", CellKind::Least),
+    ];
+    let tiles = Tiles::new([5 * MINUTE, DAY], true, cells).expect("hops that divide one another");
+    let values = columns(&[("fare", DataType::Float64)]);
+    Layout { key: columns(&[("driver", DataType::Utf8)]), values, tiles: Some(tiles) }
+}
+
+fn batch(trips: &[Trip], first: i64) -> RecordBatch {
+    let fares = || Arc::new(trips.iter().map(|t| t.2).collect::<Float64Array>());
+    let words: Int64Array = trips.iter().map(|t| t.2.map(|fare| fare as i64)).collect();
+    sample::batch(vec![
+        ("driver", Arc::new(StringArray::from_iter_values(trips.iter().map(|t| t.0)))),
+        (EVENT_TIME, sample::times(trips.iter().map(|t| t.1))),
+        (SEQ, Arc::new(Int64Array::from_iter_values((0..trips.len() as i64).map(|n| first + n)))),
+        ("fare", fares()),
+        ("counts", Arc::new(trips.iter().map(|t| Some(t.2.is_some())).collect::<BooleanArray>())),
+        ("fares", fares()),
+        ("words", Arc::new(words)),
+    ])
+}
+
+/// Windows of two hours, three days and for ever, with what they must hold by the rule.
+fn check(store: &dyn crate::OnlineStore, view: &asof_model::Pinned, trips: &[Trip], at: i64) {
+    let start = |width: i64, hop: i64| Some((at - width).div_euclid(hop) * hop);
+    let spans = vec![
+        Span { hop: 5 * MINUTE, start: start(2 * HOUR, 5 * MINUTE) },
+        Span { hop: DAY, start: start(3 * DAY, DAY) },
+        Span { hop: 0, start: None },
+    ];
+    let drivers = [Some("ann"), None, Some("bob"), Some("nobody")];
+    let keys: ArrayRef = Arc::new(StringArray::from_iter(drivers));
+    let windows = Some(Windows { at: Micros(at), spans: spans.clone() });
+    let found = get(store, Lookup { view, keys: vec![keys], columns: vec!["fare".into()], windows });
+    let cells = found.windows.expect("windows were asked for");
+    assert_eq!((cells.spans, cells.columns.len()), (3, 6));
+    for (row, driver) in drivers.iter().enumerate() {
+        for (n, span) in spans.iter().enumerate() {
+            let held = trips.iter().filter(|t| Some(t.0) == *driver && span.start.is_none_or(|start| t.1 > start));
+            let fares: Vec<f64> = held.filter_map(|t| t.2).collect();
+            let words: Vec<i64> = fares.iter().map(|fare| *fare as i64).collect();
+            let (group, told) = (row * 3 + n, format!("{driver:?} {span:?} at {at}"));
+            let [counts, sums, squares, integers, greatest, least] = cells.columns.as_slice() else { panic!("{told}") };
+            match (counts, sums, squares, integers) {
+                (
+                    CellColumn::Counts(counts),
+                    CellColumn::Sums(sums),
+                    CellColumn::Sums(squares),
+                    CellColumn::Integers(integers),
+                ) => {
+                    assert_eq!(counts[group], fares.len() as u64, "{told}");
+                    assert_eq!(sums.round(group), fares.iter().sum::<f64>(), "{told}");
+                    assert_eq!(squares.round(group), fares.iter().map(|f| f * f).sum::<f64>(), "{told}");
+                    assert_eq!(integers.total(group), Some(words.iter().map(|w| i128::from(*w)).sum()), "{told}");
+                }
+                other => panic!("{other:?}"),
+            }
+            match (greatest, least) {
+                (CellColumn::Extremes(greatest), CellColumn::Extremes(least)) => {
+                    let expected = (words.iter().max().copied(), words.iter().min().copied());
+                    assert_eq!((greatest[group], least[group]), expected, "{told}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Events that are published, pushed, and pushed while others are published are all in the windows, each once.
+pub fn windows_hold_what_was_published_and_pushed(make: Make<'_>) {
+    let (store, view) = (make(), view("lately"));
+    let store = &*store;
+    let now = 20_000 * DAY + 12 * HOUR;
+    // Whole numbers, whose sums are exact in any order; times on hops and beside them, and long ago.
+    let ago =
+        [0, 1, 5 * MINUTE, HOUR, 2 * HOUR, 2 * HOUR + 5 * MINUTE, 13 * HOUR, 40 * HOUR, 3 * DAY, 4 * DAY, 90 * DAY];
+    let mut trips: Vec<Trip> = Vec::new();
+    for (n, ago) in ago.iter().cycle().take(40).enumerate() {
+        let fare = if n % 7 == 3 { None } else { Some((n * 37 % 101) as f64 - 20.0) };
+        trips.push((["ann", "bob", "cleo"][n % 3], now - ago - n as i64 % 2, fare));
+    }
+    let rows = |from: usize, to: usize| batch(&trips[from..to], from as i64 + 1);
+    publish(store, &view, &layout(), &[rows(0, 7), rows(7, 15)]);
+    check(store, &view, &trips[..15], now);
+    assert_eq!(store.check(&view), Ok(()));
+    for n in 15..20 {
+        push(store, &view, rows(n, n + 1), n as i64 + 1);
+    }
+    check(store, &view, &trips[..20], now);
+    // The next one is made of all that came by now, and gets what comes meanwhile.
+    let next = aside(store, &view, &layout(), &[rows(0, 20)]);
+    push(store, &view, rows(20, 30), 30);
+    check(store, &view, &trips[..30], now);
+    assert_eq!(next.commit(run(), AT).map(|published| published.rows), Ok(3));
+    check(store, &view, &trips[..30], now);
+    push(store, &view, rows(30, 40), 40);
+    // Windows move on though nothing happens.
+    for later in [0, 1, 5 * MINUTE, HOUR, DAY, 5 * DAY, 400 * DAY] {
+        check(store, &view, &trips, now + later);
+    }
+    assert_eq!(store.check(&view), Ok(()));
+    // What happened last is told, so that nobody is answered for a moment before it.
+    let keys: ArrayRef = Arc::new(StringArray::from(vec!["ann"]));
+    let windows = Some(Windows { at: Micros(now), spans: vec![Span { hop: DAY, start: Some(now / DAY * DAY) }] });
+    let found = get(store, Lookup { view: &view, keys: vec![keys.clone()], columns: vec![], windows: windows.clone() });
+    let last = trips.iter().filter(|t| t.0 == "ann").map(|t| t.1).max();
+    assert_eq!(found.counts_from.map(|moment| moment.0), last);
+    // A view without windows has none to give.
+    let plain = sample::view("plain");
+    publish(store, &plain, &Layout { tiles: None, ..layout() }, &[]);
+    refused(store.get(&[Lookup { view: &plain, keys: vec![keys], columns: vec![], windows }]), "unknown_column", &[]);
+}
