@@ -227,10 +227,11 @@ def materialize(bench):
         result.goals.append(Goal(f"seconds to {bench.keys[keys]:,} keys, times the least", ratio, most=1.6))
         if keys == "100k" and bench.options.feast:
             with tempfile.TemporaryDirectory() as scratch:
-                rows = bench.scaled(200_000)
+                # The first events are of as many keys: no rival would get further in a reasonable time.
+                rows = bench.keys[keys]
                 script, source = Path(__file__).parent / "feast_store.py", bench.stores.folder / "events-100k.parquet"
                 rate = feast_materialize(bench.options.feast, script, scratch, source, rows)
-            result.rows.append([f"feast to Redis, {rows:,} events", f"{rows / rate:.2f}", f"{rate:,.0f}", ""])
+            result.rows.append([f"feast to Redis, {rows:,} events of as many keys", f"{rows / rate:.2f}", f"{rate:,.0f}", ""])
             result.goals.append(Goal("events/s, times Feast's", events / seen["asof"]["seconds"] / rate, least=100))
     return result
 
