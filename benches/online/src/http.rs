@@ -17,7 +17,8 @@ impl Http {
     pub(crate) async fn connect(server: &str, path: &str) -> Result<Self> {
         let stream = TcpStream::connect(server).await?;
         stream.set_nodelay(true)?;
-        let head = format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\nContent-Length: ");
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\nContent-Length: ");
         Ok(Http { stream, head, buffer: BytesMut::new() })
     }
 
@@ -44,7 +45,9 @@ impl Http {
         }
         let body = self.buffer.split_to(length).freeze();
         if !head.starts_with("HTTP/1.1 200") {
-            return Err(format!("{}: {}", head.lines().next().unwrap_or_default(), String::from_utf8_lossy(&body)).into());
+            return Err(
+                format!("{}: {}", head.lines().next().unwrap_or_default(), String::from_utf8_lossy(&body)).into()
+            );
         }
         Ok(body)
     }

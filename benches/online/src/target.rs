@@ -10,10 +10,10 @@ use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::Result;
 use crate::bytes_codec::BytesCodec;
 use crate::http::Http;
 use crate::keys::Shape;
-use crate::Result;
 
 /// The call whose replies are measured; the bare service answers under any name.
 const METHOD: &str = "/asof.serving.v1.ServingService/GetFeatures";

@@ -60,13 +60,7 @@ pub enum Values<'a> {
 }
 
 impl InPlace {
-    pub(crate) fn new(
-        serving: &Serving,
-        at: Micros,
-        rows: usize,
-        views: Vec<ViewRows>,
-        given: &Given,
-    ) -> Result<Self> {
+    pub(crate) fn new(serving: &Serving, at: Micros, rows: usize, views: Vec<ViewRows>, given: &Given) -> Result<Self> {
         let wanted = serving.wanted().iter().map(|wanted| match wanted {
             Wanted::Stored(Stored { view, column }) => {
                 let view = &views[*view];
@@ -181,9 +175,7 @@ impl Served {
     pub fn statuses(&self, feature: usize) -> UInt8Array {
         match &self.found {
             Found::Whole(reply) => reply.details[feature].statuses.clone(),
-            Found::InPlace(_) if self.is_whole(feature) => {
-                UInt8Array::from(vec![Status::Present as u8; self.rows()])
-            }
+            Found::InPlace(_) if self.is_whole(feature) => UInt8Array::from(vec![Status::Present as u8; self.rows()]),
             Found::InPlace(found) => found.statuses(&self.plan.serving, feature),
         }
     }
@@ -225,8 +217,10 @@ impl Served {
         let options = RecordBatchOptions::new().with_row_count(Some(found.rows));
         let features = features.collect::<Result<_>>()?;
         let features = RecordBatch::try_new_with_options(serving.output_schema(), features, &options);
-        let details = (0..serving.features.0.len())
-            .map(|feature| ServedFeature { views: serving.depends(feature).to_vec(), statuses: self.statuses(feature) });
+        let details = (0..serving.features.0.len()).map(|feature| ServedFeature {
+            views: serving.depends(feature).to_vec(),
+            statuses: self.statuses(feature),
+        });
         Ok(GetReply {
             service: serving.service.clone(),
             at: found.at,

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use asof_model::{Micros, Pinned, Result, RunId};
 use asof_online::{
-    Ask, Codec, Content, Entry, Journal, Layout, Once, OnlineStore, Pending, Publication, Published, Push, Reading, Rows,
+    Ask, Codec, Content, Entry, Journal, Layout, Once, OnlineStore, Pending, Publication, Published, Push, Reading,
+    Rows,
 };
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,

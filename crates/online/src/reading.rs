@@ -45,9 +45,10 @@ impl<'a> Reading<'a> {
     /// # Errors
     /// `other_format`, `online_damaged`.
     pub fn found<R: AsRef<[u8]>>(&self, published: &Published, values: &[Option<R>]) -> Result<Rows> {
-        let windows = self.windows.as_ref().map(|(asked_for, asked)| {
-            self.codec.cells(asked, asked_for, &self.keys, self.rows, values)
-        });
+        let windows = self
+            .windows
+            .as_ref()
+            .map(|(asked_for, asked)| self.codec.cells(asked, asked_for, &self.keys, self.rows, values));
         let values = values.iter().take(self.rows).map(Option::as_ref);
         Ok(Rows::new(self.codec, published, &self.keys, self.rows, values, windows.transpose()?)?)
     }

@@ -92,11 +92,10 @@ pub trait OnlineStore: Send + Sync {
     /// # Errors
     /// Those of [`read`](Self::read), and `unknown_column`.
     fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
-        let asks: Vec<_> = lookups.iter().map(|lookup| Ask {
-            view: lookup.view,
-            keys: &lookup.keys,
-            windows: lookup.windows.as_ref(),
-        }).collect();
+        let asks: Vec<_> = lookups
+            .iter()
+            .map(|lookup| Ask { view: lookup.view, keys: &lookup.keys, windows: lookup.windows.as_ref() })
+            .collect();
         let found = self.read(&asks)?;
         found.into_iter().zip(lookups).map(|(rows, lookup)| rows.found(&lookup.columns)).collect()
     }

@@ -60,9 +60,9 @@ impl Service<http::Request<Body>> for Front {
             return self.generated.call(request);
         }
         let (get, size) = (Get(Arc::clone(&self.serving)), Some(self.size));
-        Box::pin(async move {
-            Ok(Grpc::new(Direct).apply_max_message_size_config(size, size).unary(get, request).await)
-        })
+        Box::pin(
+            async move { Ok(Grpc::new(Direct).apply_max_message_size_config(size, size).unary(get, request).await) },
+        )
     }
 }
 
@@ -147,7 +147,8 @@ mod tests {
         let file = folder.path().join("facts.csv");
         std::fs::write(&file, FACTS).unwrap();
         let toml = folder.path().join("asof.toml");
-        std::fs::write(&toml, "[project]\nname = \"p\"\n[store]\nurl = \"file:store\"\n[online]\nurl = \"memory:\"\n").unwrap();
+        std::fs::write(&toml, "[project]\nname = \"p\"\n[store]\nurl = \"file:store\"\n[online]\nurl = \"memory:\"\n")
+            .unwrap();
         let config = Config::load(Some(&toml), Overrides::default()).unwrap();
         let opened = crate::open(&config, "test", Duration::from_secs(5)).await.unwrap();
         let scope = Scope { project: "p".parse().unwrap(), environment: "dev".parse().unwrap() };
