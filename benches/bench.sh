@@ -4,6 +4,7 @@
 #   bench.sh data                   the rivals, the release build, and the data (10 GB)
 #   bench.sh run [CASE…] [OPTION…]  cases and options of pit/run.py; --save NAME keeps the figures under a name
 #   bench.sh compare BEFORE AFTER   two saved runs side by side
+#   bench.sh online [data | run … | compare …]   the same for serving
 # CARGO_TARGET_DIR says where all of it goes (default: target); SCALE=0.001 takes a thousandth of the rows;
 # ASOF_BENCH a binary that is there already, so that nothing is built.
 set -euo pipefail
@@ -31,10 +32,34 @@ prepare() {
 }
 run() { "$python" benches/pit/run.py "$data" --asof "$binary" --feast "$feast/bin/python" "$@"; }
 
+# Serving: the server is the binary that is shipped.
+serving=$target/bench-data/online/scale-$scale
+prepare_online() {
+  [ -n "${ASOF_BENCH:-}" ] || cargo build --release --locked -p asof-cli -p asof-bench-online
+  deploy/venv.sh "$venv" benches/pit/requirements.txt
+  deploy/venv.sh "$feast-online" benches/online/feast-requirements.txt
+  "$python" benches/online/data.py "$serving" --scale "$scale"
+}
+run_online() {
+  "$python" benches/online/run.py "$serving" --scale "$scale" --tools "$target/release/asof-bench-online" \
+    --asof "$target/release/asof" --feast "$feast-online/bin/python" "$@"
+}
+online() {
+  case ${1:-all} in
+  all) prepare_online && run_online --results benches/RESULTS.md ;;
+  data) prepare_online ;;
+  run) shift && run_online "$@" ;;
+  compare) shift && "$python" benches/online/report.py "$serving" "$@" ;;
+  *) usage ;;
+  esac
+}
+usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 2; }
+
 case ${1:-all} in
+online) shift && online "$@" ;;
 all) prepare && run --results benches/RESULTS.md ;;
 data) prepare ;;
 run) shift && run "$@" ;;
 compare) shift && "$python" benches/pit/report.py "$data" "$@" ;;
-*) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 2 ;;
+*) usage ;;
 esac

@@ -13,6 +13,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
+# Where the part of RESULTS.md begins that the bench of serving writes.
+SERVING = "# Serving: the last figures"
+
+
+def write(path, text):
+    """Puts this bench's part into RESULTS.md; what the other wrote stays."""
+    _, title, serving = path.read_text().partition(SERVING) if path.exists() else ("", "", "")
+    path.write_text(text + (f"\n{title}{serving}" if title else ""))
+
+
 def save(data, name, figures):
     folder = data / "figures"
     folder.mkdir(exist_ok=True)

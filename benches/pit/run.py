@@ -155,7 +155,7 @@ def main():
     print(f"\n{text}\n")
     goals = report.goals(chosen, figures)
     if options.results:
-        options.results.write_text(report.document(text, goals, options, load))
+        report.write(options.results, report.document(text, goals, options, load))
     print("\n".join(goals))
 
 

@@ -4,9 +4,11 @@
 //! request then costs one read of the online store over all its views and keys, and the evaluation of the same
 //! expressions that training uses.
 
+use std::any::Any;
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwapOption;
 use arrow::array::{
     Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray, UInt8Array,
     new_null_array,
@@ -16,11 +18,12 @@ use asof_model::run::Receipt;
 use asof_model::schema::{common_key_type, sql_type};
 use asof_model::time::Micros;
 use asof_model::{Column, Columns, Error, ErrorKind, Kind, Pinned, Reference, Registered, Result, Status, name};
-use asof_online::{Found, Lookup};
+use asof_online::{Ask, Codec, Found, Lookup};
 use asof_query::{Definitions, Planner, ServedView, Serving, ViewStatuses};
 use tokio::sync::OnceCell;
 
 use crate::rows::Rows;
+use crate::served::{InPlace, Places, Served, ViewRows};
 use crate::{Engine, RowError, Scope, windows};
 
 /// The most entities one request may ask for.
@@ -93,6 +96,10 @@ pub(crate) struct ServingPlan {
     pub(crate) request: Columns,
     /// Set once its views were found to be such as can be served, and the rows online those that were recorded.
     checked: OnceCell<()>,
+    /// Per view, where its columns were when it was last read: another publication may have them elsewhere.
+    places: Vec<ArcSwapOption<Places>>,
+    /// What the writer of replies keeps.
+    pub(crate) layout: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
 impl Engine {
@@ -123,7 +130,8 @@ impl Engine {
         let mut request = serving.keys.clone();
         // A parameter may be a key as well; it comes once.
         request.0.extend(serving.request.0.iter().filter(|p| serving.keys.get(&p.name).is_none()).cloned());
-        Ok(ServingPlan { serving, request, checked: OnceCell::new() })
+        let places = serving.views.iter().map(|_| ArcSwapOption::empty()).collect();
+        Ok(ServingPlan { serving, request, checked: OnceCell::new(), places, layout: OnceLock::new() })
     }
 
     async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
@@ -152,7 +160,26 @@ impl Engine {
     /// `not_materialized`, `windows_trained_only`, `online_damaged`, `moment_not_held` for a moment before the materialized
     /// one.
     pub async fn get(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
-        self.answer(scope, request, Rows::together()).await
+        self.serve(scope, request).await?.into_reply()
+    }
+
+    /// The same, not yet as columns: for whoever writes them down anyway.
+    ///
+    /// # Errors
+    /// As of [`Engine::get`].
+    pub async fn serve(&self, scope: &Scope, request: GetRequest) -> Result<Served> {
+        let plan = self.served_plan(scope, &request.service).await?;
+        let (store, now) = (self.online().as_ref(), self.clock().now());
+        if plan.serving.is_of_rows() {
+            match plan.in_place(store, &request.rows, request.at, now) {
+                Ok(found) => return Ok(Served::in_place(plan, found)),
+                // The other way names the row.
+                Err(error) if error.code() == "cannot_compute" => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let reply = plan.answer(store, &request.rows, request.at, now, Rows::together())?;
+        Ok(Served::whole(plan, reply))
     }
 
     /// As [`Engine::get`], but a row that cannot be answered does not fail the others: it gets its error, null features, and
@@ -161,7 +188,8 @@ impl Engine {
     /// # Errors
     /// As of [`Engine::get`], for what is wrong with the request as a whole.
     pub async fn get_apart(&self, scope: &Scope, request: GetRequest, bad: Vec<RowError>) -> Result<GetReply> {
-        self.answer(scope, request, Rows::apart(bad)).await
+        let plan = self.served_plan(scope, &request.service).await?;
+        plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now(), Rows::apart(bad))
     }
 
     /// The version a reference means, compiled and found to be such as can be served.
@@ -170,14 +198,35 @@ impl Engine {
         plan.checked.get_or_try_init(|| self.check_views(&plan)).await?;
         Ok(plan)
     }
-
-    async fn answer(&self, scope: &Scope, request: GetRequest, rows: Rows) -> Result<GetReply> {
-        let plan = self.served_plan(scope, &request.service).await?;
-        plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now(), rows)
-    }
 }
 
 impl ServingPlan {
+    /// Answers out of rows alone, in place. The moment is as of [`answer`](Self::answer).
+    fn in_place(
+        &self,
+        store: &dyn asof_online::OnlineStore,
+        given: &RecordBatch,
+        at: Option<Micros>,
+        now: Micros,
+    ) -> Result<InPlace> {
+        let rows = given.num_rows();
+        let given = self.accept(given, &mut Rows::together())?;
+        let keys = self.serving.views.iter().map(|view| view.from.iter().map(|name| given.column(name)).collect());
+        let keys: Vec<Vec<ArrayRef>> = keys.collect();
+        let asks = self.serving.views.iter().zip(&keys);
+        let asks: Vec<_> = asks.map(|(view, keys)| Ask { view: &view.view.pinned, keys, windows: None }).collect();
+        let found = store.read(&asks)?;
+        let latest = found.iter().filter_map(|found| found.counts_from()).max();
+        let at = at.unwrap_or(latest.map_or(now, |latest| latest.max(now)));
+        let mut views = Vec::with_capacity(found.len());
+        for ((view, places), found) in self.serving.views.iter().zip(&self.places).zip(found) {
+            hold(view, found.at(), found.counts_from(), at)?;
+            let places = places_of(places, view, found.codec())?;
+            views.push(ViewRows::new(found, places, view.ttl, at));
+        }
+        InPlace::new(&self.serving, at, rows, views, &given)
+    }
+
     /// Answers for a moment. None means now, or a little later where a row was pushed by somebody whose clock is ahead:
     /// the moment from when on all rows found count.
     fn answer(
@@ -189,10 +238,6 @@ impl ServingPlan {
         mut rows: Rows,
     ) -> Result<GetReply> {
         let count = given.num_rows();
-        if count > MAX_ENTITIES {
-            let message = format!("{count} entities in one request; at most {MAX_ENTITIES} are answered");
-            return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message).remedy("split the request"));
-        }
         let given = self.accept(given, &mut rows)?;
         let lookups = self.serving.views.iter().map(|view| Lookup {
             view: &view.view.pinned,
@@ -219,9 +264,7 @@ impl ServingPlan {
         let mut inputs: Vec<ArrayRef> = Vec::new();
         let (mut statuses, mut views) = (Vec::new(), Vec::new());
         for (view, found) in self.serving.views.iter().zip(found) {
-            if at < found.at.max(found.counts_from.unwrap_or(found.at)) {
-                return Err(moment_not_held(view, &found, at));
-            }
+            hold(view, found.at, found.counts_from, at)?;
             let status = view_status(&found, view.ttl, at);
             let hidden = arrow::compute::kernels::cmp::neq(&status, &UInt8Array::new_scalar(Status::Present as u8));
             let hidden = hidden.map_err(Error::internal)?;
@@ -260,6 +303,11 @@ impl ServingPlan {
 
     /// The request's columns, each cast to the type that the service declares.
     fn accept(&self, given: &RecordBatch, rows: &mut Rows) -> Result<Given> {
+        let count = given.num_rows();
+        if count > MAX_ENTITIES {
+            let message = format!("{count} entities in one request; at most {MAX_ENTITIES} are answered");
+            return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message).remedy("split the request"));
+        }
         let service = &self.serving.service;
         let schema = given.schema();
         let mut seen = BTreeSet::new();
@@ -324,7 +372,7 @@ impl ServingPlan {
 }
 
 /// Accepted request columns, by name.
-struct Given(Vec<(String, ArrayRef)>);
+pub(crate) struct Given(Vec<(String, ArrayRef)>);
 
 impl Given {
     /// Whether each row has a value in all of these.
@@ -336,7 +384,7 @@ impl Given {
         })
     }
 
-    fn column(&self, name: &str) -> ArrayRef {
+    pub(crate) fn column(&self, name: &str) -> ArrayRef {
         let found = self.0.iter().find(|(n, _)| n == name).map(|(_, column)| column.clone());
         found.expect("a plan asks only for columns that its request declares")
     }
@@ -353,14 +401,27 @@ fn view_status(found: &Found, ttl: Option<Micros>, at: Micros) -> UInt8Array {
     found.event_times.iter().map(|time| Some(status(time) as u8)).collect()
 }
 
-fn moment_not_held(view: &ServedView, found: &Found, at: Micros) -> Error {
+/// Where a view's columns are in rows of this codec, found again only when it is another one.
+fn places_of(kept: &ArcSwapOption<Places>, view: &ServedView, codec: &Arc<Codec>) -> Result<Arc<Places>> {
+    if let Some(places) = kept.load_full().filter(|places| places.is_of(codec)) {
+        return Ok(places);
+    }
+    let places = Arc::new(Places::find(view, codec)?);
+    kept.store(Some(Arc::clone(&places)));
+    Ok(places)
+}
+
+/// Whether rows that were materialized as of `online`, and count from a moment on, answer for `at`.
+fn hold(view: &ServedView, online: Micros, counts_from: Option<Micros>, at: Micros) -> Result<()> {
+    if at >= online.max(counts_from.unwrap_or(online)) {
+        return Ok(());
+    }
     let name = view.view.pinned.reference();
     let message = format!(
-        "{name} is online as of {}, and holds only the newest row of each key: what it was at {at} is not there",
-        found.at
+        "{name} is online as of {online}, and holds only the newest row of each key: what it was at {at} is not there"
     );
-    Error::new(ErrorKind::Precondition, "moment_not_held", message).remedy(format!(
+    Err(Error::new(ErrorKind::Precondition, "moment_not_held", message).remedy(format!(
         "ask for a later moment, train on a spine with that time, or: asof materialize {} --at {at}",
         view.view.pinned.name
-    ))
+    )))
 }

@@ -1,8 +1,9 @@
 //! What is visible, as one value that readers take whole.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::{ArcSwap, Guard};
 use asof_model::Pinned;
 use asof_online::{Codec, Published};
 
@@ -20,30 +21,30 @@ pub(crate) struct Generation {
 /// The visible generation of every view.
 pub(crate) type Views = HashMap<Pinned, Arc<Generation>>;
 
-/// The one pointer that readers take and publications swap.
+/// The one pointer that readers take, without a lock, and publications swap.
 #[derive(Debug, Default)]
-pub(crate) struct Shelf(RwLock<Arc<Views>>);
+pub(crate) struct Shelf(ArcSwap<Views>);
 
 impl Shelf {
     pub(crate) fn new(views: Views) -> Self {
-        Shelf(RwLock::new(Arc::new(views)))
+        Shelf(ArcSwap::from_pointee(views))
     }
 
     /// All that is visible at this moment. Rows of a generation stay where they are until its last holder
     /// lets go, so this is a consistent view over all of them.
-    pub(crate) fn views(&self) -> Arc<Views> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn views(&self) -> Guard<Arc<Views>> {
+        self.0.load()
     }
 
-    /// Puts a generation in the place of the view's former one, which is returned; none takes it away.
+    /// Puts a generation in the place of the view's former one, which is returned; none takes it away. The caller is alone in
+    /// this. Once it returns, whoever still reads what was there before is counted among its holders.
     pub(crate) fn replace(&self, view: &Pinned, generation: Option<Arc<Generation>>) -> Option<Arc<Generation>> {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let mut views = Views::clone(&current);
+        let mut views = Views::clone(&self.0.load());
         let former = match generation {
             Some(generation) => views.insert(view.clone(), generation),
             None => views.remove(view),
         };
-        *current = Arc::new(views);
+        self.0.store(Arc::new(views));
         former
     }
 }

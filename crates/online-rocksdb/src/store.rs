@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use asof_model::{Micros, Pinned, Result, RunId};
 use asof_online::{
-    Codec, Content, Entry, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication, Published, Push,
-    Reading,
+    Ask, Codec, Content, Entry, Journal, Layout, Once, OnlineStore, Pending, Publication, Published, Push, Reading,
+    Rows,
 };
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
@@ -279,12 +279,12 @@ impl OnlineStore for RocksStore {
         Ok(all)
     }
 
-    fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
+    fn read(&self, asks: &[Ask<'_>]) -> Result<Vec<Rows>> {
         // Held to the end: as long as somebody holds it, no row of it is removed.
         let views = self.0.shelf.views();
-        let readings = lookups.iter().map(|lookup| {
-            let generation = visible(&views, lookup.view)?;
-            Ok((generation, Reading::new(&generation.codec, lookup, &prefix(generation.slot))?))
+        let readings = asks.iter().map(|ask| {
+            let generation = visible(&views, ask.view)?;
+            Ok((generation, Reading::new(&generation.codec, ask, &prefix(generation.slot))?))
         });
         let readings: Vec<_> = readings.collect::<Result<_>>()?;
         let keys = readings.iter().flat_map(|(_, reading)| reading.keys().iter().flatten());

@@ -7,7 +7,7 @@ use asof_model::schema::{normal, sql_type, timestamp};
 use asof_model::{Micros, Pinned};
 
 use crate::key::{KeyCodec, Keys};
-use crate::row::{Decoded, Projection, RowCodec, Source, Stamp};
+use crate::row::{RowCodec, Source, Stamp};
 use crate::tiles::{self, Asked, Cells, Events, Gathered, Tile};
 use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ, Windows};
 
@@ -132,24 +132,12 @@ impl Codec {
         self.keys.encode(arrays, prefix)
     }
 
-    /// Finds the columns of a lookup.
+    /// Where columns are among the values of the layout, in the order given.
     ///
     /// # Errors
     /// [`Error::UnknownColumn`].
-    pub fn projection(&self, columns: &[String]) -> Result<Projection, Error> {
-        self.rows.projection(columns)
-    }
-
-    /// Event times and values, a row per item: its key (without a prefix) and bytes, or none where there is no row.
-    ///
-    /// # Errors
-    /// [`Error::OtherFormat`], [`Error::Damaged`], [`Error::TooLarge`].
-    pub fn decode<K: AsRef<[u8]>, R: AsRef<[u8]>>(
-        &self,
-        projection: &Projection,
-        rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
-    ) -> Result<Decoded, Error> {
-        self.rows.decode(projection, rows)
+    pub fn positions<'a>(&self, columns: impl IntoIterator<Item = &'a String>) -> Result<Vec<usize>, Error> {
+        columns.into_iter().map(|name| self.rows.position(name)).collect()
     }
 
     /// Whether a row is what was written under this key (without a prefix), by its version, checksum and layout.
@@ -161,6 +149,10 @@ impl Codec {
             return Tile::read(key, row).map(drop).map_err(|reason| self.damaged(reason));
         }
         self.rows.verify(key, row)
+    }
+
+    pub(crate) fn rows(&self) -> &RowCodec {
+        &self.rows
     }
 
     /// The stamps of a batch, the event times all there.

@@ -11,8 +11,8 @@ use arrow::array::RecordBatch;
 use asof_model::{Micros, Pinned, Result, RunId};
 
 use crate::{
-    Change, Codec, Content, Entry, Error, Found, Journal, Layout, Lookup, Once, OnlineStore, Pending, Publication,
-    Published, Push, Reading, merged,
+    Ask, Change, Codec, Content, Entry, Error, Journal, Layout, Once, OnlineStore, Pending, Publication, Published,
+    Push, Reading, Rows, merged,
 };
 
 /// An [`OnlineStore`] in memory. Clones share their rows.
@@ -40,20 +40,20 @@ struct View {
 struct Generation {
     published: Published,
     codec: Arc<Codec>,
-    rows: Rows,
+    rows: Map,
 }
 
 /// Rows nobody sees yet.
 #[derive(Debug)]
 struct Aside {
     codec: Arc<Codec>,
-    rows: Mutex<Rows>,
+    rows: Mutex<Map>,
 }
 
 #[derive(Debug, Default)]
-struct Rows(BTreeMap<Box<[u8]>, Box<[u8]>>);
+struct Map(BTreeMap<Box<[u8]>, Box<[u8]>>);
 
-impl Rows {
+impl Map {
     /// Adds a value to those of its key.
     fn put(&mut self, key: &[u8], value: &[u8]) {
         match self.0.get_mut(key) {
@@ -77,7 +77,7 @@ impl MemoryStore {
     }
 
     // Nothing panics while a lock is held; were one poisoned, what it holds would still be whole.
-    fn read<T>(&self, look: impl FnOnce(&Held) -> T) -> T {
+    fn look<T>(&self, look: impl FnOnce(&Held) -> T) -> T {
         look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -87,7 +87,7 @@ impl MemoryStore {
 }
 
 impl Aside {
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    fn rows(&self) -> MutexGuard<'_, Map> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -114,30 +114,30 @@ impl OnlineStore for MemoryStore {
     }
 
     fn published(&self, view: &Pinned) -> Result<Option<Published>> {
-        Ok(self.read(|held| held.generation(view).ok().map(|g| g.published.clone())))
+        Ok(self.look(|held| held.generation(view).ok().map(|g| g.published.clone())))
     }
 
     fn list(&self) -> Result<Vec<Published>> {
         let mut all: Vec<_> = self
-            .read(|held| held.views.values().filter_map(|v| v.visible.as_ref()).map(|g| g.published.clone()).collect());
+            .look(|held| held.views.values().filter_map(|v| v.visible.as_ref()).map(|g| g.published.clone()).collect());
         all.sort_by(|a, b| a.view.cmp(&b.view));
         Ok(all)
     }
 
-    fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
-        self.read(|held| {
-            let answer = |lookup: &Lookup<'_>| {
-                let generation = held.generation(lookup.view)?;
-                let reading = Reading::new(&generation.codec, lookup, &[])?;
-                let rows: Vec<_> = reading.keys().iter().map(|key| generation.rows.0.get(key?)).collect();
-                reading.found(&generation.published, &rows)
+    fn read(&self, asks: &[Ask<'_>]) -> Result<Vec<Rows>> {
+        self.look(|held| {
+            let answer = |ask: &Ask<'_>| {
+                let Generation { published, codec, rows } = held.generation(ask.view)?;
+                let reading = Reading::new(codec, ask, &[])?;
+                let values: Vec<_> = reading.keys().iter().map(|key| rows.0.get(key?)).collect();
+                reading.found(published, &values)
             };
-            lookups.iter().map(answer).collect()
+            asks.iter().map(answer).collect()
         })
     }
 
     fn check(&self, view: &Pinned) -> Result<()> {
-        self.read(|held| {
+        self.look(|held| {
             let generation = held.generation(view)?;
             let mut content = Content::default();
             for (key, row) in &generation.rows.0 {
@@ -184,7 +184,7 @@ impl OnlineStore for MemoryStore {
     }
 
     fn pushed(&self, journal: &Journal, key: &str) -> Result<Option<Once>> {
-        Ok(self.read(|held| held.once.get(&(journal.clone(), key.to_owned())).cloned()))
+        Ok(self.look(|held| held.once.get(&(journal.clone(), key.to_owned())).cloned()))
     }
 
     fn journals(&self) -> Result<Vec<Pending>> {
@@ -195,12 +195,12 @@ impl OnlineStore for MemoryStore {
                 .fold((0, 0), |(rows, bytes), entry| (rows + entry.rows, bytes + entry.bytes.len() as u64));
             Some(Pending { journal: journal.clone(), last: *last, rows, bytes })
         };
-        Ok(self.read(|held| held.journals.iter().filter_map(pending).collect()))
+        Ok(self.look(|held| held.journals.iter().filter_map(pending).collect()))
     }
 
     fn entries(&self, journal: &Journal, bytes: usize) -> Result<Vec<Entry>> {
         let mut taken = 0;
-        Ok(self.read(|held| {
+        Ok(self.look(|held| {
             let entries = held.journals.get(journal).into_iter().flat_map(BTreeMap::values);
             let more = |entry: &&Entry| {
                 let more = taken < bytes.max(1);

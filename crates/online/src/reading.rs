@@ -1,17 +1,17 @@
-//! One lookup on its way through a backend: keys out, values in, answer out.
+//! One ask on its way through a backend: keys out, values in, rows out.
+
+use std::sync::Arc;
 
 use asof_model::Result;
 
 use crate::key::Keys;
-use crate::row::Projection;
 use crate::tiles::Asked;
-use crate::{Codec, Decoded, Found, Lookup, Published, Windows};
+use crate::{Ask, Codec, Published, Rows, Windows};
 
-/// A lookup with its keys encoded and its columns found.
+/// An ask with its keys encoded.
 #[derive(Debug)]
 pub struct Reading<'a> {
-    codec: &'a Codec,
-    projection: Projection,
+    codec: &'a Arc<Codec>,
     /// Those of rows, then of the tiles of their windows, row after row.
     keys: Keys,
     rows: usize,
@@ -19,21 +19,20 @@ pub struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
-    /// Prepares a lookup against rows of `codec`, with each key behind the backend's `prefix`.
+    /// Prepares an ask against rows of `codec`, with each key behind the backend's `prefix`.
     ///
     /// # Errors
-    /// `unknown_column`, `key_mismatch`.
-    pub fn new(codec: &'a Codec, lookup: &'a Lookup<'_>, prefix: &[u8]) -> Result<Self> {
-        let projection = codec.projection(&lookup.columns)?;
-        let mut keys = codec.keys(&lookup.keys, prefix)?;
+    /// `unknown_column` for windows of a view that has none, `key_mismatch`.
+    pub fn new(codec: &'a Arc<Codec>, ask: &Ask<'a>, prefix: &[u8]) -> Result<Self> {
+        let mut keys = codec.keys(ask.keys, prefix)?;
         let rows = keys.len();
-        let windows = lookup.windows.as_ref().map(|windows| Ok::<_, crate::Error>((windows, codec.asked(windows)?)));
+        let windows = ask.windows.map(|windows| Ok::<_, crate::Error>((windows, codec.asked(windows)?)));
         let windows = windows.transpose()?;
         if let Some((_, asked)) = &windows {
             let suffixes: Vec<_> = asked.keys.iter().map(|key| key.to_bytes()).collect();
             (0..rows).for_each(|row| suffixes.iter().for_each(|suffix| keys.add(row, suffix)));
         }
-        Ok(Reading { codec, projection, keys, rows, windows })
+        Ok(Reading { codec, keys, rows, windows })
     }
 
     /// The keys to be read, those with a null part among them as none.
@@ -41,22 +40,16 @@ impl<'a> Reading<'a> {
         &self.keys
     }
 
-    /// The answer, from what the backend found under each of [`keys`](Self::keys), in order.
+    /// The rows, from what the backend found under each of [`keys`](Self::keys), in order.
     ///
     /// # Errors
-    /// `other_format`, `online_damaged`, `row_too_large`.
-    pub fn found<R: AsRef<[u8]>>(&self, published: &Published, values: &[Option<R>]) -> Result<Found> {
-        let rows = values.iter().take(self.rows).enumerate();
-        let rows: Vec<_> = rows.map(|(n, row)| Some((self.keys.get(n)?, row.as_ref()?.as_ref()))).collect();
-        let Decoded { event_times, mut counts_from, values: columns } =
-            self.codec.decode(&self.projection, rows.into_iter())?;
-        let mut windows = None;
-        if let Some((asked_for, asked)) = &self.windows {
-            let (cells, latest) = self.codec.cells(asked, asked_for, &self.keys, self.rows, values)?;
-            counts_from = counts_from.max(latest);
-            windows = Some(cells);
-        }
-        let Published { generation, run, at, .. } = *published;
-        Ok(Found { generation, run, at, counts_from, event_times, values: columns, windows })
+    /// `other_format`, `online_damaged`.
+    pub fn found<R: AsRef<[u8]>>(&self, published: &Published, values: &[Option<R>]) -> Result<Rows> {
+        let windows = self
+            .windows
+            .as_ref()
+            .map(|(asked_for, asked)| self.codec.cells(asked, asked_for, &self.keys, self.rows, values));
+        let values = values.iter().take(self.rows).map(Option::as_ref);
+        Ok(Rows::new(self.codec, published, &self.keys, self.rows, values, windows.transpose()?)?)
     }
 }

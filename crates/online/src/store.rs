@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use asof_model::{Digest, Micros, Pinned, Result, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cells, Content, Entry, Error, Journal, Layout, Once, Pending, Push, Span};
+use crate::{Cells, Content, Entry, Error, Journal, Layout, Once, Pending, Push, Rows, Span};
 
 /// What is visible of a view.
 ///
@@ -80,12 +80,25 @@ pub trait OnlineStore: Send + Sync {
     /// Those of the backend.
     fn list(&self) -> Result<Vec<Published>>;
 
-    /// One consistent read over all views and keys: an answer per lookup, in order.
+    /// One consistent read over all views and keys: the rows of each, in order, as bytes that were checked.
     ///
     /// # Errors
-    /// `not_materialized`, `unknown_column`, `key_mismatch`; `online_damaged` where stored bytes are not what
+    /// `not_materialized`, `key_mismatch`; `online_damaged` and `other_format` where stored bytes are not what
     /// was written: a damaged row is never answered as a missing one.
-    fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>>;
+    fn read(&self, asks: &[Ask<'_>]) -> Result<Vec<Rows>>;
+
+    /// The same as columns.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), and `unknown_column`.
+    fn get(&self, lookups: &[Lookup<'_>]) -> Result<Vec<Found>> {
+        let asks: Vec<_> = lookups
+            .iter()
+            .map(|lookup| Ask { view: lookup.view, keys: &lookup.keys, windows: lookup.windows.as_ref() })
+            .collect();
+        let found = self.read(&asks)?;
+        found.into_iter().zip(lookups).map(|(rows, lookup)| rows.found(&lookup.columns)).collect()
+    }
 
     /// Reads every row of a view and compares count and content with [`Published`]. Costs a full scan.
     ///
@@ -153,6 +166,17 @@ pub trait Publication: Send {
 }
 
 /// Keys asked of one view.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// The view's version.
+    pub view: &'a Pinned,
+    /// One array per key column, in the layout's order, all of one length. Integers of any width match.
+    pub keys: &'a [ArrayRef],
+    /// The windows wanted, if any.
+    pub windows: Option<&'a Windows>,
+}
+
+/// Keys asked of one view, and the columns wanted.
 #[derive(Clone, Debug)]
 pub struct Lookup<'a> {
     /// The view's version.

@@ -15,7 +15,7 @@ use asof_proto::jobs::v1::job_service_server::{JobServiceServer, SERVICE_NAME as
 use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERVICE_NAME as LINEAGE};
 use asof_proto::push::v1::push_service_server::{PushServiceServer, SERVICE_NAME as PUSH};
 use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
-use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME as SERVING, ServingServiceServer};
+use asof_proto::serving::v1::serving_service_server::SERVICE_NAME as SERVING;
 use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -30,7 +30,7 @@ use crate::deadline::Deadlines;
 use crate::greeting::Greeted;
 use crate::http;
 use crate::open::store_folder;
-use crate::service::{Desk, Jobs, Lineage, Push, Registry, Serving};
+use crate::service::{Desk, Front, Jobs, Lineage, Push, Registry, Serving};
 use crate::spool::Spool;
 
 /// The services whose health is told, and all of them together under the empty name.
@@ -70,7 +70,7 @@ impl Server {
         let size = settings.max_message;
         let registry = RegistryServiceServer::new(Registry(desk.clone()));
         let jobs = JobServiceServer::new(Jobs(desk.clone()));
-        let serving = ServingServiceServer::new(Serving(desk.clone()));
+        let serving = Front::new(Serving(desk.clone()), size);
         let push = PushServiceServer::new(Push(desk.clone()));
         let lineage = LineageServiceServer::new(Lineage(desk.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
@@ -81,7 +81,7 @@ impl Server {
         let (health, health_service) = tonic_health::server::health_reporter();
         let routes = Routes::new(registry.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(jobs.max_decoding_message_size(size).max_encoding_message_size(size))
-            .add_service(serving.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(serving)
             .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(health_service)

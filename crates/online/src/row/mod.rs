@@ -17,7 +17,7 @@
 //! zeros (or an empty range), so equal rows have equal bytes.
 //!
 //! - **Reading** touches only the header, the checksum and the columns asked for: every slot is at an offset known
-//!   from the layout, and values go straight into Arrow buffers, with no allocation per value.
+//!   from the layout, and values go straight to where they are wanted, with no allocation per value.
 //! - **Never misread.** Another version is refused as such; everything else that was not written under this key
 //!   and layout fails the checksum, or differs in the fingerprint. The checksum costs one multiplication per
 //!   eight bytes and finds every change within one such word but for one chance in 2³². Behind it all
@@ -26,6 +26,7 @@
 //! The format is durable. A golden vector in `tests.rs` holds it; a change is a new version byte.
 
 mod checksum;
+mod opened;
 mod read;
 mod shape;
 mod sink;
@@ -35,14 +36,12 @@ mod stamp;
 mod tests;
 mod write;
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::DataType;
 
 use crate::{Error, Layout};
 
 pub(crate) use checksum::checksum;
-pub use read::Decoded;
+pub(crate) use opened::Opened;
 pub(crate) use shape::Shape;
 pub(crate) use source::Source;
 pub use stamp::{Stamp, replaces, stamp};
@@ -79,13 +78,6 @@ struct Slot {
     before: Option<usize>,
 }
 
-/// Columns to be read, in the order wanted.
-#[derive(Clone, Debug)]
-pub struct Projection {
-    columns: Vec<usize>,
-    schema: SchemaRef,
-}
-
 impl RowCodec {
     pub(crate) fn new(view: &str, layout: &Layout) -> Result<Self, Error> {
         let print = layout.fingerprint();
@@ -107,18 +99,12 @@ impl RowCodec {
         Ok(RowCodec { view: view.into(), fingerprint: u32::from_le_bytes([a, b, c, d]), columns, values: offset })
     }
 
-    /// Finds columns by name.
-    pub(crate) fn projection(&self, names: &[String]) -> Result<Projection, Error> {
-        let find = |name: &String| {
-            self.columns.iter().position(|c| c.name == *name).ok_or_else(|| Error::UnknownColumn {
-                view: self.view.clone(),
-                column: name.clone(),
-                known: self.columns.iter().map(|c| c.name.clone()).collect(),
-            })
-        };
-        let columns: Vec<_> = names.iter().map(find).collect::<Result<_, _>>()?;
-        let field = |n: &usize| Field::new(&self.columns[*n].name, self.columns[*n].data_type.clone(), true);
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        Ok(Projection { columns, schema })
+    /// Where a column is among all of them.
+    pub(crate) fn position(&self, name: &str) -> Result<usize, Error> {
+        self.columns.iter().position(|c| c.name == name).ok_or_else(|| Error::UnknownColumn {
+            view: self.view.clone(),
+            column: name.to_owned(),
+            known: self.columns.iter().map(|c| c.name.clone()).collect(),
+        })
     }
 }

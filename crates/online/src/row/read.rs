@@ -1,14 +1,8 @@
-//! Arrow columns out of rows.
-
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
+//! Bytes that are rows, or are refused.
 
 use super::checksum::checksum;
-use super::sink::Sink;
-use super::{CHECKSUM, Projection, RowCodec, STAMP, Shape, Stamp, VALIDITY, VERSION, stamp};
+use super::{CHECKSUM, Opened, RowCodec, STAMP, Shape, VALIDITY, VERSION};
 use crate::Error;
-use asof_model::Micros;
 
 /// Why bytes cannot be read.
 #[derive(Debug)]
@@ -68,67 +62,28 @@ fn number(bytes: &[u8], at: usize) -> Result<usize, Trouble> {
     Ok(u32::from_le_bytes(*bytes) as usize)
 }
 
-/// Rows as columns.
-#[derive(Debug)]
-pub struct Decoded {
-    /// Per row; null where there is none.
-    pub event_times: TimestampMicrosecondArray,
-    /// From when on all rows count; none where there is no row.
-    pub counts_from: Option<Micros>,
-    /// The columns of the projection; null where there is no row.
-    pub values: RecordBatch,
-}
-
 impl RowCodec {
-    /// Decodes the columns of a projection, a row per item: its key and bytes, or none where there is none.
-    pub(crate) fn decode<K: AsRef<[u8]>, R: AsRef<[u8]>>(
+    /// Opens rows: each item is a key and the bytes under it, or none where there is none.
+    pub(crate) fn open_all<K: AsRef<[u8]>, R: AsRef<[u8]>>(
         &self,
-        projection: &Projection,
         rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
-    ) -> Result<Decoded, Error> {
-        let count = rows.len();
-        let mut sinks: Vec<_> = projection.columns.iter().map(|n| Sink::new(&self.columns[*n].shape, count)).collect();
-        let mut times = Vec::with_capacity(count);
-        let mut counts_from = None;
-        for row in rows {
-            let stamp = self.read(projection, row.as_ref().map(|(k, r)| (k.as_ref(), r.as_ref())), &mut sinks);
-            let stamp = stamp.map_err(|trouble| self.error(trouble))?;
-            times.push(stamp.map(|stamp| stamp.event_time.0));
-            counts_from = counts_from.max(stamp.map(|stamp| stamp.counts_from()));
+    ) -> Result<Opened, Error> {
+        let mut opened = Opened::with_capacity(rows.len());
+        for item in rows {
+            match &item {
+                Some((key, row)) => {
+                    let row = self.open(key.as_ref(), row.as_ref()).map_err(|trouble| self.error(trouble))?;
+                    opened.push(self, Some(row));
+                }
+                None => opened.push(self, None),
+            }
         }
-        let finish = |(sink, n): (Sink, &usize)| sink.finish(&self.columns[*n].data_type);
-        let damaged = |e: arrow::error::ArrowError| Error::Damaged { view: self.view.clone(), reason: e.to_string() };
-        let columns = sinks.into_iter().zip(&projection.columns).map(finish);
-        let columns: Vec<ArrayRef> = columns.collect::<Result<_, _>>().map_err(damaged)?;
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&projection.schema), columns, &options);
-        let event_times = TimestampMicrosecondArray::from(times).with_timezone("UTC");
-        Ok(Decoded { event_times, counts_from, values: batch.map_err(damaged)? })
+        Ok(opened)
     }
 
     /// Whether these are the bytes of a row of this key and layout.
     pub(crate) fn verify(&self, key: &[u8], row: &[u8]) -> Result<(), Error> {
         self.open(key, row).map(|_| ()).map_err(|trouble| self.error(trouble))
-    }
-
-    fn read(
-        &self,
-        projection: &Projection,
-        row: Option<(&[u8], &[u8])>,
-        sinks: &mut [Sink],
-    ) -> Result<Option<Stamp>, Trouble> {
-        let Some((key, bytes)) = row else {
-            sinks.iter_mut().try_for_each(Sink::null)?;
-            return Ok(None);
-        };
-        let row = self.open(key, bytes)?;
-        for (sink, column) in sinks.iter_mut().zip(&projection.columns) {
-            match self.value(row, *column)? {
-                Some(bytes) => sink.value(bytes)?,
-                None => sink.null()?,
-            }
-        }
-        Ok(stamp(row))
     }
 
     /// The row without its checksum, once version, checksum and fingerprint are right.
@@ -152,7 +107,7 @@ impl RowCodec {
     }
 
     /// The bytes of a column of an opened row; none where it is null.
-    fn value<'a>(&self, row: &'a [u8], column: usize) -> Result<Option<&'a [u8]>, Trouble> {
+    pub(super) fn value<'a>(&self, row: &'a [u8], column: usize) -> Result<Option<&'a [u8]>, Trouble> {
         if row[VALIDITY + column / 8] >> (column % 8) & 1 == 0 {
             return Ok(None);
         }
@@ -165,7 +120,7 @@ impl RowCodec {
         Ok(Some(row[self.values..].get(start..end).ok_or(OUTSIDE)?))
     }
 
-    fn error(&self, trouble: Trouble) -> Error {
+    pub(super) fn error(&self, trouble: Trouble) -> Error {
         let view = self.view.clone();
         match trouble {
             Trouble::TooLarge => Error::TooLarge { view, what: "an answer" },

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::*;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use asof_model::schema::{parse_sql_type, timestamp};
 use proptest::prelude::*;
 
@@ -110,8 +110,14 @@ impl Case {
 
     /// Decodes all columns of one row.
     fn decode(&self, key: &[u8], row: &[u8]) -> Result<RecordBatch, Error> {
-        let projection = self.codec.projection(&self.all()).unwrap();
-        self.codec.decode(&projection, [Some((key, row))].into_iter()).map(|decoded| decoded.values)
+        let rows = self.codec.rows().open_all([Some((key, row))].into_iter())?;
+        let columns: Vec<_> = self.all().into_iter().enumerate().collect();
+        let read = |(n, name): &(usize, String)| Ok((name.clone(), self.codec.rows().column(&rows, *n)?));
+        let read: Vec<_> = columns.iter().map(read).collect::<Result<_, Error>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(1));
+        let schema = RecordBatch::try_from_iter_with_nullable(read.iter().map(|(n, a)| (n, a.clone(), true)));
+        let schema = schema.map_or_else(|_| Arc::new(Schema::empty()), |batch| batch.schema());
+        Ok(RecordBatch::try_new_with_options(schema, read.into_iter().map(|(_, a)| a).collect(), &options).unwrap())
     }
 }
 
@@ -124,11 +130,17 @@ proptest! {
         let all = case.all();
         let wanted: Vec<_> = (0..dice.below(6)).filter_map(|_| all.get(dice.below(all.len())).cloned()).collect();
         for names in [&all, &wanted] {
-            let projection = case.codec.projection(names).unwrap();
-            let decoded = case.codec.decode(&projection, case.rows.iter().cloned().map(Some)).unwrap();
-            prop_assert_eq!(&(Arc::new(decoded.event_times) as ArrayRef), case.batch.column_by_name(EVENT_TIME).unwrap());
-            for (name, read) in names.iter().zip(decoded.values.columns()) {
-                prop_assert_eq!(read, case.batch.column_by_name(name).unwrap());
+            let positions = case.codec.positions(names).unwrap();
+            let opened = case.codec.rows().open_all(case.rows.iter().cloned().map(Some)).unwrap();
+            prop_assert_eq!(&(Arc::new(opened.event_times()) as ArrayRef), case.batch.column_by_name(EVENT_TIME).unwrap());
+            for (name, position) in names.iter().zip(positions) {
+                let written = case.batch.column_by_name(name).unwrap();
+                prop_assert_eq!(&case.codec.rows().column(&opened, position).unwrap(), written);
+                let whole = case.codec.rows().is_whole(&opened, position);
+                prop_assert_eq!(whole, written.null_count() == 0);
+                for row in 0..opened.len() {
+                    prop_assert_eq!(case.codec.rows().has(&opened, row, position), written.is_valid(row));
+                }
             }
         }
     }

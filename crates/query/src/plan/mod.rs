@@ -34,7 +34,7 @@ use crate::syntax;
 use crate::text::Text;
 
 pub use row_wise::{Following, RowWise, ViewRow};
-pub use serving::{ServedView, Serving, ViewStatuses};
+pub use serving::{ServedView, Serving, Stored, ViewStatuses, Wanted};
 pub use tiled::{ServedWindows, Tiled};
 pub use timeline::{Moments, Timeline};
 pub use view::ViewRows;

@@ -1,12 +1,16 @@
 //! A service, compiled for serving: what to look up, and the expressions to apply.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use asof_model::{Columns, Error, ErrorKind, Micros, Pinned, Registered, Result};
-use datafusion::arrow::array::{Array, RecordBatch, RecordBatchOptions, UInt8Array};
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt8Array};
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::{Planner, ServedWindows, execution_error, planning_error};
@@ -51,11 +55,35 @@ pub struct Serving {
     input: SchemaRef,
     output: SchemaRef,
     outputs: Vec<Compiled>,
+    wanted: Vec<Wanted>,
+    wanted_input: SchemaRef,
+}
+
+/// A feature of a view: which view of the service, and which of its [`ServedView::columns`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The position of the view.
+    pub view: usize,
+    /// The position of the column.
+    pub column: usize,
+}
+
+/// What a computed feature reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// A feature of a view.
+    Stored(Stored),
+    /// A parameter of the request.
+    Parameter(String),
 }
 
 #[derive(Debug)]
 struct Compiled {
     expression: Arc<dyn PhysicalExpr>,
+    /// Where it comes from, if it is a feature of a view as it is.
+    stored: Option<Stored>,
+    /// The same expression over what [`Serving::wanted`] names; none for what is stored.
+    computed: Option<Arc<dyn PhysicalExpr>>,
     reads: Vec<usize>,
     /// Of each view it reads, whether it needs the newest row and not windows alone.
     of_row: Vec<bool>,
@@ -105,29 +133,76 @@ impl Planner<'_> {
             })
         });
         let views: Vec<ServedView> = views.collect::<Result<_>>()?;
-        let outputs = service.outputs.iter().map(|output| {
-            let expression = create_physical_expr(&output.expression, &service.input, &properties, &context);
+        let expressions = service.outputs.iter().map(|output| {
+            create_physical_expr(&output.expression, &service.input, &properties, &context).map_err(planning_error)
+        });
+        let expressions = expressions.collect::<Result<Vec<_>>>()?;
+        let input = plain_input(&service.input);
+        let used = service.views.iter().map(|view| view.used.len());
+        let origins = origins(used, &service.request);
+        let (narrow, chosen) = narrow(&expressions, &origins)?;
+        let wanted_input = Arc::new(input.project(&chosen).map_err(Error::internal)?);
+        let wanted = chosen.iter().filter_map(|n| origins.get(*n).cloned()).collect();
+        let outputs = service.outputs.iter().zip(expressions).zip(narrow).map(|((output, expression), computed)| {
             let of_row = output.reads.iter().map(|view| {
                 let ServedView { alias, windows, .. } = &views[*view];
                 let own = output.columns.iter().filter(|c| c.relation.as_ref().is_some_and(|r| r.table() == alias));
                 own.into_iter().any(|c| windows.as_ref().is_none_or(|windows| windows.is_of_row(&c.name)))
             });
             let (reads, of_row) = (output.reads.clone(), of_row.collect());
-            Ok(Compiled { expression: expression.map_err(planning_error)?, reads, of_row })
+            let stored = stored(&expression, &origins);
+            Compiled { expression, stored, computed, reads, of_row }
         });
-        let outputs = outputs.collect::<Result<_>>()?;
+        let outputs = outputs.collect();
         let features = service.columns();
         Ok(Serving {
             service: registered.pinned.clone(),
             keys: keys(&views)?,
             views,
             request: service.request.clone(),
-            input: plain_input(&service.input),
+            input,
             output: Arc::new(features.to_arrow()),
             features,
             outputs,
+            wanted,
+            wanted_input,
         })
     }
+}
+
+/// What each column of the input is, in order, given how many features of each view there are.
+fn origins(used: impl Iterator<Item = usize>, request: &Columns) -> Vec<Wanted> {
+    let of_view = |(view, used)| (0..used).map(move |column| Wanted::Stored(Stored { view, column }));
+    let stored = used.enumerate().flat_map(of_view);
+    stored.chain(request.names().map(|name| Wanted::Parameter(name.to_owned()))).collect()
+}
+
+/// The feature that an expression is, if it does nothing to it.
+fn stored(expression: &Arc<dyn PhysicalExpr>, origins: &[Wanted]) -> Option<Stored> {
+    match origins.get(expression.downcast_ref::<Column>()?.index())? {
+        Wanted::Stored(stored) => Some(*stored),
+        Wanted::Parameter(_) => None,
+    }
+}
+
+/// Expressions that compute something, none for the others; and the columns that they read.
+type Narrow = (Vec<Option<Arc<dyn PhysicalExpr>>>, Vec<usize>);
+
+/// The same expressions over no more than the columns that they read.
+fn narrow(expressions: &[Arc<dyn PhysicalExpr>], origins: &[Wanted]) -> Result<Narrow> {
+    let computing = |expression: &Arc<dyn PhysicalExpr>| stored(expression, origins).is_none();
+    let read = expressions.iter().filter(|e| computing(e)).flat_map(collect_columns).map(|column| column.index());
+    let chosen: Vec<usize> = read.collect::<BTreeSet<_>>().into_iter().collect();
+    let moved = |expression: &Arc<dyn PhysicalExpr>| {
+        let expression = Arc::clone(expression).transform_up(|node| {
+            let Some(column) = node.downcast_ref::<Column>() else { return Ok(Transformed::no(node)) };
+            let index = chosen.binary_search(&column.index()).unwrap_or_default();
+            Ok(Transformed::yes(Arc::new(Column::new(column.name(), index)) as Arc<dyn PhysicalExpr>))
+        });
+        Ok(Some(expression.map_err(planning_error)?.data))
+    };
+    let narrow = expressions.iter().map(|e| if computing(e) { moved(e) } else { Ok(None) });
+    Ok((narrow.collect::<Result<_>>()?, chosen))
 }
 
 /// The request's key columns. One that serves keys of several integer widths has the widest.
@@ -175,6 +250,47 @@ impl Serving {
         let columns = columns.collect::<Result<Vec<_>>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
         RecordBatch::try_new_with_options(self.output.clone(), columns, &options).map_err(Error::internal)
+    }
+
+    /// Whether the features of all views are columns of rows: then [`stored`](Self::stored) and [`compute`](Self::compute)
+    /// give all features between them.
+    pub fn is_of_rows(&self) -> bool {
+        self.views.iter().all(|view| view.windows.is_none())
+    }
+
+    /// Where a feature comes from that is one of a view as it is.
+    pub fn stored(&self, feature: usize) -> Option<Stored> {
+        self.outputs.get(feature)?.stored
+    }
+
+    /// What the other features are computed from: the columns that [`Serving::compute`] takes, in order.
+    pub fn wanted(&self) -> &[Wanted] {
+        &self.wanted
+    }
+
+    /// The features that are not stored, each at its position: what [`Serving::evaluate`] gives for them, by the same
+    /// expressions.
+    ///
+    /// # Errors
+    /// `cannot_compute` where an expression fails on a value; `internal` for columns of other types.
+    pub fn compute(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<Vec<Option<ArrayRef>>> {
+        if self.outputs.iter().all(|output| output.computed.is_none()) {
+            return Ok(vec![None; self.outputs.len()]);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let input = RecordBatch::try_new_with_options(self.wanted_input.clone(), columns, &options);
+        let input = input.map_err(Error::internal)?;
+        let compute = |output: &Compiled| {
+            let Some(expression) = &output.computed else { return Ok(None) };
+            let value = expression.evaluate(&input).map_err(execution_error)?;
+            value.into_array(rows).map(Some).map_err(execution_error)
+        };
+        self.outputs.iter().map(compute).collect()
+    }
+
+    /// The features as columns.
+    pub fn output_schema(&self) -> SchemaRef {
+        self.output.clone()
     }
 
     /// Positions of the views that a feature reads.

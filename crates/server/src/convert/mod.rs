@@ -13,5 +13,6 @@ pub(crate) mod lineage;
 pub(crate) mod object;
 pub(crate) mod push;
 pub(crate) mod registry;
+pub(crate) mod reply;
 pub(crate) mod run;
 pub(crate) mod serving;

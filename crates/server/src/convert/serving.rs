@@ -46,7 +46,7 @@ pub(crate) fn to_get_apart(request: wire::GetFeaturesRequest) -> Result<(GetRequ
 /// # Errors
 /// `unsupported_type` for a feature that cannot be sent.
 pub(crate) fn from_reply(reply: &GetReply, details: Details) -> Result<wire::GetFeaturesResponse> {
-    let told = details.event_times || details.receipts;
+    let told = details.told();
     let schema = reply.features.schema();
     let features = schema.fields().iter().zip(reply.features.columns()).zip(&reply.details);
     let features = features.map(|((field, array), feature)| {
@@ -68,7 +68,12 @@ pub(crate) fn from_reply(reply: &GetReply, details: Details) -> Result<wire::Get
 }
 
 impl Details {
-    fn column(self, name: &str, array: &ArrayRef) -> Result<Column> {
+    /// Whether the views that features were computed from are told.
+    pub(super) fn told(self) -> bool {
+        self.event_times || self.receipts
+    }
+
+    pub(super) fn column(self, name: &str, array: &ArrayRef) -> Result<Column> {
         let mut column = from_array(name, array)?;
         if self.omit_schema {
             (column.name, column.r#type) = (String::new(), String::new());
@@ -82,7 +87,7 @@ fn from_row_error(bad: &RowError) -> wire::RowError {
     wire::RowError { row: bad.row as u32, error: Some(error::one(&bad.error)) }
 }
 
-fn from_rows(rows: &ServedRows, details: Details) -> Result<wire::View> {
+pub(super) fn from_rows(rows: &ServedRows, details: Details) -> Result<wire::View> {
     let event_times = details.event_times.then(|| {
         let times: ArrayRef = Arc::new(rows.event_times.clone());
         details.column("event_time", &times)

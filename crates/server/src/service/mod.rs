@@ -1,5 +1,6 @@
 //! The gRPC services: each method converts, calls one verb, converts back.
 
+mod front;
 mod jobs;
 mod lineage;
 mod push;
@@ -7,6 +8,7 @@ mod registry;
 mod serving;
 mod upload;
 
+pub(crate) use front::Front;
 pub(crate) use jobs::Jobs;
 pub(crate) use lineage::Lineage;
 pub(crate) use push::Push;
@@ -17,7 +19,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asof_engine::{Engine, GetReply, GetRequest, RowError, Scope};
+use asof_engine::{Engine, GetReply, GetRequest, RowError, Scope, Served};
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::object::v1 as object;
 use tokio::sync::watch;
@@ -60,6 +62,14 @@ impl Desk {
         match bad.into_iter().next() {
             Some(first) => Err(first.error),
             None => self.engine.get(scope, request).await,
+        }
+    }
+
+    /// The same, not yet as columns, of a request that is not about rows apart.
+    pub(crate) async fn serve(&self, scope: &Scope, request: GetRequest, bad: Vec<RowError>) -> Result<Served> {
+        match bad.into_iter().next() {
+            Some(first) => Err(first.error),
+            None => self.engine.serve(scope, request).await,
         }
     }
 

@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::SharedDesk;
 use crate::convert::error::{self, status};
 use crate::convert::object::{from_columns, from_pinned, reference};
+use crate::convert::reply::{Reply, Written};
 use crate::convert::serving::{from_reply, to_get_apart};
 use crate::deadline::Allowed;
 
@@ -29,6 +30,17 @@ impl Serving {
         let (get, bad, details) = to_get_apart(request)?;
         let reply = self.0.features(&scope, get, bad, details).await?;
         from_reply(&reply, details)
+    }
+
+    /// The answer to a request, ready to be written.
+    pub(super) async fn reply(&self, mut request: GetFeaturesRequest) -> OurResult<Reply> {
+        if request.row_errors {
+            return self.features(request).await.map(Reply::Message);
+        }
+        let scope = self.0.scope(request.scope.take())?;
+        let (get, bad, details) = to_get_apart(request)?;
+        let served = self.0.serve(&scope, get, bad).await?;
+        Written::new(served, details).map(|written| Reply::Written(Box::new(written)))
     }
 }
 
@@ -50,6 +62,7 @@ impl ServingService for Serving {
         &self,
         request: Request<GetFeaturesRequest>,
     ) -> Result<Response<GetFeaturesResponse>, Status> {
+        // Calls from outside never come here: `Front` answers them, with the same bytes and no message in between.
         self.features(request.into_inner()).await.map(Response::new).map_err(status)
     }
 

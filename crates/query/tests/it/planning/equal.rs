@@ -1,7 +1,7 @@
 //! Law 2: what serving computes from the newest rows at a moment is what training computes for that moment.
 
 use asof_model::{Micros, Status};
-use asof_query::{KnownMoment, Planner, ServedView, Serving, TrainingOptions, ViewStatuses};
+use asof_query::{KnownMoment, Planner, ServedView, Serving, Stored, TrainingOptions, ViewStatuses, Wanted};
 use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, RecordBatch, RecordBatchOptions, StringArray, UInt8Array, new_null_array,
@@ -42,20 +42,30 @@ fn look_up(project: &Project, view: &ServedView, key: Option<&str>, moment: Micr
 }
 
 fn serve(project: &Project, serving: &Serving, request: &Request, moment: Micros) -> Vec<(ArrayRef, Status)> {
-    let (mut inputs, mut statuses) = (Vec::new(), Vec::new());
+    let (mut inputs, mut statuses, mut found) = (Vec::new(), Vec::new(), Vec::new());
     for view in &serving.views {
         let key = match view.from[0].as_str() {
             "origin" => request.origin,
             _ => request.carrier,
         };
         let (columns, status) = look_up(project, view, key, moment);
-        inputs.extend(columns);
+        inputs.extend(columns.iter().cloned());
+        found.push(columns);
         statuses.push(ViewStatuses { row: UInt8Array::from(vec![status as u8]), windows: None });
     }
     inputs.push(Arc::new(Float64Array::from(vec![request.distance])));
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let input = RecordBatch::try_new_with_options(serving.input_schema(), inputs, &options).expect("the input schema");
     let features = serving.evaluate(&input).expect("features");
+    // In parts it is the same: what is computed, and what stays where it was found.
+    let wanted = serving.wanted().iter().map(|wanted| match wanted {
+        Wanted::Stored(Stored { view, column }) => found[*view][*column].clone(),
+        Wanted::Parameter(_) => Arc::new(Float64Array::from(vec![request.distance])),
+    });
+    for (i, computed) in serving.compute(wanted.collect(), 1).expect("features").into_iter().enumerate() {
+        let stored = serving.stored(i).map(|stored| found[stored.view][stored.column].clone());
+        assert_eq!(computed.xor(stored).as_ref(), Some(features.column(i)), "{i}");
+    }
     let status = |i: usize| serving.statuses(i, features.column(i), &statuses).value(0);
     (0..features.num_columns())
         .map(|i| (features.column(i).clone(), Status::from_u8(status(i)).expect("a status")))
@@ -111,6 +121,12 @@ fn a_service_says_what_it_needs() {
     let serving = Planner::new(&definitions, &project).serving(&project.get("inputs")).expect("compiled");
     let names: Vec<_> = serving.input_schema().fields().iter().map(|f| f.name().clone()).collect();
     assert_eq!(names, ["origin_weather.temp", "origin_weather.wind", "last_booking.seats", "distance"]);
+    let stored = |view, column| Stored { view, column };
+    let found: Vec<_> = (0..6).map(|i| serving.stored(i)).collect();
+    assert_eq!(found, [Some(stored(0, 0)), Some(stored(0, 1)), Some(stored(1, 0)), None, None, None]);
+    let parameter = Wanted::Parameter("distance".to_owned());
+    let wanted = [Wanted::Stored(stored(0, 0)), Wanted::Stored(stored(0, 1)), Wanted::Stored(stored(1, 0)), parameter];
+    assert_eq!(serving.wanted(), wanted);
     let text = |columns: &asof_model::Columns| columns.0.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     assert_eq!(text(&serving.keys), "origin VARCHAR, carrier VARCHAR");
     assert_eq!(text(&serving.request), "distance DOUBLE");

@@ -1,0 +1,88 @@
+"""Who is measured: processes that are started, asked and ended."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+
+class Tools:
+    """The binary `asof-bench-online`: every call prints one line of JSON."""
+
+    def __init__(self, binary):
+        self.binary = binary
+
+    def line(self, *words):
+        return [str(self.binary), *(str(word) for word in words)]
+
+    def call(self, *words):
+        done = subprocess.run(self.line(*words), capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(self.line(*words))}\n{done.stderr}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    @contextlib.contextmanager
+    def bare(self, reply):
+        """Where a service listens that answers with these bytes."""
+        process = subprocess.Popen(self.line("bare", "--reply", reply), stdout=subprocess.PIPE, text=True)
+        with ending(process):
+            yield Server(json.loads(process.stdout.readline())["listening"], process)
+
+
+class Server:
+    """A server that runs."""
+
+    def __init__(self, address, process):
+        self.address, self.process = address, process
+
+    def cpu_seconds(self):
+        """What it has used of the processors so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def asof(stores, name, *, quiet=True):
+    """`asof serve` over a store."""
+    line = [str(stores.asof), "--config", str(stores.config(name)), "serve", "--listen", "127.0.0.1:0"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL if quiet else None)
+    with ending(process):
+        yield Server(process.stdout.readline().strip().rpartition("http://")[2], process)
+
+
+@contextlib.contextmanager
+def feast(python, script, folder, facts):
+    """Feast's Python server over Redis, once it answers."""
+    line = [str(python), str(script), str(folder), "fill", str(facts)]
+    process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        address = json.loads(process.stdout.readline())["listening"]
+        wait_for(address)
+        yield Server(address, process)
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def wait_for(address, patience=60):
+    import socket
+
+    host, _, port = address.partition(":")
+    until = time.monotonic() + patience
+    while True:
+        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+            return
+        if time.monotonic() > until:
+            raise SystemExit(f"nobody listens on {address}")
+        time.sleep(0.2)
+
+
+@contextlib.contextmanager
+def ending(process):
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait()

@@ -1,0 +1,202 @@
+//! The one call that must be quick, past the generated service: its answer is written straight into the reply's buffer.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use asof_proto::serving::v1::GetFeaturesRequest;
+use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME, ServingServiceServer};
+use tonic::body::Body;
+use tonic::codec::{Codec, EncodeBuf, Encoder};
+use tonic::codegen::{Service, http};
+use tonic::server::{Grpc, NamedService};
+use tonic::{Request, Response, Status};
+use tonic_prost::ProstDecoder;
+
+use super::Serving;
+use crate::convert::error::status;
+use crate::convert::reply::Reply;
+
+/// The path of the call.
+const GET_FEATURES: &str = "/asof.serving.v1.ServingService/GetFeatures";
+
+/// The service of features: the generated one, but for [`GET_FEATURES`].
+#[derive(Clone)]
+pub(crate) struct Front {
+    serving: Arc<Serving>,
+    generated: ServingServiceServer<Serving>,
+    size: usize,
+}
+
+impl Front {
+    /// Messages in both directions have at most so many bytes.
+    pub(crate) fn new(serving: Serving, size: usize) -> Self {
+        let serving = Arc::new(serving);
+        let generated = ServingServiceServer::from_arc(Arc::clone(&serving));
+        let generated = generated.max_decoding_message_size(size).max_encoding_message_size(size);
+        Front { serving, generated, size }
+    }
+}
+
+impl NamedService for Front {
+    const NAME: &'static str = SERVICE_NAME;
+}
+
+type Answer<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
+
+impl Service<http::Request<Body>> for Front {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer<http::Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<http::Request<Body>>::poll_ready(&mut self.generated, context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        if request.uri().path() != GET_FEATURES {
+            return self.generated.call(request);
+        }
+        let (get, size) = (Get(Arc::clone(&self.serving)), Some(self.size));
+        Box::pin(
+            async move { Ok(Grpc::new(Direct).apply_max_message_size_config(size, size).unary(get, request).await) },
+        )
+    }
+}
+
+/// The method.
+struct Get(Arc<Serving>);
+
+impl Service<Request<GetFeaturesRequest>> for Get {
+    type Response = Response<Reply>;
+    type Error = Status;
+    type Future = Answer<Response<Reply>, Status>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<GetFeaturesRequest>) -> Self::Future {
+        let serving = Arc::clone(&self.0);
+        Box::pin(async move { serving.reply(request.into_inner()).await.map(Response::new).map_err(status) })
+    }
+}
+
+/// Requests as generated, replies as they write themselves.
+#[derive(Clone, Copy)]
+struct Direct;
+
+impl Codec for Direct {
+    type Encode = Reply;
+    type Decode = GetFeaturesRequest;
+    type Encoder = Direct;
+    type Decoder = ProstDecoder<GetFeaturesRequest>;
+
+    fn encoder(&mut self) -> Direct {
+        Direct
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        ProstDecoder::default()
+    }
+}
+
+impl Encoder for Direct {
+    type Item = Reply;
+    type Error = Status;
+
+    fn encode(&mut self, reply: Reply, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        reply.write(buffer).map_err(|e| status(asof_model::Error::internal(e)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use asof_engine::{IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
+    use asof_offline::Quiet;
+    use asof_proto::column::v1::column::Values;
+    use asof_proto::column::v1::{Column, Doubles, Int64s};
+    use asof_proto::serving::v1::serving_service_server::ServingService;
+    use prost::Message;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::config::{Config, Overrides};
+    use crate::service::Desk;
+    use crate::spool::Spool;
+
+    const PROJECT: &str = "
+        CREATE DATASET facts (id BIGINT, at TIMESTAMP, d DOUBLE, f REAL, b BIGINT, i INT, s SMALLINT, t TIMESTAMP,
+            o BOOLEAN, x VARCHAR, n DECIMAL(9,2), y DATE) TIMESTAMP at;
+        CREATE ENTITY thing KEY (id BIGINT);
+        CREATE FEATURE VIEW lasting ENTITY thing TIMESTAMP at TTL INTERVAL '100 years' AS SELECT * FROM facts;
+        CREATE FEATURE VIEW fleeting ENTITY thing TIMESTAMP at TTL INTERVAL '1 hour' AS SELECT id, at, d AS e, i AS j FROM facts;
+        CREATE FEATURE SERVICE everything REQUEST (amount DOUBLE)
+        AS SELECT d, f, b, i, s, t, o, x, n, y, e, j, d + amount AS more, e * j AS product FROM lasting, fleeting;
+    ";
+    const FACTS: &str = "id,at,d,f,b,i,s,t,o,x,n,y\n\
+        1,2020-01-01T00:00:00Z,1.5,-0.25,-9007199254740993,-7,12,1969-12-31T23:59:59Z,true,é,1.25,2020-02-29\n\
+        2,2020-01-01T00:00:00Z,,,,,,,,,,\n\
+        3,2020-01-01T02:00:00Z,-0.0,1e30,0,2147483647,-1,2020-01-01T00:00:00Z,false,,-0.01,1970-01-01\n";
+
+    async fn serving(folder: &TempDir) -> (Serving, crate::StoreLock) {
+        let file = folder.path().join("facts.csv");
+        std::fs::write(&file, FACTS).unwrap();
+        let toml = folder.path().join("asof.toml");
+        std::fs::write(&toml, "[project]\nname = \"p\"\n[store]\nurl = \"file:store\"\n[online]\nurl = \"memory:\"\n")
+            .unwrap();
+        let config = Config::load(Some(&toml), Overrides::default()).unwrap();
+        let opened = crate::open(&config, "test", Duration::from_secs(5)).await.unwrap();
+        let scope = Scope { project: "p".parse().unwrap(), environment: "dev".parse().unwrap() };
+        let engine = opened.engine;
+        engine.apply(&scope, vec![Source { file: "p.sql".into(), text: PROJECT.into() }]).await.unwrap();
+        let sources = vec![file.display().to_string()];
+        let (dataset, called) = ("facts".parse().unwrap(), Default::default());
+        let ingest = IngestRequest { dataset, sources, called, options: ReadOptions::default() };
+        engine.ingest(&scope, ingest, Arc::new(Quiet)).await.unwrap();
+        engine.materialize(&scope, MaterializeRequest::default(), Arc::new(Quiet)).await.unwrap();
+        let spool = Spool::of(&folder.path().join("store"));
+        let (_, ends) = tokio::sync::watch::channel(false);
+        let desk = Desk { engine, project: config.project, spool, silence: Duration::from_secs(5), ends };
+        (Serving(Arc::new(desk)), opened.lock)
+    }
+
+    /// What is written straight into the buffer is what the generated message encodes to: values of all forms, nulls,
+    /// rows that are missing or expired, and all that can be told besides.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn replies_are_the_bytes_of_their_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let (serving, _lock) = serving(&folder).await;
+        let column = |name: &str, values| Column { name: name.into(), values: Some(values), ..Column::default() };
+        for keys in [vec![1], vec![2], vec![3], vec![9], vec![], vec![1, 2, 3, 9, 1, 3, 3, 1, 1, 2], vec![3; 200]] {
+            for told in 0..16 {
+                let [event_times, receipts, omit_schema, row_errors] = [0, 1, 2, 3].map(|bit| told >> bit & 1 == 1);
+                let doubles = Values::Doubles(Doubles { values: vec![0.5; keys.len()] });
+                let ids = Values::Int64s(Int64s { values: keys.clone() });
+                let columns = vec![column("id", ids), column("amount", doubles)];
+                let service = "everything@1".to_owned();
+                // A moment of its own, so that both answer for the same.
+                let at = Some(4_000_000_000_000_000);
+                let request = GetFeaturesRequest {
+                    service,
+                    columns,
+                    at,
+                    event_times,
+                    receipts,
+                    row_errors,
+                    omit_schema,
+                    ..GetFeaturesRequest::default()
+                };
+                let message = serving.get_features(Request::new(request.clone())).await.unwrap().into_inner();
+                let mut written = Vec::new();
+                serving.reply(request).await.unwrap().write(&mut written).unwrap();
+                assert_eq!(message.features.len(), 14);
+                assert_eq!(written, message.encode_to_vec(), "{keys:?}");
+            }
+        }
+    }
+}
