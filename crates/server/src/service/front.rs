@@ -133,7 +133,7 @@ mod tests {
         CREATE DATASET facts (id BIGINT, at TIMESTAMP, d DOUBLE, f REAL, b BIGINT, i INT, s SMALLINT, t TIMESTAMP,
             o BOOLEAN, x VARCHAR, n DECIMAL(9,2), y DATE) TIMESTAMP at;
         CREATE ENTITY thing KEY (id BIGINT);
-        CREATE FEATURE VIEW lasting ENTITY thing TIMESTAMP at TTL INTERVAL '100 years' AS SELECT * FROM facts;
+        CREATE FEATURE VIEW lasting ENTITY thing TIMESTAMP at TTL INTERVAL '40000 days' AS SELECT * FROM facts;
         CREATE FEATURE VIEW fleeting ENTITY thing TIMESTAMP at TTL INTERVAL '1 hour' AS SELECT id, at, d AS e, i AS j FROM facts;
         CREATE FEATURE SERVICE everything REQUEST (amount DOUBLE)
         AS SELECT d, f, b, i, s, t, o, x, n, y, e, j, d + amount AS more, e * j AS product FROM lasting, fleeting;

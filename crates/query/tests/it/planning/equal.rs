@@ -123,7 +123,7 @@ fn a_service_says_what_it_needs() {
     assert_eq!(names, ["origin_weather.temp", "origin_weather.wind", "last_booking.seats", "distance"]);
     let stored = |view, column| Stored { view, column };
     let found: Vec<_> = (0..6).map(|i| serving.stored(i)).collect();
-    assert_eq!(found, [Some(stored(0, 0)), Some(stored(0, 1)), Some(stored(1, 0)), None, None, None]);
+    assert_eq!(found, [Some(stored(0, 0)), Some(stored(0, 1)), None, None, None, None]);
     let parameter = Wanted::Parameter("distance".to_owned());
     let wanted = [Wanted::Stored(stored(0, 0)), Wanted::Stored(stored(0, 1)), Wanted::Stored(stored(1, 0)), parameter];
     assert_eq!(serving.wanted(), wanted);
