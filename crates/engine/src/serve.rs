@@ -302,7 +302,7 @@ impl ServingPlan {
     }
 
     /// The request's columns, each cast to the type that the service declares.
-    fn accept(&self, given: &RecordBatch, rows: &mut Rows) -> Result<Given> {
+    fn accept(&self, given: &RecordBatch, rows: &mut Rows) -> Result<Given<'_>> {
         let count = given.num_rows();
         if count > MAX_ENTITIES {
             let message = format!("{count} entities in one request; at most {MAX_ENTITIES} are answered");
@@ -332,7 +332,7 @@ impl ServingPlan {
                 Error::new(ErrorKind::Invalid, "missing_column", message)
                     .remedy(format!("give all of: {}", self.wanted()))
             })?;
-            Ok((column.name.clone(), self.convert(given, column, rows)?))
+            Ok((column.name.as_str(), self.convert(given, column, rows)?))
         });
         Ok(Given(columns.collect::<Result<_>>()?))
     }
@@ -372,9 +372,9 @@ impl ServingPlan {
 }
 
 /// Accepted request columns, by name.
-pub(crate) struct Given(Vec<(String, ArrayRef)>);
+pub(crate) struct Given<'a>(Vec<(&'a str, ArrayRef)>);
 
-impl Given {
+impl Given<'_> {
     /// Whether each row has a value in all of these.
     fn has_key(&self, names: &[String], rows: usize) -> Result<BooleanArray> {
         let all = BooleanArray::from(vec![true; rows]);
@@ -385,7 +385,7 @@ impl Given {
     }
 
     pub(crate) fn column(&self, name: &str) -> ArrayRef {
-        let found = self.0.iter().find(|(n, _)| n == name).map(|(_, column)| column.clone());
+        let found = self.0.iter().find(|(n, _)| *n == name).map(|(_, column)| column.clone());
         found.expect("a plan asks only for columns that its request declares")
     }
 }

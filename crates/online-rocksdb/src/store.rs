@@ -287,8 +287,14 @@ impl OnlineStore for RocksStore {
             Ok((generation, Reading::new(&generation.codec, ask, &prefix(generation.slot))?))
         });
         let readings: Vec<_> = readings.collect::<Result<_>>()?;
-        let keys = readings.iter().flat_map(|(_, reading)| reading.keys().iter().flatten());
-        let mut rows = self.0.db.batched_multi_get_cf(self.0.rows(), keys, false).into_iter();
+        let (db, family) = (&self.0.db, self.0.rows());
+        let mut keys = readings.iter().flat_map(|(_, reading)| reading.keys().iter().flatten());
+        let rows = match (keys.next(), keys.next()) {
+            // A single look-up is spared what it takes to prepare many.
+            (Some(only), None) => vec![db.get_pinned_cf(family, only)],
+            (first, second) => db.batched_multi_get_cf(family, first.into_iter().chain(second).chain(keys), false),
+        };
+        let mut rows = rows.into_iter();
         let answers = readings.iter().map(|(generation, reading)| {
             // One result per key that is whole, in order.
             let found = reading.keys().iter().map(|key| key.and_then(|_| rows.next()).transpose());

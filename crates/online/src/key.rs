@@ -130,7 +130,10 @@ impl KeyCodec {
                     mismatch(format!("`{name}` is {}, and {} was given", sql_type(wanted), sql_type(array.data_type())))
                 })?;
             let strict = CastOptions { safe: false, ..CastOptions::default() };
-            let array = cast_with_options(array, &target, &strict).map_err(|e| mismatch(format!("`{name}`: {e}")))?;
+            let array = match *array.data_type() == target {
+                true => ArrayRef::clone(array),
+                false => cast_with_options(array, &target, &strict).map_err(|e| mismatch(format!("`{name}`: {e}")))?,
+            };
             Part::of(&array).ok_or_else(|| mismatch(format!("`{name}` is {}, which is no key", sql_type(&target))))
         });
         parts.collect()

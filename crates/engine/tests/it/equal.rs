@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
-use asof_engine::ExportFormat;
+use asof_engine::{ExportFormat, GetRequest};
 use asof_model::{Micros, Status, time::SECOND};
 use proptest::prelude::*;
 
@@ -65,6 +65,13 @@ async fn check(rows: Vec<Trip>, at: i64) {
     let trained = rows_of(&world, "asked_prices@1").await;
     world.materialize(&[], Some(asked)).await.unwrap();
     let reply = world.get(request(&questions), Some(asked)).await.unwrap();
+    // Rows apart take the way over columns where `get` reads in place.
+    let again = GetRequest { service: "pricing".parse().unwrap(), rows: request(&questions), at: Some(asked) };
+    let apart = world.engine.get_apart(&world.scope, again, Vec::new()).await.unwrap();
+    for (i, column) in reply.features.columns().iter().enumerate() {
+        assert_eq!(bits(column), bits(apart.features.column(i)));
+        assert_eq!(reply.details[i].statuses, apart.details[i].statuses);
+    }
     for (i, field) in reply.features.schema().fields().iter().enumerate() {
         let name = field.name();
         let (offline, online) = (trained.column_by_name(name).unwrap(), reply.features.column(i));
