@@ -41,6 +41,8 @@ class Result:
     head: list
     rows: list = field(default_factory=list)
     goals: list = field(default_factory=list)
+    # What was measured.
+    commit: str = ""
 
 
 class Bench:

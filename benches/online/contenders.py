@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 
@@ -59,23 +60,23 @@ def feast(python, script, folder, facts):
     process = subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         address = json.loads(process.stdout.readline())["listening"]
-        wait_for(address)
+        wait_for(f"http://{address}/get-online-features", {"feature_service": "plain", "entities": {"id": [0]}})
         yield Server(address, process)
     finally:
         process.stdin.close()
         process.wait()
 
 
-def wait_for(address, patience=60):
-    import socket
-
-    host, _, port = address.partition(":")
+def wait_for(url, body, patience=60):
+    """Until a server answers: one that only listens may still close connections."""
     until = time.monotonic() + patience
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
     while True:
-        with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
+            answer.read()
             return
         if time.monotonic() > until:
-            raise SystemExit(f"nobody listens on {address}")
+            raise SystemExit(f"nobody answers at {url}")
         time.sleep(0.2)
 
 

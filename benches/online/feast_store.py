@@ -71,6 +71,8 @@ def fill(folder, source):
     for batch in pq.ParquetFile(source).iter_batches(SLICE):
         found.write_to_online_store("whole", batch.to_pandas())
     words = [sys.executable, "-m", "feast.cli.cli", "-c", folder, "serve", "-h", "127.0.0.1", "-p", FEAST, "--no-access-log"]
+    # Else its worker is replaced after a thousand requests, and breaks its connections off.
+    words += ["--max-requests", "0", "--max-requests-jitter", "0"]
     server = subprocess.Popen([str(word) for word in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     print(json.dumps({"listening": f"127.0.0.1:{FEAST}"}), flush=True)
     return server

@@ -30,7 +30,7 @@ def verdict(goal):
 
 
 def tables(results):
-    return "\n\n".join(f"**{name}**: {result.title}\n\n{pit.table(result.head, result.rows)}" for name, result in results.items())
+    return "\n\n".join(f"**{name}**: {result.title} (at {result.commit})\n\n{pit.table(result.head, result.rows)}" for name, result in results.items())
 
 
 def goals(results):
@@ -43,14 +43,25 @@ def save(data, name, results):
     (folder / f"{name}.json").write_text(json.dumps({case: asdict(result) for case, result in results.items()}, indent=1))
 
 
+def load_saved(data, name, result, goal):
+    """The cases that were measured before under this name."""
+    path = data / "figures" / f"{name}.json"
+    cases = json.loads(path.read_text()) if path.exists() else {}
+    return {case: result(**line | {"goals": [goal(**g) for g in line["goals"]]}) for case, line in cases.items()}
+
+
+def commit():
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
+    return done.stdout.strip() or "no commit"
+
+
 def write(path, results, options, load):
     """Puts this bench's part into RESULTS.md; what comes before it stays."""
     before = path.read_text().partition(f"\n{TITLE}")[0].rstrip() if path.exists() else ""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent)
     text = (
         f"{TITLE}\n\nMade by `make bench BENCH=online` on {date.today().isoformat()}: medians of {options.repeat} runs of "
         f"{options.seconds:g} seconds after {options.warm_up:g} of warm-up,\nthe contenders in turn, servers and clients on the same cores. "
-        f"Asof at {commit.stdout.strip()}.\n\n{pit.machine()} Load when it began: {load:.1f}.\n\n"
+        f"Each case says at which commit it was measured last.\n\n{pit.machine()} Load when it began: {load:.1f}.\n\n"
         "The floor of a request is a bare tonic reply of the same bytes and a raw RocksDB multi-get of the same rows, both measured in the same\n"
         "turns: at full load as many of either as both cores can do one after the other, for latency the sum.\n\n"
         f"{tables(results)}\n\n## Goals of serving\n\n{goals(results)}\n"

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import report
-from cases import CASES, Bench
+from cases import CASES, Bench, Goal, Result
 from contenders import Tools
 from project import Stores
 
@@ -24,7 +24,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="how long one measurement lasts")
     parser.add_argument("--warm-up", type=float, default=2.0)
-    parser.add_argument("--save", default="last", help="the name under which figures are kept, for `compare`")
+    parser.add_argument("--save", default="last", help="the name under which figures are kept, for `compare`; cases kept there before stay")
     parser.add_argument("--results", type=Path, help="write the tables into this file, in place of those of former runs")
     options = parser.parse_intermixed_args()
     if unknown := set(options.cases) - set(CASES):
@@ -32,13 +32,16 @@ def main():
     chosen = [name for name in CASES if name in options.cases or not options.cases]
     if not options.feast:
         chosen = [name for name in chosen if name != "feast"]
-    bench, results, load = Bench(Tools(options.tools), Stores(options.data, options.asof), options), {}, os.getloadavg()[0]
+    bench, load = Bench(Tools(options.tools), Stores(options.data, options.asof), options), os.getloadavg()[0]
+    results = report.load_saved(options.data, options.save, Result, Goal)
     for name in chosen:
         print(f"{name}", flush=True)
         results[name] = CASES[name](bench)
+        results[name].commit = report.commit()
         for goal in results[name].goals:
             print(f"  {report.verdict(goal)}", flush=True)
         report.save(options.data, options.save, results)
+    results = {name: results[name] for name in CASES if name in results}
     print(f"\n{report.tables(results)}\n")
     print(report.goals(results))
     if options.results:
