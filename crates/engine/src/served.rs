@@ -60,7 +60,13 @@ pub enum Values<'a> {
 }
 
 impl InPlace {
-    pub(crate) fn new(serving: &Serving, at: Micros, rows: usize, views: Vec<ViewRows>, given: &Given<'_>) -> Result<Self> {
+    pub(crate) fn new(
+        serving: &Serving,
+        at: Micros,
+        rows: usize,
+        views: Vec<ViewRows>,
+        given: &Given<'_>,
+    ) -> Result<Self> {
         let wanted = serving.wanted().iter().map(|wanted| match wanted {
             Wanted::Stored(Stored { view, column }) => {
                 let view = &views[*view];
