@@ -105,8 +105,11 @@ fn rows(db: &DB) -> Result<&rocksdb::ColumnFamily> {
     Ok(db.cf_handle("rows").ok_or("the store has no rows")?)
 }
 
+/// A key and its row.
+pub(crate) type Pair = (Box<[u8]>, Box<[u8]>);
+
 /// All rows of a view, in the order of their keys.
-pub(crate) fn all(db: &DB, view: &str) -> Result<Vec<(Box<[u8]>, Box<[u8]>)>> {
+pub(crate) fn all(db: &DB, view: &str) -> Result<Vec<Pair>> {
     let prefix = slot(db, view)?.to_be_bytes();
     let from = rocksdb::IteratorMode::From(&prefix, rocksdb::Direction::Forward);
     let rows = db.iterator_cf(rows(db)?, from);

@@ -62,7 +62,7 @@ fn read(path: &Path, columns: &[String]) -> Result<usize> {
 }
 
 /// Writes table files, and has a database take them in.
-fn write(folder: &Path, rows: &[(Box<[u8]>, Box<[u8]>)]) -> Result<()> {
+fn write(folder: &Path, rows: &[crate::raw::Pair]) -> Result<()> {
     let mut table = BlockBasedOptions::default();
     table.set_bloom_filter(10.0, false);
     let mut options = Options::default();

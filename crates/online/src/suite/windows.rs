@@ -66,7 +66,9 @@ fn check(store: &dyn crate::OnlineStore, view: &asof_model::Pinned, trips: &[Tri
             let fares: Vec<f64> = held.filter_map(|t| t.2).collect();
             let words: Vec<i64> = fares.iter().map(|fare| *fare as i64).collect();
             let (group, told) = (row * 3 + n, format!("{driver:?} {span:?} at {at}"));
-            let [counts, sums, squares, integers, greatest, least] = cells.columns.as_slice() else { panic!("{told}") };
+            let [counts, sums, squares, integers, greatest, least] = cells.columns.as_slice() else {
+                unreachable!("{told}")
+            };
             match (counts, sums, squares, integers) {
                 (
                     CellColumn::Counts(counts),
@@ -79,14 +81,14 @@ fn check(store: &dyn crate::OnlineStore, view: &asof_model::Pinned, trips: &[Tri
                     assert_eq!(squares.round(group), fares.iter().map(|f| f * f).sum::<f64>(), "{told}");
                     assert_eq!(integers.total(group), Some(words.iter().map(|w| i128::from(*w)).sum()), "{told}");
                 }
-                other => panic!("{other:?}"),
+                other => unreachable!("{other:?}"),
             }
             match (greatest, least) {
                 (CellColumn::Extremes(greatest), CellColumn::Extremes(least)) => {
                     let expected = (words.iter().max().copied(), words.iter().min().copied());
                     assert_eq!((greatest[group], least[group]), expected, "{told}");
                 }
-                other => panic!("{other:?}"),
+                other => unreachable!("{other:?}"),
             }
         }
     }

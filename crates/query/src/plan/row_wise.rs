@@ -41,7 +41,7 @@ enum Outputs {
     /// These columns; the last one is the order of acceptance.
     Columns(Vec<Output>),
     /// What is kept of rows and windows, and the name of the order of acceptance.
-    Tiled(Tiled, String),
+    Tiled(Box<Tiled>, String),
 }
 
 /// What becomes of some rows of the dataset.
@@ -124,7 +124,7 @@ impl Planner<'_> {
                 dataset,
                 scan,
                 steps,
-                outputs: Outputs::Tiled(tiled, seq),
+                outputs: Outputs::Tiled(Box::new(tiled), seq),
             })));
         }
         let entity = self.input_of_kind(registered, Kind::Entity)?;
