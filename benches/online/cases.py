@@ -208,6 +208,23 @@ def feast(bench):
     return result
 
 
+def json_against_grpc(bench):
+    """The same request as JSON over HTTP/1.1, whose connections have one call in flight, and over gRPC."""
+    store, shape = bench.stores.facts("100k"), bench.shape("100k", 1)
+    result = Result("plain, 1 entity, JSON over HTTP/1.1 against gRPC", [*HEAD[:-1], "share of gRPC"])
+    with contenders.asof(bench.stores, store) as server:
+        for in_flight in (8, 64):
+            grpc = ["--connections", 8, "--in-flight", in_flight]
+            http = ["--connections", in_flight, "--in-flight", in_flight, "--protocol", "json"]
+            seen = bench.turns({"grpc": bench.load(server, shape, *grpc), "json": bench.load(server, shape, *http)})
+            share = seen["json"]["rate"] / seen["grpc"]["rate"]
+            for name in ("grpc", "json"):
+                label = f"{name}, {in_flight} in flight, {seen[name]['reply_bytes']:,.0f} bytes"
+                result.rows.append(figures(label, seen[name], f"{share:.2f}" if name == "json" else ""))
+            result.goals.append(Goal(f"requests/s, share of gRPC's, {in_flight} in flight", share, least=0.5))
+    return result
+
+
 def materialize(bench):
     """Ten million events to the newest of each key: everything from Parquet to visible, against its unavoidable parts."""
     store, result = bench.stores.events(), Result("full materialization of 10M events with 5 features", ["", "seconds", "events/s", "times the least"])
@@ -313,6 +330,7 @@ CASES = {
     "inside-100k": lambda bench: inside(bench, "100k"),
     "inside-2m": lambda bench: inside(bench, "2m"),
     "views": views,
+    "json": json_against_grpc,
     "feast": feast,
     "materialize": materialize,
     "training": training,
