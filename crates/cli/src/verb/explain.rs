@@ -90,7 +90,8 @@ fn print(out: &mut Out, page: &Page, origins: &[Origin]) -> Result<()> {
             out.line("  the record of that run is gone")?;
         }
         for snapshot in &origin.snapshots {
-            out.line(format!("  out of {}@{}, ingested from", snapshot.dataset, snapshot.number))?;
+            let how = if snapshot.files.is_empty() { "all of whose rows were pushed" } else { "ingested from" };
+            out.line(format!("  out of {}@{}, {how}", snapshot.dataset, snapshot.number))?;
             for file in snapshot.files.iter().take(LISTED) {
                 out.line(format!("    {} {}", file.url, file.digest))?;
             }

@@ -59,13 +59,17 @@ impl Engine {
         Landing { stop, task }
     }
 
-    /// Lands everything.
+    /// Lands everything that can be landed; one dataset that cannot is in no other's way.
+    ///
+    /// # Errors
+    /// The first that came up.
     pub(crate) async fn land_all(&self) -> Result<()> {
         let journals: Vec<_> = self.pusher.backlog.journals().keys().cloned().collect();
+        let mut landed = Ok(());
         for journal in journals {
-            self.land_journal(&journal).await?;
+            landed = landed.and(self.land_journal(&journal).await);
         }
-        Ok(())
+        landed
     }
 
     /// Lands what was acknowledged for a dataset so far, so that who looks at the table next sees it.
