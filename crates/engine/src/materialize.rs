@@ -88,7 +88,7 @@ impl Engine {
             return Ok(true);
         }
         let closure = self.catalog().closure(std::slice::from_ref(&view.pinned)).await?;
-        let bare = self.bare(&closure).await;
+        let bare = self.bare(&closure).await?;
         let definitions = Definitions::new(closure.into_iter().map(Arc::new));
         match Planner::new(&definitions, &bare).tiled(view) {
             Err(error) if error.code() == "windows_trained_only" => Ok(false),
@@ -133,7 +133,7 @@ impl Engine {
         let work = async {
             let closure = self.catalog().closure(std::slice::from_ref(&view.pinned)).await?;
             closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
-            let bare = self.bare(&closure).await;
+            let bare = self.bare(&closure).await?;
             let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
             let tiled = Planner::new(&definitions, &bare).tiled(view)?;
             let layout = layout(view, &closure, tiled.as_ref())?;

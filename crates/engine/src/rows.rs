@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, UInt8Array, new_null_array};
+use arrow::compute::kernels::cmp::not_distinct;
 use arrow::compute::kernels::nullif::nullif;
 use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -82,7 +83,7 @@ impl Rows {
     ) -> Result<ArrayRef> {
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         let reason = match cast_with_options(given, to, &strict) {
-            Ok(cast) => return Ok(cast),
+            Ok(cast) => return self.whole(given, cast, wrong),
             Err(reason) => reason,
         };
         let cast = cast_with_options(given, to, &CastOptions::default()).map_err(|e| wrong(e.to_string()))?;
@@ -91,6 +92,19 @@ impl Rows {
             return Err(wrong(reason.to_string()));
         }
         for row in lost {
+            self.add(row, wrong(format!("which {} is not", shown(given, row).map_err(Error::internal)?)))?;
+        }
+        Ok(cast)
+    }
+
+    /// A column that was cast, unless a fraction was cut off to make an integer of it: that row is bad.
+    fn whole(&mut self, given: &ArrayRef, cast: ArrayRef, wrong: impl Fn(String) -> Error) -> Result<ArrayRef> {
+        if !cast.data_type().is_integer() || given.data_type().is_integer() {
+            return Ok(cast);
+        }
+        let back = cast_with_options(&cast, given.data_type(), &CastOptions::default()).map_err(Error::internal)?;
+        let cut = not_distinct(&back, given).map_err(Error::internal)?;
+        for row in (0..cut.len()).filter(|row| !cut.value(*row)) {
             self.add(row, wrong(format!("which {} is not", shown(given, row).map_err(Error::internal)?)))?;
         }
         Ok(cast)

@@ -121,7 +121,7 @@ impl Engine {
 
     async fn compile(&self, service: Registered) -> Result<ServingPlan> {
         let closure = self.catalog().closure(std::slice::from_ref(&service.pinned)).await?;
-        let tables = self.bare(&closure).await;
+        let tables = self.bare(&closure).await?;
         let compile = async move {
             let definitions = Definitions::new(closure.into_iter().map(Arc::new));
             Planner::new(&definitions, &tables).serving(&service)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use asof_exact::{Integers, Sums};
-use asof_model::{Columns, Definition, Micros, Name, Pinned, Registered};
+use asof_model::{Columns, Definition, Micros, Name, Pinned, Registered, Result};
 use asof_online::{Cell, CellColumn, CellKind, Cells, Layout, Span, Tiles, Windows};
 use asof_query::{States, Tables, TileKind, Tiled, Tiling};
 use datafusion::catalog::TableProvider;
@@ -93,18 +93,25 @@ impl Tables for Bare {
 }
 
 impl Engine {
-    /// The columns of all datasets among definitions, those that have any.
-    pub(crate) async fn bare(&self, closure: &[Registered]) -> Bare {
+    /// The columns of all datasets among definitions, those that have any: what binding a view with as-of windows takes. Where
+    /// there is no such view, nobody asks for them, and nothing is looked up.
+    pub(crate) async fn bare(&self, closure: &[Registered]) -> Result<Bare> {
         let mut all = Bare(Vec::new());
+        let mut windows = closure.iter().map(asof_query::has_windows);
+        if !windows.try_fold(false, |any, one| one.map(|one| any || one))? {
+            return Ok(all);
+        }
         for registered in closure {
             let (Definition::Dataset(dataset), name) = (&registered.definition, &registered.pinned.name) else {
                 continue;
             };
-            // One without columns has no table, and whoever needs it says so.
-            if let Ok(gate) = self.offline().gate(&registered.pinned.project, dataset).await {
-                all.0.extend(Bare::of(name, crate::push::with_seq(&gate)).0);
+            match self.offline().gate(&registered.pinned.project, dataset).await {
+                Ok(gate) => all.0.extend(Bare::of(name, crate::push::with_seq(&gate)).0),
+                // One without columns has no table, and whoever needs it says so.
+                Err(error) if error.code() == "nothing_ingested" => {}
+                Err(error) => return Err(error),
             }
         }
-        all
+        Ok(all)
     }
 }

@@ -35,7 +35,7 @@ pub use memory::MemoryStore;
 pub use merge::merged;
 pub use push::{Change, Entry, Journal, Once, Pending, Push};
 pub use reading::Reading;
-pub use row::{Stamp, replaces, stamp};
+pub use row::{Stamp, stamp};
 pub use rows::Rows;
 pub use store::{Ask, Found, Lookup, OnlineStore, Publication, Published, Windows};
 pub use tiles::{Cell, CellColumn, CellKind, Cells, Span, Tiles};

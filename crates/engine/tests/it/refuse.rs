@@ -131,3 +131,20 @@ async fn as_of_windows_whose_states_are_not_kept_are_trained_on_and_not_served_y
         assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unsupported, "windows_trained_only"), "{refused}");
     }
 }
+
+#[tokio::test]
+async fn a_fraction_is_not_cut_off_in_silence() {
+    let world = served().await;
+    let counted = "CREATE FEATURE SERVICE counted REQUEST (n BIGINT) AS SELECT fare, n + 1 AS more FROM last_trip;";
+    world.apply(&format!("{PROJECT}{counted}")).await.unwrap();
+    world.materialize(&[], None).await.unwrap();
+    let rows = |numbers: [f64; 2]| {
+        let drivers: ArrayRef = Arc::new(StringArray::from(vec!["ann", "bob"]));
+        let numbers: ArrayRef = Arc::new(arrow::array::Float64Array::from(numbers.to_vec()));
+        RecordBatch::try_from_iter([("driver", drivers), ("n", numbers)]).unwrap()
+    };
+    let error = world.get_from("counted", rows([2.0, 1.5]), None).await.unwrap_err();
+    assert_eq!(error.code(), "wrong_type", "{error}");
+    assert!(error.message().contains("row 1") && error.message().contains("1.5"), "{error}");
+    assert!(world.get_from("counted", rows([2.0, -3.0]), None).await.is_ok());
+}

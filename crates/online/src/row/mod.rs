@@ -44,7 +44,7 @@ pub(crate) use checksum::checksum;
 pub(crate) use opened::Opened;
 pub(crate) use shape::Shape;
 pub(crate) use source::Source;
-pub use stamp::{Stamp, replaces, stamp};
+pub use stamp::{Stamp, stamp};
 
 #[cfg(target_endian = "big")]
 compile_error!("rows are little-endian and are copied to and from Arrow buffers as they are");

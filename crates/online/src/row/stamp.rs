@@ -42,9 +42,3 @@ pub fn stamp(row: &[u8]) -> Option<Stamp> {
     let [event_time, known, seq] = [event_time, known, seq].map(i64::from_le_bytes);
     Some(Stamp { event_time: Micros(event_time), known: Micros(known), seq })
 }
-
-/// Whether a row takes the place of one of the same key that was written before it: it does unless it is
-/// older. This is the one rule of "newest wins", for every backend.
-pub fn replaces(row: &[u8], before: &[u8]) -> bool {
-    stamp(row) >= stamp(before)
-}

@@ -57,8 +57,10 @@ impl PushService for Push {
         &self,
         request: Request<Streaming<PushRequest>>,
     ) -> Result<Response<Self::PushStreamStream>, Status> {
-        let desk = self.0.clone();
-        let replies = request.into_inner().map(move |request| {
+        let (desk, ends) = (self.0.clone(), self.0.clone());
+        // When the server ends, what was sent by then is still answered, and nothing more is taken.
+        let ended = Box::pin(async move { ends.ending().await });
+        let replies = request.into_inner().take_until(ended).map(move |request| {
             let desk = desk.clone();
             async move { Ok(outcome(Push::accept(&desk, request?).await)) }
         });
