@@ -19,6 +19,8 @@ pub(crate) enum Error {
     OtherFormat { path: PathBuf, found: String, known: &'static str },
     #[error("online store: {doing} {}: {source}", .path.display())]
     File { doing: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("online store: no thread could be started: {0}")]
+    Thread(std::io::Error),
     #[error("online store: {doing}: {source}")]
     Rocks { doing: &'static str, source: rocksdb::Error },
     #[error(transparent)]
@@ -65,7 +67,7 @@ impl From<Error> for asof_model::Error {
             }
             Error::OtherFormat { .. } => told(Kind::Precondition, "other_format").remedy(REBUILD),
             Error::File { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => full(),
-            Error::File { .. } => told(Kind::Internal, "online_failed"),
+            Error::File { .. } | Error::Thread(_) => told(Kind::Internal, "online_failed"),
             Error::Rocks { ref source, .. } => match source.kind() {
                 rocksdb::ErrorKind::Corruption => told(Kind::Corrupt, "online_damaged").remedy(REBUILD),
                 _ if source.as_ref().contains("No space left") => full(),

@@ -36,12 +36,15 @@
 //! the cloning of one pointer.
 
 mod cleaning;
+mod copier;
+mod copy;
 mod error;
 mod folder;
 mod holder;
 mod journal;
 mod publication;
 mod pushing;
+mod reading;
 mod record;
 mod shelf;
 mod sort;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use asof_model::{Micros, Pinned, Result, RunId};
-use asof_online::{Codec, Content, Layout, Publication, Published};
-use rocksdb::{Options, SstFileWriter};
+use asof_online::{Codec, Content, Layout, Publication, Published, SlabBuilder};
+use rocksdb::SstFileWriter;
 
 use crate::cleaning::{WIDTH, prefix};
+use crate::copy::Copy;
 use crate::error::Error;
 use crate::pushing::Catching;
 use crate::sort::Sorter;
@@ -32,6 +33,7 @@ pub(crate) struct Aside {
 struct Tables {
     files: Vec<PathBuf>,
     content: Content,
+    copy: SlabBuilder,
 }
 
 /// Rows that are in the database, in a slot that nobody knows of yet.
@@ -41,6 +43,7 @@ pub(crate) struct Ready {
     pub(crate) catching: Arc<Catching>,
     pub(crate) slot: u64,
     pub(crate) content: Content,
+    pub(crate) copy: Copy,
 }
 
 impl Aside {
@@ -56,25 +59,29 @@ impl Aside {
     /// Takes the rows in, not yet to be seen.
     pub(crate) fn take_in(self) -> Result<Ready, Error> {
         let Aside { store, view, codec, catching, slot, sorter, folder } = self;
-        let tables = Self::tables(sorter, &codec, &folder.0, store.row_options())?;
+        let tables = Self::tables(sorter, &codec, &folder.0, &store)?;
         store.take_in(&tables.files)?;
-        Ok(Ready { view, codec, catching, slot, content: tables.content })
+        Ok(Ready { view, codec, catching, slot, content: tables.content, copy: Copy::new(tables.copy.finish()) })
     }
 
     /// Sorts all rows into table files. Each row's checksum is verified once more on the way, since it may have
     /// been to the disk and back.
-    fn tables(sorter: Sorter, codec: &Codec, folder: &Path, options: &Options) -> Result<Tables, Error> {
-        let mut tables = Tables { files: Vec::new(), content: Content::default() };
+    fn tables(sorter: Sorter, codec: &Codec, folder: &Path, store: &Inner) -> Result<Tables, Error> {
+        let copy = SlabBuilder::new(store.budget());
+        let mut tables = Tables { files: Vec::new(), content: Content::default(), copy };
         let mut open: Option<(SstFileWriter<'_>, usize)> = None;
         let finish = |mut writer: SstFileWriter<'_>| writer.finish().map_err(Error::rocks("finishing a table file"));
         sorter.finish(|key, row| {
-            codec.verify(&key[WIDTH..], row)?;
+            match tables.copy.is_open() {
+                true => tables.copy.push(codec, &key[WIDTH..], row)?,
+                false => codec.verify(&key[WIDTH..], row)?,
+            }
             tables.content.add(&key[WIDTH..], row);
             let (writer, bytes) = match &mut open {
                 Some(open) => open,
                 None => {
                     let path = folder.join(format!("{}.sst", tables.files.len()));
-                    let writer = SstFileWriter::create(options);
+                    let writer = SstFileWriter::create(store.row_options());
                     writer.open(&path).map_err(Error::rocks("beginning a table file"))?;
                     tables.files.push(path);
                     open.insert((writer, 0))

@@ -14,6 +14,7 @@ use asof_online::{Change, Codec, Push, merged};
 use rocksdb::{ColumnFamily, MergeOperands, Options, WriteBatch};
 
 use crate::cleaning::{WIDTH, prefix};
+use crate::copy::Copy;
 use crate::error::Error;
 use crate::journal;
 use crate::shelf::Views;
@@ -35,6 +36,8 @@ pub(crate) struct Encoded {
     pub(crate) batch: WriteBatch,
     /// What those in the making are to get once that is written.
     pub(crate) held: Held,
+    /// Whether a copy in memory should be made anew.
+    pub(crate) worn: bool,
 }
 
 /// Rows for those in the making.
@@ -65,8 +68,12 @@ impl Encoded {
             for Change { view, rows } in changes {
                 if let Some(generation) = views.get(view) {
                     let slot = prefix(generation.slot);
-                    let batch = &mut encoded.batch;
-                    encode(&generation.codec, rows, &slot, |key, row| batch.merge_cf(families.rows, key, row))?;
+                    let Encoded { batch, worn, .. } = &mut encoded;
+                    encode(&generation.codec, rows, &slot, |key, row| {
+                        batch.merge_cf(families.rows, key, row);
+                        // Before it is written, so that nobody takes the old row for the newest once it is.
+                        *worn |= generation.copy.outdate(&key[WIDTH..]);
+                    })?;
                 }
                 let making = making.get(view).into_iter().flatten();
                 for (codec, catching) in making.filter_map(|(codec, held)| Some((codec, held.upgrade()?))) {
@@ -103,9 +110,10 @@ impl Catching {
     }
 
     /// Merges what was held into a slot.
-    pub(crate) fn merge(&self, batch: &mut WriteBatch, rows: &ColumnFamily, slot: u64) {
+    pub(crate) fn merge(&self, batch: &mut WriteBatch, rows: &ColumnFamily, slot: u64, copy: &Copy) {
         for (key, row) in &*self.rows() {
             batch.merge_cf(rows, [&prefix(slot), &**key].concat(), row);
+            copy.outdate(key);
         }
     }
 }

@@ -7,6 +7,8 @@ use arc_swap::{ArcSwap, Guard};
 use asof_model::Pinned;
 use asof_online::{Codec, Published};
 
+use crate::copy::Copy;
+
 /// The visible rows of a view: immutable while anybody holds this.
 #[derive(Debug)]
 pub(crate) struct Generation {
@@ -16,6 +18,8 @@ pub(crate) struct Generation {
     pub(crate) slot: u64,
     /// Its layout, compiled.
     pub(crate) codec: Arc<Codec>,
+    /// Its rows in memory, perhaps.
+    pub(crate) copy: Copy,
 }
 
 /// The visible generation of every view.

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arc_swap::Guard;
 use asof_model::{Micros, Pinned, Result, RunId};
 use asof_online::{
-    Ask, Codec, Content, Entry, Journal, Layout, Once, OnlineStore, Pending, Publication, Published, Push, Reading,
-    Rows,
+    Ask, Budget, Codec, Content, Entry, Journal, Layout, Once, OnlineStore, Pending, Publication, Published, Push, Rows,
 };
 use rocksdb::{
     Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
@@ -16,6 +16,8 @@ use rocksdb::{
 };
 
 use crate::cleaning::{self, WIDTH, prefix};
+use crate::copier::{Bell, Copier};
+use crate::copy::Copy;
 use crate::error::Error;
 use crate::folder::Folders;
 use crate::holder::Holder;
@@ -35,7 +37,11 @@ const ONCE: &str = "once";
 /// The embedded [`OnlineStore`]. Clones share it; it is closed when the last of them and of its publications is
 /// dropped.
 #[derive(Clone, Debug)]
-pub struct RocksStore(Arc<Inner>);
+pub struct RocksStore {
+    /// First, so that it has ended when the database is closed.
+    _copier: Arc<Option<Copier>>,
+    inner: Arc<Inner>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -45,6 +51,8 @@ pub(crate) struct Inner {
     next_slot: AtomicU64,
     folders: Folders,
     sort_bytes: usize,
+    budget: Budget,
+    bell: Arc<Bell>,
     row_options: RowOptions,
     witness: Witness,
     /// When the newest push that was ever seen came.
@@ -79,7 +87,8 @@ impl RocksStore {
     /// `store_held` naming the process that has it open; `online_damaged` where files are not what was written;
     /// `other_format`; `online_failed` and `storage_full` for the machine's own troubles.
     pub fn open(path: &Path, options: OpenOptions) -> Result<Self> {
-        Ok(RocksStore(Arc::new(Inner::open(path, &options)?)))
+        let inner = Arc::new(Inner::open(path, &options)?);
+        Ok(RocksStore { _copier: Arc::new(Copier::start(&inner)?), inner })
     }
 
     /// Rewrites all table files: what was replaced, removed or forgotten takes no room any more. Costs reading and writing
@@ -88,7 +97,7 @@ impl RocksStore {
     /// # Errors
     /// `online_damaged`, `storage_full`.
     pub fn compact(&self) -> Result<()> {
-        let db = &self.0.db;
+        let db = &self.inner.db;
         for name in [ROWS, PUBLISHED, JOURNAL, ONCE] {
             db.flush_cf(family(db, name)).map_err(Error::rocks("flushing"))?;
             db.compact_range_cf(family(db, name), None::<&[u8]>, None::<&[u8]>);
@@ -135,6 +144,8 @@ impl Inner {
             next_slot,
             folders,
             sort_bytes: options.sort_bytes,
+            budget: Budget::new(options.copy_bytes),
+            bell: Arc::default(),
             row_options: RowOptions(tuning::rows(&cache)),
             witness,
             newest_push,
@@ -143,8 +154,27 @@ impl Inner {
         })
     }
 
-    fn rows(&self) -> &ColumnFamily {
+    pub(crate) fn db(&self) -> &DB {
+        &self.db
+    }
+
+    pub(crate) fn rows(&self) -> &ColumnFamily {
         family(&self.db, ROWS)
+    }
+
+    /// All that is visible at this moment.
+    pub(crate) fn views(&self) -> Guard<Arc<Views>> {
+        self.shelf.views()
+    }
+
+    /// The memory for copies.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// What tells the copier to look.
+    pub(crate) fn bell(&self) -> &Arc<Bell> {
+        &self.bell
     }
 
     pub(crate) fn new_slot(&self) -> u64 {
@@ -176,7 +206,7 @@ impl Inner {
 
     /// Makes the rows of a slot the visible ones of a view, then removes the former ones.
     pub(crate) fn switch(&self, ready: Ready, run: RunId, at: Micros) -> Result<Published, Error> {
-        let Ready { view, codec, catching, slot, content } = ready;
+        let Ready { view, codec, catching, slot, content, copy } = ready;
         // Nothing is pushed while this is held: what came so far is merged in, and what comes later goes to the new rows.
         let mut ledger = self.ledger();
         let generation = ledger.last.get(&view).map_or(1, |last| last + 1);
@@ -193,14 +223,13 @@ impl Inner {
         };
         let visible = Some(Visible { slot, published: published.clone() });
         let mut batch = WriteBatch::default();
-        catching.merge(&mut batch, self.rows(), slot);
+        catching.merge(&mut batch, self.rows(), slot, &copy);
         self.record(batch, &Record { view: view.clone(), last: generation, visible })?;
         drop(catching);
         forget_ended(&mut ledger.making, &view);
         ledger.last.insert(view.clone(), generation);
-        let new = Generation { published: published.clone(), slot, codec };
-        ledger.retired.extend(self.shelf.replace(&view, Some(Arc::new(new))));
-        self.sweep(&mut ledger);
+        let new = Generation { published: published.clone(), slot, codec, copy };
+        self.replace(&mut ledger, &view, Some(Arc::new(new)));
         Ok(published)
     }
 
@@ -218,12 +247,15 @@ impl Inner {
         let families = Families { rows: self.rows(), journal: family(&self.db, JOURNAL), once: family(&self.db, ONCE) };
         // Held to the end, so that no switch comes between what is encoded and what is written.
         let ledger = self.ledger();
-        let Encoded { batch, held } = Encoded::new(pushes, families, &self.shelf.views(), &ledger.making)?;
+        let Encoded { batch, held, worn } = Encoded::new(pushes, families, &self.shelf.views(), &ledger.making)?;
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
         self.db.write_opt(batch, &synced).map_err(Error::rocks("writing a push"))?;
         held.hand_over();
         drop(ledger);
+        if worn {
+            self.bell.ring();
+        }
         self.witness.accepted(pushes.iter().map(|push| (&push.journal, push.entry.last)));
         let since = pushes.iter().filter_map(|push| push.once.as_ref()).map(|once| once.since.0).max();
         self.newest_push.fetch_max(since.unwrap_or(i64::MIN), Ordering::Relaxed);
@@ -246,6 +278,21 @@ impl Inner {
         Ok(())
     }
 
+    /// Puts a generation in the place of a view's former one, whose memory and rows are given back.
+    fn replace(&self, ledger: &mut Ledger, view: &Pinned, generation: Option<Arc<Generation>>) {
+        let former = self.shelf.replace(view, generation);
+        former.iter().for_each(|former| former.copy.drop_now());
+        ledger.retired.extend(former);
+        self.sweep(ledger);
+        self.bell.ring();
+    }
+
+    /// Does something while nothing is pushed or switched.
+    pub(crate) fn alone(&self, change: impl FnOnce()) {
+        let _alone = self.ledger();
+        change();
+    }
+
     /// Removes the rows of retired generations that nobody reads any more. Those still read are left for the next
     /// change, or the next start.
     fn sweep(&self, ledger: &mut Ledger) {
@@ -258,6 +305,11 @@ impl Inner {
         }
     }
 
+    /// Removes what could not be removed when it was replaced.
+    pub(crate) fn sweep_now(&self) {
+        self.sweep(&mut self.ledger());
+    }
+
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // It is changed only after what it notes has happened, so it is whole wherever a panic struck.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
@@ -266,55 +318,35 @@ impl Inner {
 
 impl OnlineStore for RocksStore {
     fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>> {
-        Ok(Box::new(Aside::begin(Arc::clone(&self.0), view, layout)?))
+        Ok(Box::new(Aside::begin(Arc::clone(&self.inner), view, layout)?))
     }
 
     fn published(&self, view: &Pinned) -> Result<Option<Published>> {
-        Ok(self.0.shelf.views().get(view).map(|g| g.published.clone()))
+        Ok(self.inner.shelf.views().get(view).map(|g| g.published.clone()))
     }
 
     fn list(&self) -> Result<Vec<Published>> {
-        let mut all: Vec<_> = self.0.shelf.views().values().map(|g| g.published.clone()).collect();
+        let mut all: Vec<_> = self.inner.shelf.views().values().map(|g| g.published.clone()).collect();
         all.sort_by(|a, b| a.view.cmp(&b.view));
         Ok(all)
     }
 
     fn read(&self, asks: &[Ask<'_>]) -> Result<Vec<Rows>> {
-        // Held to the end: as long as somebody holds it, no row of it is removed.
-        let views = self.0.shelf.views();
-        let readings = asks.iter().map(|ask| {
-            let generation = visible(&views, ask.view)?;
-            Ok((generation, Reading::new(&generation.codec, ask, &prefix(generation.slot))?))
-        });
-        let readings: Vec<_> = readings.collect::<Result<_>>()?;
-        let (db, family) = (&self.0.db, self.0.rows());
-        let mut keys = readings.iter().flat_map(|(_, reading)| reading.keys().iter().flatten());
-        let rows = match (keys.next(), keys.next()) {
-            // A single look-up is spared what it takes to prepare many.
-            (Some(only), None) => vec![db.get_pinned_cf(family, only)],
-            (first, second) => db.batched_multi_get_cf(family, first.into_iter().chain(second).chain(keys), false),
-        };
-        let mut rows = rows.into_iter();
-        let answers = readings.iter().map(|(generation, reading)| {
-            // One result per key that is whole, in order.
-            let found = reading.keys().iter().map(|key| key.and_then(|_| rows.next()).transpose());
-            let found: Vec<_> = found
-                .map(|row| row.map(Option::flatten))
-                .collect::<Result<_, _>>()
-                .map_err(|source| unreadable(generation, source))?;
-            reading.found(&generation.published, &found)
-        });
-        answers.collect()
+        self.inner.read(asks)
+    }
+
+    fn copied(&self, view: &Pinned) -> u64 {
+        self.inner.views().get(view).map_or(0, |generation| generation.copy.bytes())
     }
 
     fn check(&self, view: &Pinned) -> Result<()> {
-        let views = self.0.shelf.views();
+        let views = self.inner.shelf.views();
         let generation = visible(&views, view)?;
         let mut options = ReadOptions::default();
         options.set_verify_checksums(true);
         options.fill_cache(false);
         options.set_iterate_upper_bound(prefix(generation.slot + 1));
-        let mut cursor = self.0.db.raw_iterator_cf_opt(self.0.rows(), options);
+        let mut cursor = self.inner.db.raw_iterator_cf_opt(self.inner.rows(), options);
         cursor.seek(prefix(generation.slot));
         let mut content = Content::default();
         while let Some((key, row)) = cursor.item() {
@@ -328,36 +360,35 @@ impl OnlineStore for RocksStore {
     }
 
     fn drop_view(&self, view: &Pinned) -> Result<()> {
-        let mut ledger = self.0.ledger();
-        if !self.0.shelf.views().contains_key(view) {
+        let mut ledger = self.inner.ledger();
+        if !self.inner.shelf.views().contains_key(view) {
             return Ok(());
         }
         let last = ledger.last.get(view).copied().unwrap_or_default();
-        self.0.record(WriteBatch::default(), &Record { view: view.clone(), last, visible: None })?;
-        ledger.retired.extend(self.0.shelf.replace(view, None));
-        self.0.sweep(&mut ledger);
+        self.inner.record(WriteBatch::default(), &Record { view: view.clone(), last, visible: None })?;
+        self.inner.replace(&mut ledger, view, None);
         Ok(())
     }
 
     fn push(&self, pushes: &[Push]) -> Result<()> {
-        Ok(self.0.take_pushes(pushes)?)
+        Ok(self.inner.take_pushes(pushes)?)
     }
 
     fn pushed(&self, journal: &Journal, key: &str) -> Result<Option<Once>> {
-        Ok(journal::once(&self.0.db, family(&self.0.db, ONCE), journal, key)?)
+        Ok(journal::once(&self.inner.db, family(&self.inner.db, ONCE), journal, key)?)
     }
 
     fn journals(&self) -> Result<Vec<Pending>> {
-        let reaches = journal::reaches(&self.0.db, family(&self.0.db, JOURNAL))?;
+        let reaches = journal::reaches(&self.inner.db, family(&self.inner.db, JOURNAL))?;
         Ok(reaches.into_iter().map(|reach| reach.pending).filter(|pending| pending.rows > 0).collect())
     }
 
     fn entries(&self, journal: &Journal, bytes: usize) -> Result<Vec<Entry>> {
-        Ok(journal::entries(&self.0.db, family(&self.0.db, JOURNAL), journal, bytes)?)
+        Ok(journal::entries(&self.inner.db, family(&self.inner.db, JOURNAL), journal, bytes)?)
     }
 
     fn trim(&self, journal: &Journal, last: i64) -> Result<()> {
-        Ok(journal::trim(&self.0.db, family(&self.0.db, JOURNAL), journal, last)?)
+        Ok(journal::trim(&self.inner.db, family(&self.inner.db, JOURNAL), journal, last)?)
     }
 }
 
@@ -375,12 +406,12 @@ fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
     db.cf_handle(name).expect("both families were opened with the database")
 }
 
-fn visible<'a>(views: &'a Views, view: &Pinned) -> Result<&'a Generation, asof_online::Error> {
+pub(crate) fn visible<'a>(views: &'a Views, view: &Pinned) -> Result<&'a Generation, asof_online::Error> {
     views.get(view).map(Arc::as_ref).ok_or_else(|| asof_online::Error::NotMaterialized(Box::new(view.clone())))
 }
 
 /// A failed read names the view where its rows are damaged.
-fn unreadable(generation: &Generation, source: rocksdb::Error) -> Error {
+pub(crate) fn unreadable(generation: &Generation, source: rocksdb::Error) -> Error {
     if source.kind() != rocksdb::ErrorKind::Corruption {
         return Error::rocks("reading rows")(source);
     }
@@ -423,7 +454,7 @@ fn arrange(records: Vec<Record>, occupied: &BTreeSet<u64>) -> Result<(Views, Led
             continue;
         }
         let codec = Arc::new(Codec::new(&view, &published.layout)?);
-        views.insert(view, Arc::new(Generation { published, slot, codec }));
+        views.insert(view, Arc::new(Generation { published, slot, codec, copy: Copy::default() }));
     }
     Ok((views, ledger))
 }
@@ -439,7 +470,7 @@ mod tests {
     }
 
     fn occupied(store: &RocksStore) -> Vec<u64> {
-        cleaning::occupied(&store.0.db, store.0.rows()).unwrap().into_iter().collect()
+        cleaning::occupied(&store.inner.db, store.inner.rows()).unwrap().into_iter().collect()
     }
 
     #[test]
@@ -448,7 +479,7 @@ mod tests {
         {
             let store = open(folder.path());
             publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
-            let mut aside = Aside::begin(Arc::clone(&store.0), &view, &layout()).unwrap();
+            let mut aside = Aside::begin(Arc::clone(&store.inner), &view, &layout()).unwrap();
             aside.write(&rows(&[("UA", 2, 20, None), ("AA", 2, 20, None)])).unwrap();
             aside.take_in().unwrap();
             assert_eq!(occupied(&store), [1, 2]);
@@ -468,7 +499,7 @@ mod tests {
         {
             let store = open(folder.path());
             publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
-            cleaning::remove(&store.0.db, store.0.rows(), 1).unwrap();
+            cleaning::remove(&store.inner.db, store.inner.rows(), 1).unwrap();
             assert_eq!(store.check(&view).unwrap_err().code(), "online_damaged");
         }
         let store = open(folder.path());
@@ -482,7 +513,7 @@ mod tests {
         let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
         let store = open(folder.path());
         publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
-        let (db, family) = (&store.0.db, store.0.rows());
+        let (db, family) = (&store.inner.db, store.inner.rows());
         let (old, _) = db.full_iterator_cf(family, rocksdb::IteratorMode::Start).next().unwrap().unwrap();
         let row = db.get_cf(family, &old).unwrap().unwrap();
         publish(&store, &view, &layout(), &[rows(&[("UA", 2, 20, None)])]);
@@ -499,7 +530,7 @@ mod tests {
         let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
         let store = open(folder.path());
         publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
-        let reading = store.0.shelf.views();
+        let reading = store.inner.shelf.views();
         publish(&store, &view, &layout(), &[rows(&[("UA", 1, 20, None)])]);
         assert_eq!(occupied(&store), [1, 2]);
         drop(reading);

@@ -18,11 +18,13 @@ pub struct OpenOptions {
     pub block_cache_bytes: usize,
     /// Memory in which a publication sorts its rows before it writes them to disk.
     pub sort_bytes: usize,
+    /// Memory for copies of whole views, which are read much faster; 0 for none.
+    pub copy_bytes: usize,
 }
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        OpenOptions { block_cache_bytes: 256 * MIB, sort_bytes: 64 * MIB }
+        OpenOptions { block_cache_bytes: 256 * MIB, sort_bytes: 64 * MIB, copy_bytes: 0 }
     }
 }
 

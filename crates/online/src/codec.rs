@@ -9,7 +9,7 @@ use asof_model::{Micros, Pinned};
 use crate::key::{KeyCodec, Keys};
 use crate::row::{RowCodec, Source, Stamp};
 use crate::tiles::{self, Asked, Cells, Events, Gathered, Tile};
-use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ, Windows};
+use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ, Value, Windows};
 
 /// A layout compiled once: it encodes batches for writing and lookups for reading, and decodes rows.
 ///
@@ -110,7 +110,7 @@ impl Codec {
         windows: &Windows,
         keys: &Keys,
         rows: usize,
-        found: &[Option<R>],
+        found: &[Option<Value<'_, R>>],
     ) -> Result<(Cells, Option<Micros>), Error> {
         let tiles = self.layout.tiles.as_ref().ok_or_else(|| self.damaged("it has no windows"))?;
         let mut cells = Cells::new(tiles, rows, windows.spans.len());
@@ -118,7 +118,7 @@ impl Codec {
         let places = (0..rows).flat_map(|row| asked.spans.iter().map(move |spans| (row, spans)));
         for ((place, found), (row, spans)) in found.iter().enumerate().skip(rows).zip(places) {
             let (Some(key), Some(tile)) = (keys.get(place), found) else { continue };
-            let time = cells.add(key, tile.as_ref(), row, spans).map_err(|reason| self.damaged(reason))?;
+            let time = cells.add(key, tile.bytes(), row, spans).map_err(|reason| self.damaged(reason))?;
             latest = latest.max(Some(Micros(time)));
         }
         Ok((cells, latest))

@@ -12,7 +12,7 @@ use asof_model::{Micros, Pinned, Result, RunId};
 
 use crate::{
     Ask, Change, Codec, Content, Entry, Error, Journal, Layout, Once, OnlineStore, Pending, Publication, Published,
-    Push, Reading, Rows, merged,
+    Push, Reading, Rows, Value, merged,
 };
 
 /// An [`OnlineStore`] in memory. Clones share their rows.
@@ -129,7 +129,7 @@ impl OnlineStore for MemoryStore {
             let answer = |ask: &Ask<'_>| {
                 let Generation { published, codec, rows } = held.generation(ask.view)?;
                 let reading = Reading::new(codec, ask, &[])?;
-                let values: Vec<_> = reading.keys().iter().map(|key| rows.0.get(key?)).collect();
+                let values: Vec<_> = reading.keys().iter().map(|key| rows.0.get(key?).map(Value::Read)).collect();
                 reading.found(published, &values)
             };
             asks.iter().map(answer).collect()

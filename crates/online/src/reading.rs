@@ -6,7 +6,16 @@ use asof_model::Result;
 
 use crate::key::Keys;
 use crate::tiles::Asked;
-use crate::{Ask, Codec, Published, Rows, Windows};
+use crate::{Ask, Codec, Held, Published, Rows, Windows};
+
+/// What a backend found under a key.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a, R> {
+    /// In a slab, which has checked it.
+    Held(Held<'a>),
+    /// In its own store, where anything may have happened to it.
+    Read(R),
+}
 
 /// An ask with its keys encoded.
 #[derive(Debug)]
@@ -44,12 +53,21 @@ impl<'a> Reading<'a> {
     ///
     /// # Errors
     /// `other_format`, `online_damaged`.
-    pub fn found<R: AsRef<[u8]>>(&self, published: &Published, values: &[Option<R>]) -> Result<Rows> {
+    pub fn found<R: AsRef<[u8]>>(&self, published: &Published, values: &[Option<Value<'_, R>>]) -> Result<Rows> {
         let windows = self
             .windows
             .as_ref()
             .map(|(asked_for, asked)| self.codec.cells(asked, asked_for, &self.keys, self.rows, values));
-        let values = values.iter().take(self.rows).map(Option::as_ref);
         Ok(Rows::new(self.codec, published, &self.keys, self.rows, values, windows.transpose()?)?)
+    }
+}
+
+impl<'a, R: AsRef<[u8]>> Value<'a, R> {
+    /// Its bytes, and whether they were checked.
+    pub(crate) fn bytes(&self) -> (&[u8], bool) {
+        match self {
+            Value::Held(held) => (held.row(), true),
+            Value::Read(bytes) => (bytes.as_ref(), false),
+        }
     }
 }

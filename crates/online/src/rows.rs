@@ -8,7 +8,7 @@ use asof_model::{Error, Micros, Result, RunId};
 
 use crate::key::Keys;
 use crate::row::Opened;
-use crate::{Cells, Codec, Found, Published};
+use crate::{Cells, Codec, Found, Published, Value};
 
 /// The rows of one view under the keys asked for, in order: bytes that were checked, out of which values are read in place.
 /// Columns are numbered as in the [`Layout`](crate::Layout); where they are, [`Codec::positions`] tells once.
@@ -32,12 +32,12 @@ impl Rows {
         published: &Published,
         keys: &Keys,
         count: usize,
-        mut values: impl Iterator<Item = Option<R>>,
+        values: &[Option<Value<'_, R>>],
         windows: Option<(Cells, Option<Micros>)>,
     ) -> std::result::Result<Self, crate::Error> {
-        let found = (0..count).map(|n| {
-            let row = values.next().flatten();
-            Some((keys.get(n)?, row?))
+        let found = values.iter().take(count).enumerate().map(|(n, value)| {
+            let (row, checked) = value.as_ref()?.bytes();
+            Some((keys.get(n)?, row, checked))
         });
         let Published { generation, run, at, .. } = *published;
         Ok(Rows { rows: codec.rows().open_all(found)?, windows, codec: Arc::clone(codec), generation, run, at })

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod copies;
 mod crash;
 mod damage;
 mod pushed;
@@ -13,7 +14,7 @@ use asof_online_rocksdb::{OpenOptions, RocksStore};
 
 /// Opens a store that sorts in so little memory that a few hundred rows already go to disk.
 fn open(path: &Path) -> asof_model::Result<RocksStore> {
-    RocksStore::open(path, OpenOptions { block_cache_bytes: 1 << 20, sort_bytes: 1 << 13 })
+    RocksStore::open(path, OpenOptions { block_cache_bytes: 1 << 20, sort_bytes: 1 << 13, copy_bytes: 0 })
 }
 
 /// Copies a folder with all that is in it.

@@ -24,5 +24,17 @@ fn in_memory() {
 
 #[test]
 fn sorted_on_disk() {
-    check(|path| RocksStore::open(path, OpenOptions { block_cache_bytes: 0, sort_bytes: 100 }));
+    check(|path| RocksStore::open(path, OpenOptions { block_cache_bytes: 0, sort_bytes: 100, copy_bytes: 0 }));
+}
+
+/// Room for all, so that reads are of copies wherever they can be.
+#[test]
+fn copied_into_memory() {
+    check(|path| RocksStore::open(path, OpenOptions { copy_bytes: 1 << 30, ..OpenOptions::default() }));
+}
+
+/// Room for some, so that copies come and go.
+#[test]
+fn with_hardly_any_memory_for_copies() {
+    check(|path| RocksStore::open(path, OpenOptions { copy_bytes: 20_000, ..OpenOptions::default() }));
 }

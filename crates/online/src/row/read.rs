@@ -63,20 +63,20 @@ fn number(bytes: &[u8], at: usize) -> Result<usize, Trouble> {
 }
 
 impl RowCodec {
-    /// Opens rows: each item is a key and the bytes under it, or none where there is none.
-    pub(crate) fn open_all<K: AsRef<[u8]>, R: AsRef<[u8]>>(
+    /// Opens rows: each item is a key, the bytes under it and whether they were checked already, or none where there is
+    /// none.
+    pub(crate) fn open_all<'a>(
         &self,
-        rows: impl ExactSizeIterator<Item = Option<(K, R)>>,
+        rows: impl ExactSizeIterator<Item = Option<(&'a [u8], &'a [u8], bool)>>,
     ) -> Result<Opened, Error> {
         let mut opened = Opened::with_capacity(rows.len());
         for item in rows {
-            match &item {
-                Some((key, row)) => {
-                    let row = self.open(key.as_ref(), row.as_ref()).map_err(|trouble| self.error(trouble))?;
-                    opened.push(self, Some(row));
-                }
-                None => opened.push(self, None),
-            }
+            let row = match item {
+                Some((_, row, true)) => row.split_last_chunk::<CHECKSUM>().map(|(row, _)| row),
+                Some((key, row, false)) => Some(self.open(key, row).map_err(|trouble| self.error(trouble))?),
+                None => None,
+            };
+            opened.push(self, row);
         }
         Ok(opened)
     }

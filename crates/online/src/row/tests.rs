@@ -110,7 +110,7 @@ impl Case {
 
     /// Decodes all columns of one row.
     fn decode(&self, key: &[u8], row: &[u8]) -> Result<RecordBatch, Error> {
-        let rows = self.codec.rows().open_all([Some((key, row))].into_iter())?;
+        let rows = self.codec.rows().open_all([Some((key, row, false))].into_iter())?;
         let columns: Vec<_> = self.all().into_iter().enumerate().collect();
         let read = |(n, name): &(usize, String)| Ok((name.clone(), self.codec.rows().column(&rows, *n)?));
         let read: Vec<_> = columns.iter().map(read).collect::<Result<_, Error>>()?;
@@ -131,7 +131,7 @@ proptest! {
         let wanted: Vec<_> = (0..dice.below(6)).filter_map(|_| all.get(dice.below(all.len())).cloned()).collect();
         for names in [&all, &wanted] {
             let positions = case.codec.positions(names).unwrap();
-            let opened = case.codec.rows().open_all(case.rows.iter().cloned().map(Some)).unwrap();
+            let opened = case.codec.rows().open_all(case.rows.iter().map(|(key, row)| Some((key.as_slice(), row.as_slice(), false)))).unwrap();
             prop_assert_eq!(&(Arc::new(opened.event_times()) as ArrayRef), case.batch.column_by_name(EVENT_TIME).unwrap());
             for (name, position) in names.iter().zip(positions) {
                 let written = case.batch.column_by_name(name).unwrap();

@@ -32,7 +32,7 @@ pub use reading::{
     any_columns_are_read_in_any_order, every_type_comes_back_to_the_bit, several_views_are_one_read,
     unknown_columns_are_refused_with_a_suggestion, what_was_never_published_says_so,
 };
-pub use together::readers_see_whole_generations;
+pub use together::{readers_see_whole_generations, readers_see_whole_pushes};
 pub use windows::windows_hold_what_was_published_and_pushed;
 
 use crate::OnlineStore;
@@ -65,6 +65,7 @@ pub fn run_all(make: Make<'_>) {
     journals_keep_their_entries_until_they_are_trimmed(make);
     windows_hold_what_was_published_and_pushed(make);
     readers_see_whole_generations(make);
+    readers_see_whole_pushes(make);
 }
 
 /// Fails unless the error has this code and its text holds all these words.

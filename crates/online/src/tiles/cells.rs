@@ -2,7 +2,7 @@
 
 use asof_exact::{Integers, Sums};
 
-use super::state::{State, open};
+use super::state::{State, open, open_checked};
 use super::{CellKind, Tiles};
 
 /// The states of windows: of row r and span s they are in the group `r · spans + s` of each column.
@@ -40,9 +40,16 @@ impl Cells {
         Cells { spans, columns: columns.collect() }
     }
 
-    /// Adds a tile to the windows of a row that it is part of. Gives the latest event time in it.
-    pub(crate) fn add(&mut self, key: &[u8], tile: &[u8], row: usize, spans: &[usize]) -> Result<i64, &'static str> {
-        let (latest, _, states) = open(key, tile)?;
+    /// Adds a tile to the windows of a row that it is part of; with it comes whether it was checked already. Gives the
+    /// latest event time in it.
+    pub(crate) fn add(
+        &mut self,
+        key: &[u8],
+        (tile, checked): (&[u8], bool),
+        row: usize,
+        spans: &[usize],
+    ) -> Result<i64, &'static str> {
+        let (latest, _, states) = if checked { open_checked(tile)? } else { open(key, tile)? };
         for span in spans {
             let mut rest = states;
             for column in &mut self.columns {

@@ -84,6 +84,12 @@ pub(super) fn open<'a>(key: &[u8], bytes: &'a [u8]) -> Result<(i64, i64, &'a [u8
     if checksum(key, tile) != u32::from_le_bytes(*sum) {
         return Err("the checksum of a tile is wrong");
     }
+    open_checked(bytes)
+}
+
+/// The same of bytes whose checksum is known to be right.
+pub(super) fn open_checked(bytes: &[u8]) -> Result<(i64, i64, &[u8]), &'static str> {
+    let (tile, _) = bytes.split_last_chunk::<CHECKSUM>().ok_or("a tile is too short")?;
     let (head, states) = tile.split_at_checked(HEAD).ok_or("a tile is too short")?;
     let (words, _) = head[1..].as_chunks::<8>();
     match (head[0], words) {
