@@ -5,8 +5,7 @@ Contenders take turns (A B C A B C …) and every figure is a median, so that a 
 other, both measured in the same turns: at full load as so many requests a second of each on the same two
 cores, for latency as the sum of both.
 
-Not here yet, because the product does not have it: push and what it makes visible, windows in the store, the snapshot in
-memory. Each is to be a function like these.
+Asof reads from RocksDB, except where copies in memory are what is measured.
 """
 
 import contextlib
@@ -89,9 +88,9 @@ class Bench:
         return lambda: self.tools.call("raw", "--store", folder, *words, *shape, "--threads", threads, *self.span)
 
     @contextlib.contextmanager
-    def both(self, store, shape, features, *words):
+    def both(self, store, shape, features, *words, copies=()):
         """Asof and a bare service with the same reply, which was checked first."""
-        with tempfile.TemporaryDirectory() as folder, contenders.asof(self.stores, store) as server:
+        with tempfile.TemporaryDirectory() as folder, contenders.asof(self.stores, store, copies=copies) as server:
             reply = Path(folder) / "reply"
             self.tools.call("ask", "--server", server.address, *shape, *words, "--features", features, "--keep", reply)
             with self.tools.bare(reply) as bare:
@@ -128,6 +127,31 @@ def throughput(bench, keys, rows, least, *, store=None, views=("whole",), servic
         ["floor", f"{floor:,.0f}", "", "", "", ""],
     ]
     result.goals = [Goal("requests/s, share of the floor", share, least=least)]
+    return result
+
+
+def copied(bench, keys, rows):
+    """The same out of a copy in memory, against the bare reply alone and against reading from RocksDB."""
+    store, shape = bench.stores.facts(keys), bench.shape(keys, rows)
+    with bench.both(store, shape, 50, copies=["whole"]) as (server, bare), contenders.asof(bench.stores, store) as rocks:
+        seen = bench.turns({
+            "copied": bench.load(server, shape),
+            "rocksdb": bench.load(rocks, shape),
+            "bare": bench.load(bare, shape),
+        })
+    share, times = seen["copied"]["rate"] / seen["bare"]["rate"], seen["rocksdb"]["server_us"] / seen["copied"]["server_us"]
+    entities = "1 entity" if rows == 1 else f"{rows} entities"
+    title = f"plain, {entities} of {bench.keys[keys]:,} from memory, 8 connections, 64 in flight"
+    result = Result(title, [*HEAD[:-1], "share of bare", "server cpu, times less than RocksDB's"])
+    result.rows = [
+        [*figures("asof, from memory", seen["copied"], f"{share:.2f}"), f"{times:.1f}"],
+        [*figures("asof, from RocksDB", seen["rocksdb"]), ""],
+        [*figures(f"bare reply of {seen['bare']['reply_bytes']:,.0f} bytes", seen["bare"]), ""],
+    ]
+    if rows == 1:
+        result.goals = [Goal("requests/s, share of the bare reply's", share, least=0.8)]
+    else:
+        result.goals = [Goal("requests per second of server cpu, times those from RocksDB", times, least=8)]
     return result
 
 
@@ -329,6 +353,10 @@ CASES = {
     ),
     "inside-100k": lambda bench: inside(bench, "100k"),
     "inside-2m": lambda bench: inside(bench, "2m"),
+    "copied-one-100k": lambda bench: copied(bench, "100k", 1),
+    "copied-one-2m": lambda bench: copied(bench, "2m", 1),
+    "copied-hundred-100k": lambda bench: copied(bench, "100k", 100),
+    "copied-hundred-2m": lambda bench: copied(bench, "2m", 100),
     "views": views,
     "json": json_against_grpc,
     "feast": feast,

@@ -45,12 +45,30 @@ class Server:
 
 
 @contextlib.contextmanager
-def asof(stores, name, *, quiet=True):
-    """`asof serve` over a store."""
+def asof(stores, name, *, copies=(), quiet=True):
+    """`asof serve` over a store: out of RocksDB, or, once they are made, out of copies of these views in memory."""
     line = [str(stores.asof), "--config", str(stores.config(name)), "serve", "--listen", "127.0.0.1:0"]
-    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL if quiet else None)
+    settings = os.environ | {"ASOF_ONLINE_MEMORY": "4GiB" if copies else "0"}
+    log = subprocess.DEVNULL if quiet else None
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, stderr=log, env=settings)
     with ending(process):
-        yield Server(process.stdout.readline().strip().rpartition("http://")[2], process)
+        server = Server(process.stdout.readline().strip().rpartition("http://")[2], process)
+        for view in copies:
+            wait_for_copy(stores, server, view)
+        yield server
+
+
+def wait_for_copy(stores, server, view, patience=120):
+    """Until a view is read from memory."""
+    until = time.monotonic() + patience
+    line = [str(stores.asof), "--server", f"http://{server.address}", "--project", "bench", "show", view, "--output", "json"]
+    while True:
+        shown = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
+        if shown["online"]["copied"]:
+            return
+        if time.monotonic() > until:
+            raise SystemExit(f"{view} is not copied into memory")
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ pub use rows::RowError;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use served::{Served, Values};
-pub use show::{Listing, Shown, ShownSnapshot};
+pub use show::{Listing, Shown, ShownOnline, ShownSnapshot};
 pub use train::{TrainRequest, Trained};
 pub use verify::{Checked, Example, Finding, Leak, Probe, Verified, VerifyRequest};
 pub use workshop::{Limits, Workshop};

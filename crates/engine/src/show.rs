@@ -51,8 +51,19 @@ pub struct Shown {
     pub manifest: Option<Manifest>,
     /// Of a service: what a request must bring.
     pub request: Option<Columns>,
-    /// Of a view: the moment as of which it is online, and how many keys.
-    pub online: Option<(Micros, u64)>,
+    /// Of a view: what of it is online.
+    pub online: Option<ShownOnline>,
+}
+
+/// What is online of a view.
+#[derive(Clone, Copy, Debug)]
+pub struct ShownOnline {
+    /// The moment as of which it is.
+    pub at: Micros,
+    /// How many keys.
+    pub rows: u64,
+    /// How many bytes of memory this process takes for a copy, out of which it reads; 0 where there is none.
+    pub copied: u64,
 }
 
 impl Engine {
@@ -118,7 +129,9 @@ impl Engine {
             }
             Kind::FeatureView => {
                 shown.online = self.catalog().online(project).await?.into_iter().find_map(|item| match item {
-                    Item::Online { view, at, rows, .. } if view == *pinned => Some((at, rows)),
+                    Item::Online { view, at, rows, .. } if view == *pinned => {
+                        Some(ShownOnline { at, rows, copied: self.online().copied(&view) })
+                    }
                     _ => None,
                 });
             }

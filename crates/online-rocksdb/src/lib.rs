@@ -16,6 +16,9 @@
 //! makes them visible. A read takes one pointer to the slots of all views and does one multi-get in them, so it sees
 //! the rows of one publication of each. The former slot is removed once no read uses it.
 //!
+//! Within [`OpenOptions::copy_bytes`] the visible rows are also copied into memory ([`Slab`](asof_online::Slab)) and read from there; keys that
+//! are pushed are marked in the copy first, and read from the database until the copy is made anew.
+//!
 //! A **push** is one synced write: rows merged into the slots of their views, the entry of the journal, the name of the push.
 //!
 //! # What holds after a crash

@@ -5,6 +5,7 @@
 //!   every backend, are versioned, and are refused, never misread, when they are not what was written.
 //! - [`Content`] is the witness: a digest of what was published that does not depend on order, so that a
 //!   store, the catalog and the offline tables can be held against one another.
+//! - [`Slab`] is a copy of published rows in memory, for backends that are slower than that.
 //! - [`suite`] is the test that every backend passes.
 //!
 //! Deliberately absent: the TTL and the clock. A store answers with the row and its event time; whether

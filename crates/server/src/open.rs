@@ -11,7 +11,7 @@ use asof_model::{Error, ErrorKind, Result, clock};
 use asof_online::{MemoryStore, OnlineStore};
 use asof_online_rocksdb::{OpenOptions, RocksStore};
 
-use crate::config::{Config, Location};
+use crate::config::{Config, Location, Online};
 use crate::lock::StoreLock;
 use crate::spool::Spool;
 
@@ -67,7 +67,7 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     let engine = Engine::open(Parts {
         catalog: Catalog::open(&config.catalog.url).await?,
         offline: asof_offline::Store::open(path_text(&folder)?).await?,
-        online: online(&config.online.url)?,
+        online: online(&config.online, verb == "serve")?,
         clock: Arc::new(clock::System),
         workshop: Workshop::new(limits, Some(&folder.join("tmp")))?,
         push: PushLimits {
@@ -88,10 +88,14 @@ pub(crate) fn store_folder(config: &Config) -> Result<PathBuf> {
     }
 }
 
-fn online(url: &str) -> Result<Arc<dyn OnlineStore>> {
+fn online(config: &Online, serves: bool) -> Result<Arc<dyn OnlineStore>> {
+    let url = config.url.as_str();
     match Location::of(url) {
         Location { scheme: "rocksdb", path } => {
-            Ok(Arc::new(RocksStore::open(Path::new(path), OpenOptions::default())?))
+            // A single verb asks too little to be worth a copy of everything.
+            let copy_bytes = if serves { config.memory } else { 0 };
+            let options = OpenOptions { copy_bytes, ..OpenOptions::default() };
+            Ok(Arc::new(RocksStore::open(Path::new(path), options)?))
         }
         // For tests, and for what is materialized again at every start.
         Location { scheme: "memory", .. } => Ok(Arc::new(MemoryStore::new())),

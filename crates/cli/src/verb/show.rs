@@ -76,6 +76,9 @@ fn print(out: &mut Out, shown: &ShowResponse) -> Result<()> {
     if let Some(online) = &shown.online {
         section(out, "online", true)?;
         out.line(format!("  {} as of {}", counted(online.rows, "key"), moment(online.at)))?;
+        if online.copied > 0 {
+            out.line(format!("  read from memory: {}", counted(online.copied, "byte")))?;
+        }
     }
     Ok(())
 }
@@ -134,7 +137,7 @@ fn document(shown: &ShowResponse) -> Value {
         "request": columns_json(&shown.request),
         "snapshot": shown.snapshot.as_ref().map(snapshot_json),
         "training_set": shown.training_set.as_ref().map(manifest_json),
-        "online": shown.online.as_ref().map(|o| json!({ "at": moment(o.at), "rows": o.rows })),
+        "online": shown.online.as_ref().map(|o| json!({ "at": moment(o.at), "rows": o.rows, "copied": o.copied })),
     })
 }
 

@@ -69,6 +69,39 @@ fn what_is_pushed_is_served_and_trained_on() {
     }
 }
 
+/// A server reads from memory what it published or found, pushed rows win over that, and it can be told not to.
+#[test]
+fn a_server_reads_from_memory_and_what_is_pushed_wins() {
+    let project = project();
+    let server = Serving::start(&project);
+    let to = ["--server", server.url.as_str()];
+    let done = |args: &[&str]| project.done(&[args, &to].concat());
+    let copied = |url: &str| {
+        let shown = project.json(&["show", "newest", "--server", url]);
+        shown["online"]["copied"].as_u64().unwrap()
+    };
+    let newest = |url: &str, sensor: &str| {
+        let got = project.json(&["get", "state", sensor, "--server", url]);
+        got["entities"][0]["features"][0]["value"].clone()
+    };
+    done(&["push", "ticks", "sensor=1", "n=1", "at=2024-01-01T00:00:01Z"]);
+    done(&["materialize"]);
+    assert!(copied(&server.url) > 0);
+    done(&["push", "ticks", "sensor=1", "n=2", "at=2024-01-01T00:00:02Z"]);
+    done(&["push", "ticks", "sensor=2", "n=3", "at=2024-01-01T00:00:02Z"]);
+    assert_eq!((newest(&server.url, "sensor=1"), newest(&server.url, "sensor=2")), (json!(2), json!(3)));
+    server.stop();
+
+    let server = Serving::start(&project);
+    while copied(&server.url) == 0 {}
+    assert_eq!((newest(&server.url, "sensor=1"), newest(&server.url, "sensor=2")), (json!(2), json!(3)));
+    server.stop();
+
+    project.write("asof.toml", format!("{}\n[online]\nmemory = 0\n", project.read("asof.toml")));
+    let server = Serving::start(&project);
+    assert_eq!((newest(&server.url, "sensor=2"), copied(&server.url)), (json!(3), 0));
+}
+
 /// What a message says of the machine's clock is another moment each time.
 fn scrubbed_now(text: &str) -> String {
     match text.split_once("it is ") {

@@ -67,7 +67,7 @@ async fn rows_that_were_lost_are_not_served_and_all_else_is_still_told() {
     let shown = world.engine.show(&world.scope, &"pricing".parse().unwrap()).await.unwrap();
     assert_eq!(shown.request.unwrap().names().collect::<Vec<_>>(), ["driver", "city", "distance"]);
     let shown = world.engine.show(&world.scope, &"last_trip".parse().unwrap()).await.unwrap();
-    assert_eq!(shown.online.map(|(_, keys)| keys), Some(1));
+    assert_eq!(shown.online.map(|online| online.rows), Some(1));
     world.materialize(&[], None).await.unwrap();
     world.get(asked(), None).await.unwrap();
 }

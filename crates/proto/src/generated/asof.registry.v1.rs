@@ -171,6 +171,9 @@ pub struct Online {
     pub at: i64,
     #[prost(uint64, tag = "2")]
     pub rows: u64,
+    /// Bytes of memory that the server takes for a copy, out of which it reads; 0 where there is none.
+    #[prost(uint64, tag = "3")]
+    pub copied: u64,
 }
 /// A training set's manifest.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -87,11 +87,20 @@ pub struct Catalog {
 }
 
 /// `[online]`: where served values are kept.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Online {
     /// By default `rocksdb:<store>/online`.
     pub url: String,
+    /// Memory that a server takes for copies of what is online, which it reads much faster; 256 MiB. 0 for none.
+    #[serde(deserialize_with = "quantity::size_or_none")]
+    pub memory: usize,
+}
+
+impl Default for Online {
+    fn default() -> Self {
+        Online { url: String::new(), memory: 256 << 20 }
+    }
 }
 
 /// `[server]`: where it listens and what one client may cost it. Sizes are bytes or texts such as `16MiB`,

@@ -19,21 +19,30 @@ const TIMES: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("min", 60_000), ("h",
 
 /// Bytes: a whole number, or a text such as `512MiB`.
 pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
-    let bytes =
-        from.deserialize_any(Quantity { units: &SIZES, base: 1, what: "a size such as 16777216 or \"16MiB\"" })?;
+    let what = "a size such as 16777216 or \"16MiB\"";
+    let bytes = from.deserialize_any(Quantity { units: &SIZES, base: 1, least: 1, what })?;
+    usize::try_from(bytes).map_err(de::Error::custom)
+}
+
+/// The same, or 0 for none.
+pub(super) fn size_or_none<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
+    let what = "a size such as 16777216 or \"16MiB\", or 0 for none";
+    let bytes = from.deserialize_any(Quantity { units: &SIZES, base: 1, least: 0, what })?;
     usize::try_from(bytes).map_err(de::Error::custom)
 }
 
 /// Time: whole seconds, or a text such as `30s`.
 pub(super) fn duration<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    from.deserialize_any(Quantity { units: &TIMES, base: 1_000, what: "a time such as 30 or \"30s\"" })
-        .map(Duration::from_millis)
+    let what = "a time such as 30 or \"30s\"";
+    from.deserialize_any(Quantity { units: &TIMES, base: 1_000, least: 1, what }).map(Duration::from_millis)
 }
 
 struct Quantity {
     units: &'static [(&'static str, u64)],
     /// What a number without a unit counts.
     base: u64,
+    /// The least that is accepted.
+    least: u64,
     what: &'static str,
 }
 
@@ -45,7 +54,7 @@ impl Visitor<'_> for Quantity {
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<u64, E> {
-        let counted = number.checked_mul(self.base).filter(|n| *n > 0);
+        let counted = number.checked_mul(self.base).filter(|n| *n >= self.least);
         counted.ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
     }
 
@@ -64,7 +73,7 @@ impl Visitor<'_> for Quantity {
             unit => self.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor),
         };
         let counted =
-            number.parse().ok().zip(factor).and_then(|(n, f): (u64, u64)| n.checked_mul(f)).filter(|n| *n > 0);
+            number.parse().ok().zip(factor).and_then(|(n, f): (u64, u64)| n.checked_mul(f)).filter(|n| *n >= self.least);
         counted.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }
@@ -86,6 +95,7 @@ mod tests {
         }
         for bad in ["", "MiB", "16 Mib/s", "-1", "1.5GiB", "0", "99999999999GiB"] {
             assert!(size(text(bad)).is_err(), "{bad}");
+            assert_eq!(size_or_none(text(bad)).ok(), (bad == "0").then_some(0), "{bad}");
         }
     }
 }

@@ -18,7 +18,7 @@ fn later_sources_go_before_earlier_ones() {
     let deep = folder.path().join("sql/views");
     std::fs::create_dir_all(&deep).unwrap();
     let text =
-        "[project]\nname = 'flights'\n[server]\nlisten = 'a:1'\nmax_message = '1MiB'\n[offline]\nmemory = '2GiB'";
+        "[project]\nname = 'flights'\n[server]\nlisten = 'a:1'\nmax_message = '1MiB'\n[offline]\nmemory = '2GiB'\n[online]\nmemory = 0";
     std::fs::write(folder.path().join(FILE), text).unwrap();
     let variables =
         [("ASOF_SERVER_LISTEN", "127.0.0.1:2"), ("ASOF_OFFLINE_MEMORY", "1000"), ("ASOF_OFFLINE_THREADS", "3")];
@@ -29,6 +29,7 @@ fn later_sources_go_before_earlier_ones() {
     assert_eq!(config.project.environments, Project::default().environments);
     assert_eq!((config.server.listen.as_str(), config.server.max_message), ("c:3", 1 << 20));
     assert_eq!((config.offline.memory, config.offline.threads), (1000, 3));
+    assert_eq!(config.online.memory, 0);
     assert_eq!(config.file, Some(folder.path().join(FILE)));
 
     let config = load_in(&deep, None, &variables, Overrides::default()).unwrap();

@@ -63,7 +63,7 @@ pub(crate) fn from_shown(shown: Shown) -> wire::ShowResponse {
         request: from_columns(&shown.request.unwrap_or(Columns(Vec::new()))),
         snapshot: shown.snapshot.map(from_snapshot),
         training_set: shown.manifest.as_ref().map(from_manifest),
-        online: shown.online.map(|(at, rows)| wire::Online { at: at.0, rows }),
+        online: shown.online.map(|o| wire::Online { at: o.at.0, rows: o.rows, copied: o.copied }),
     }
 }
 
