@@ -32,7 +32,7 @@ pub(crate) struct InPlace {
     at: Micros,
     rows: usize,
     views: Vec<ViewRows>,
-    /// By feature; none for what is stored.
+    /// By feature, none for what is stored; nothing at all where all are.
     computed: Vec<Option<ArrayRef>>,
 }
 
@@ -59,6 +59,16 @@ pub enum Values<'a> {
     Computed(&'a ArrayRef),
 }
 
+impl Values<'_> {
+    /// Whether there is one in every row.
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Values::Stored(rows, column) => rows.is_whole(*column),
+            Values::Computed(array) => array.logical_null_count() == 0,
+        }
+    }
+}
+
 impl InPlace {
     pub(crate) fn new(
         serving: &Serving,
@@ -79,7 +89,7 @@ impl InPlace {
     }
 
     fn values(&self, serving: &Serving, feature: usize) -> Values<'_> {
-        match (&self.computed[feature], serving.stored(feature)) {
+        match (self.computed.get(feature).and_then(Option::as_ref), serving.stored(feature)) {
             (None, Some(Stored { view, column })) => {
                 let view = &self.views[view];
                 Values::Stored(&view.rows, view.places.columns[column])
@@ -169,12 +179,14 @@ impl Served {
         }
     }
 
+    /// Whether no feature had to be computed.
+    pub fn is_stored(&self) -> bool {
+        matches!(&self.found, Found::InPlace(found) if found.computed.is_empty())
+    }
+
     /// Whether a feature is present in every row.
     pub fn is_whole(&self, feature: usize) -> bool {
-        match self.values(feature) {
-            Values::Stored(rows, column) => rows.is_whole(column),
-            Values::Computed(array) => array.logical_null_count() == 0,
-        }
+        self.values(feature).is_whole()
     }
 
     /// Why each value of a feature is there or not: numbers of [`Status`].

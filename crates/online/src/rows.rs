@@ -110,6 +110,11 @@ impl Rows {
         self.codec.rows().slots(&self.rows, column)
     }
 
+    /// The same, copied to a place for each row.
+    pub fn copy_slots<const WIDTH: usize>(&self, column: usize, out: &mut [[u8; WIDTH]]) {
+        self.codec.rows().copy_slots(&self.rows, column, out);
+    }
+
     /// A column as an array.
     ///
     /// # Errors

@@ -21,6 +21,8 @@ pub(crate) struct Opened {
     shared: Vec<u8>,
     /// How many rows are there and shown.
     shown: usize,
+    /// The length of every row so far, if it is one.
+    length: Option<usize>,
     counts_from: Option<Micros>,
 }
 
@@ -48,7 +50,9 @@ impl Opened {
             // Rows of one view are of like lengths.
             self.bytes.reserve_exact(row.len() * (self.places.capacity() - self.places.len()).max(1));
             self.shared = validity.to_vec();
+            self.length = Some(row.len());
         } else {
+            self.length = self.length.filter(|length| *length == row.len());
             self.shared.iter_mut().zip(validity).for_each(|(shared, own)| *shared &= own);
         }
         let start = self.bytes.len();
@@ -107,6 +111,19 @@ impl RowCodec {
         rows.row(&rows.places[row]).is_some_and(|row| row[VALIDITY + column / 8] >> (column % 8) & 1 == 1)
     }
 
+    /// Copies the slots of a column of this width, with zeros where there is no value: as many as there are rows.
+    pub(crate) fn copy_slots<const WIDTH: usize>(&self, rows: &Opened, column: usize, out: &mut [[u8; WIDTH]]) {
+        let offset = self.columns[column].offset;
+        match rows.length {
+            // Every row has a value, at the same distance from that of the row before it.
+            Some(length) if self.is_whole(rows, column) && offset + WIDTH <= length => {
+                let all = rows.bytes.get(offset..).unwrap_or_default().chunks(length);
+                out.iter_mut().zip(all.filter_map(|rest| rest.first_chunk())).for_each(|(out, slot)| *out = *slot);
+            }
+            _ => out.iter_mut().zip(self.slots(rows, column)).for_each(|(out, slot)| *out = slot),
+        }
+    }
+
     /// The slots of a column of this width, with zeros where there is no value.
     pub(crate) fn slots<'a, const WIDTH: usize>(
         &self,
@@ -139,8 +156,8 @@ impl RowCodec {
 
     /// What most features are.
     fn eight_bytes(&self, rows: &Opened, column: usize) -> ArrayRef {
-        let mut values = MutableBuffer::with_capacity(8 * rows.len());
-        self.slots::<8>(rows, column).for_each(|slot| values.extend_from_slice(&slot));
+        let mut values = MutableBuffer::from_len_zeroed(8 * rows.len());
+        self.copy_slots(rows, column, values.as_slice_mut().as_chunks_mut::<8>().0);
         let nulls = (!self.is_whole(rows, column))
             .then(|| (0..rows.len()).map(|row| self.has(rows, row, column)).collect::<NullBuffer>());
         let values = Buffer::from(values);

@@ -269,13 +269,13 @@ impl Serving {
     }
 
     /// The features that are not stored, each at its position: what [`Serving::evaluate`] gives for them, by the same
-    /// expressions.
+    /// expressions. Nothing where all are.
     ///
     /// # Errors
     /// `cannot_compute` where an expression fails on a value; `internal` for columns of other types.
     pub fn compute(&self, columns: Vec<ArrayRef>, rows: usize) -> Result<Vec<Option<ArrayRef>>> {
         if self.outputs.iter().all(|output| output.computed.is_none()) {
-            return Ok(vec![None; self.outputs.len()]);
+            return Ok(Vec::new());
         }
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let input = RecordBatch::try_new_with_options(self.wanted_input.clone(), columns, &options);

@@ -137,6 +137,7 @@ mod tests {
         CREATE FEATURE VIEW fleeting ENTITY thing TIMESTAMP at TTL INTERVAL '1 hour' AS SELECT id, at, d AS e, i AS j FROM facts;
         CREATE FEATURE SERVICE everything REQUEST (amount DOUBLE)
         AS SELECT d, f, b, i, s, t, o, x, n, y, e, j, d + amount AS more, e * j AS product FROM lasting, fleeting;
+        CREATE FEATURE SERVICE fixed REQUEST (amount DOUBLE) AS SELECT d, f, d AS again FROM lasting;
     ";
     const FACTS: &str = "id,at,d,f,b,i,s,t,o,x,n,y\n\
         1,2020-01-01T00:00:00Z,1.5,-0.25,-9007199254740993,-7,12,1969-12-31T23:59:59Z,true,é,1.25,2020-02-29\n\
@@ -172,13 +173,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (serving, _lock) = serving(&folder).await;
         let column = |name: &str, values| Column { name: name.into(), values: Some(values), ..Column::default() };
-        for keys in [vec![1], vec![2], vec![3], vec![9], vec![], vec![1, 2, 3, 9, 1, 3, 3, 1, 1, 2], vec![3; 200]] {
+        let mut asked = vec![vec![1], vec![2], vec![3], vec![9], vec![], vec![1, 2, 3, 9, 1, 3, 3, 1, 1, 2], vec![3; 200]];
+        // Replies like those before, with other values.
+        asked.extend([vec![3, 1], vec![1, 3], vec![1, 2], vec![3, 3], vec![1]]);
+        for (keys, (service, features)) in
+            asked.into_iter().flat_map(|keys| [("everything", 14), ("fixed", 3)].map(|of| (keys.clone(), of)))
+        {
             for told in 0..16 {
                 let [event_times, receipts, omit_schema, row_errors] = [0, 1, 2, 3].map(|bit| told >> bit & 1 == 1);
                 let doubles = Values::Doubles(Doubles { values: vec![0.5; keys.len()] });
                 let ids = Values::Int64s(Int64s { values: keys.clone() });
                 let columns = vec![column("id", ids), column("amount", doubles)];
-                let service = "everything@1".to_owned();
+                let service = format!("{service}@1");
                 // A moment of its own, so that both answer for the same.
                 let at = Some(4_000_000_000_000_000);
                 let request = GetFeaturesRequest {
@@ -194,7 +200,7 @@ mod tests {
                 let message = serving.get_features(Request::new(request.clone())).await.unwrap().into_inner();
                 let mut written = Vec::new();
                 serving.reply(request).await.unwrap().write(&mut written).unwrap();
-                assert_eq!(message.features.len(), 14);
+                assert_eq!(message.features.len(), features);
                 assert_eq!(written, message.encode_to_vec(), "{keys:?}");
             }
         }
