@@ -11,6 +11,7 @@
 //! that row still counts is decided where the request's moment is known. Nothing here is async: a local
 //! read takes less time than a task switch, and callers with many keys make one call, not many.
 
+mod basis;
 mod codec;
 mod content;
 mod error;
@@ -26,6 +27,7 @@ mod store;
 pub mod suite;
 mod tiles;
 
+pub use basis::Basis;
 pub use codec::Codec;
 pub use content::Content;
 pub use error::Error;
@@ -37,5 +39,5 @@ pub use push::{Change, Entry, Journal, Once, Pending, Push};
 pub use reading::Reading;
 pub use row::{Stamp, stamp};
 pub use rows::Rows;
-pub use store::{Ask, Found, Lookup, OnlineStore, Publication, Published, Windows};
+pub use store::{Ask, Found, Increase, Lookup, OnlineStore, Publication, Published, Windows};
 pub use tiles::{Cell, CellColumn, CellKind, Cells, Span, Tiles};
