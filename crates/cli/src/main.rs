@@ -28,6 +28,7 @@ mod rows;
 mod signals;
 mod sources;
 mod table;
+mod upkeep;
 mod upload;
 mod verb;
 

@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use asof_catalog::Move;
 use asof_model::run::{Item, Outcome, RunId, Verb};
-use asof_model::{Columns, Error, Kind, Name, Registered, Result, Selector, Version};
+use asof_model::{Columns, Error, Kind, Name, Pinned, Registered, Result, Selector, Version};
 use asof_offline::Progress;
 use asof_query::{Change, Effect, Registry, Source};
 
-use crate::{Checked, Engine, Probe, Scope};
+use crate::{Checked, Engine, Probe, Scope, Upkeep};
 
 /// What the files would change, upstream first.
 #[derive(Debug)]
 pub struct Planned {
     /// One entry per definition in the files.
     pub changes: Vec<Change>,
+    /// How the views among them are kept online.
+    pub upkeep: Vec<(Pinned, Upkeep)>,
 }
 
 /// What was changed.
@@ -37,6 +39,8 @@ pub struct AppliedChecked {
     pub views: Vec<Checked>,
     /// The run, unless nothing changed.
     pub run: Option<RunId>,
+    /// How the views among them are kept online, where they were only planned.
+    pub upkeep: Vec<(Pinned, Upkeep)>,
 }
 
 impl AppliedChecked {
@@ -53,7 +57,8 @@ impl Engine {
     /// Every mistake found in the files, each with its place.
     pub async fn plan(&self, scope: &Scope, sources: Vec<Source>) -> Result<Planned, Vec<Error>> {
         let (changes, _) = self.bind(scope, sources).await?;
-        Ok(Planned { changes })
+        let upkeep = self.upkeep_of(&changes).await.map_err(|e| vec![e])?;
+        Ok(Planned { changes, upkeep })
     }
 
     /// Registers the files' definitions and moves the environment's pointers to them, in one transaction.
@@ -87,7 +92,8 @@ impl Engine {
         let definitions: Vec<&Registered> = changes.iter().map(|c| &c.registered).collect();
         let views: Vec<&Registered> = changes.iter().filter(is_new).map(|c| &c.registered).collect();
         let checked = self.check_unregistered(&views, &definitions, probe, &progress).await;
-        let mut outcome = AppliedChecked { views: checked.map_err(|e| vec![e])?, changes, run: None };
+        let upkeep = if plan { self.upkeep_of(&changes).await.map_err(|e| vec![e])? } else { Vec::new() };
+        let mut outcome = AppliedChecked { views: checked.map_err(|e| vec![e])?, changes, run: None, upkeep };
         if !plan && !outcome.refused() {
             let applied = self.register(scope, outcome.changes, &known).await?;
             outcome = AppliedChecked { run: applied.run, changes: applied.changes, ..outcome };

@@ -43,7 +43,7 @@ pub use explain::{Explanation, Origin};
 pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
-pub use materialize::{MaterializeReport, MaterializeRequest, Materialized};
+pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
 pub use rebuild::Rebuilt;
 pub use rows::RowError;

@@ -84,6 +84,11 @@ impl Record {
         }
     }
 
+    /// Snapshots that were read before count no more: others are read instead.
+    pub(crate) fn reads_anew(&mut self) {
+        self.run.inputs.retain(|item| !matches!(item, Item::Snapshot { .. }));
+    }
+
     pub(crate) fn made(&mut self, item: Item) {
         self.run.outputs.push(item);
     }

@@ -4,7 +4,7 @@ use asof_model::run::{Item, RunId};
 use asof_model::{Columns, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber};
 use asof_offline::Manifest;
 
-use crate::{Engine, Scope};
+use crate::{Engine, Scope, Upkeep};
 
 /// One line of `ls`.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub struct Shown {
     pub request: Option<Columns>,
     /// Of a view: what of it is online.
     pub online: Option<ShownOnline>,
+    /// Of a view: how it is kept online.
+    pub upkeep: Option<Upkeep>,
 }
 
 /// What is online of a view.
@@ -112,6 +114,7 @@ impl Engine {
             manifest: None,
             request: None,
             online: None,
+            upkeep: None,
             registered: registered.clone(),
         };
         match pinned.kind {
@@ -134,6 +137,8 @@ impl Engine {
                     }
                     _ => None,
                 });
+                let closure = self.catalog().closure(std::slice::from_ref(pinned)).await?;
+                shown.upkeep = Some(self.upkeep(&registered, closure).await?);
             }
             Kind::Entity => {}
         }

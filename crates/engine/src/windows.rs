@@ -96,11 +96,16 @@ impl Engine {
     /// The columns of all datasets among definitions, those that have any: what binding a view with as-of windows takes. Where
     /// there is no such view, nobody asks for them, and nothing is looked up.
     pub(crate) async fn bare(&self, closure: &[Registered]) -> Result<Bare> {
-        let mut all = Bare(Vec::new());
         let mut windows = closure.iter().map(asof_query::has_windows);
-        if !windows.try_fold(false, |any, one| one.map(|one| any || one))? {
-            return Ok(all);
+        match windows.try_fold(false, |any, one| one.map(|one| any || one))? {
+            true => self.columns(closure).await,
+            false => Ok(Bare(Vec::new())),
         }
+    }
+
+    /// The columns of all datasets among definitions, those that have any.
+    pub(crate) async fn columns(&self, closure: &[Registered]) -> Result<Bare> {
+        let mut all = Bare(Vec::new());
         for registered in closure {
             let (Definition::Dataset(dataset), name) = (&registered.definition, &registered.pinned.name) else {
                 continue;

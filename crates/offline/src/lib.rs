@@ -44,7 +44,7 @@ pub use ongoing::{Guard, Ongoing};
 pub use progress::{Progress, Quiet};
 pub use push::{Gate, Land, Landing, Numbers};
 pub use snapshot::{DataFile, Snapshot};
-pub use store::{Commit, Store};
+pub use store::{Added, Commit, Store};
 pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions};
 
 /// The hidden last column of every dataset: the order in which it accepted its rows. `BIGINT NOT NULL`, unique in

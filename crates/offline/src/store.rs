@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use asof_model::{Name, Result, SnapshotNumber};
+use asof_model::{Name, Result, RunId, SnapshotNumber};
 use tempfile::TempDir;
 use tokio::sync::OwnedMutexGuard;
 
@@ -13,7 +13,7 @@ use crate::ongoing::Ongoing;
 use crate::snapshot::Snapshot;
 use crate::table::Table;
 
-pub use crate::table::Commit;
+pub use crate::table::{Added, Commit};
 
 /// All datasets and training sets under one root URL. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -55,6 +55,29 @@ impl Store {
     /// Those of reading the log.
     pub async fn commits(&self, project: &Name, dataset: &Name) -> Result<Vec<Commit>> {
         self.table(project, dataset).commits().await
+    }
+
+    /// What each commit of a dataset behind the first number up to the second added to it, oldest first; none where one of
+    /// them is not there. Reads their entries of the log.
+    ///
+    /// # Errors
+    /// Those of reading the log.
+    pub async fn added(
+        &self,
+        project: &Name,
+        dataset: &Name,
+        behind: SnapshotNumber,
+        to: SnapshotNumber,
+    ) -> Result<Option<Vec<Added>>> {
+        self.table(project, dataset).added(behind, to).await
+    }
+
+    /// The run that made a snapshot; none where another writer of Delta tables did, or the snapshot is not there.
+    ///
+    /// # Errors
+    /// Those of reading the log.
+    pub async fn made_by(&self, project: &Name, dataset: &Name, number: SnapshotNumber) -> Result<Option<RunId>> {
+        self.table(project, dataset).made_by(number).await
     }
 
     /// Where the Delta table of a dataset lies, for other readers: a path of a local store, else a URL.

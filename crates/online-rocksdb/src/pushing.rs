@@ -24,7 +24,21 @@ type Rows = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
 /// Rows pushed to a view while it is being published.
 #[derive(Debug, Default)]
-pub(crate) struct Catching(Mutex<Rows>);
+pub(crate) struct Catching(Mutex<Caught>);
+
+#[derive(Debug)]
+enum Caught {
+    /// Nobody said yet which pushes the publication has anyway: of each push its order of acceptance, a key and a row.
+    Apart(Vec<(i64, Box<[u8]>, Box<[u8]>)>),
+    /// Pushes behind this order of acceptance, as one row for each key.
+    Behind(i64, Rows),
+}
+
+impl Default for Caught {
+    fn default() -> Self {
+        Caught::Apart(Vec::new())
+    }
+}
 
 /// Who is being published.
 pub(crate) type InTheMaking = HashMap<Pinned, Vec<(Arc<Codec>, Weak<Catching>)>>;
@@ -42,7 +56,7 @@ pub(crate) struct Encoded {
 
 /// Rows for those in the making.
 #[derive(Default)]
-pub(crate) struct Held(Vec<(Arc<Catching>, Vec<u8>, Vec<u8>)>);
+pub(crate) struct Held(Vec<(Arc<Catching>, i64, Vec<u8>, Vec<u8>)>);
 
 /// The families that a push writes to.
 #[derive(Clone, Copy)]
@@ -78,7 +92,9 @@ impl Encoded {
                 let making = making.get(view).into_iter().flatten();
                 for (codec, catching) in making.filter_map(|(codec, held)| Some((codec, held.upgrade()?))) {
                     let held = &mut encoded.held.0;
-                    encode(codec, rows, &[], |key, row| held.push((catching.clone(), key.to_vec(), row.to_vec())))?;
+                    encode(codec, rows, &[], |key, row| {
+                        held.push((catching.clone(), entry.last, key.to_vec(), row.to_vec()));
+                    })?;
                 }
             }
         }
@@ -89,31 +105,59 @@ impl Encoded {
 impl Held {
     /// Hands the rows over.
     pub(crate) fn hand_over(self) {
-        for (catching, key, row) in self.0 {
-            let mut rows = catching.rows();
-            match rows.get_mut(key.as_slice()) {
+        for (catching, last, key, row) in self.0 {
+            catching.caught().add(last, key.into(), row.into());
+        }
+    }
+}
+
+impl Caught {
+    fn add(&mut self, last: i64, key: Box<[u8]>, row: Box<[u8]>) {
+        match self {
+            Caught::Apart(all) => all.push((last, key, row)),
+            Caught::Behind(had, _) if last <= *had => {}
+            Caught::Behind(_, rows) => match rows.get_mut(&key) {
                 Some(held) => {
                     // What was just encoded is whole.
-                    if let Some(all) = merged(&key, [&**held, &row].into_iter()).map(Cow::into_owned) {
+                    if let Some(all) = merged(&key, [&**held, &*row].into_iter()).map(Cow::into_owned) {
                         *held = all.into();
                     }
                 }
-                None => drop(rows.insert(key.into(), row.into())),
-            }
+                None => drop(rows.insert(key, row)),
+            },
+        }
+    }
+
+    /// Leaves out pushes up to this order of acceptance.
+    fn behind(&mut self, had: i64) {
+        if let Caught::Apart(all) = self {
+            let all = std::mem::take(all);
+            *self = Caught::Behind(had, Rows::new());
+            all.into_iter().for_each(|(last, key, row)| self.add(last, key, row));
         }
     }
 }
 
 impl Catching {
-    fn rows(&self) -> MutexGuard<'_, Rows> {
+    fn caught(&self) -> MutexGuard<'_, Caught> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Pushes up to this order of acceptance are among the rows of the publication: they are left out.
+    pub(crate) fn behind(&self, had: i64) {
+        self.caught().behind(had);
     }
 
     /// Merges what was held into a slot.
     pub(crate) fn merge(&self, batch: &mut WriteBatch, rows: &ColumnFamily, slot: u64, copy: &Copy) {
-        for (key, row) in &*self.rows() {
-            batch.merge_cf(rows, [&prefix(slot), &**key].concat(), row);
-            copy.outdate(key);
+        let mut caught = self.caught();
+        // Without a word, it has none of them.
+        caught.behind(0);
+        if let Caught::Behind(_, held) = &*caught {
+            for (key, row) in held {
+                batch.merge_cf(rows, [&prefix(slot), &**key].concat(), row);
+                copy.outdate(key);
+            }
         }
     }
 }

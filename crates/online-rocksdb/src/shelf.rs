@@ -18,8 +18,8 @@ pub(crate) struct Generation {
     pub(crate) slot: u64,
     /// Its layout, compiled.
     pub(crate) codec: Arc<Codec>,
-    /// Its rows in memory, perhaps.
-    pub(crate) copy: Copy,
+    /// Its rows in memory, perhaps. A generation of the same rows shares it.
+    pub(crate) copy: Arc<Copy>,
 }
 
 /// The visible generation of every view.

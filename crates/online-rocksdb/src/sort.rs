@@ -54,6 +54,11 @@ impl Sorter {
         Sorter { folder: folder.to_owned(), budget, bytes: Vec::new(), rows: Vec::new(), runs: Vec::new() }
     }
 
+    /// Whether no row was added.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.runs.is_empty()
+    }
+
     /// Adds a row. Both parts are shorter than 4 GiB, as the codec sees to.
     pub(crate) fn push(&mut self, key: &[u8], row: &[u8]) -> Result<(), Error> {
         let held = self.bytes.len() + self.rows.len() * size_of::<Place>();
@@ -126,7 +131,7 @@ impl Sorter {
 }
 
 /// All values of a key, which has a slot before it, as one.
-fn merge<'a>(key: &[u8], values: impl Iterator<Item = &'a [u8]>) -> Result<Cow<'a, [u8]>, Error> {
+pub(crate) fn merge<'a>(key: &[u8], values: impl Iterator<Item = &'a [u8]>) -> Result<Cow<'a, [u8]>, Error> {
     let damaged = || Error::Malformed("a value of a publication is not what was written".to_owned());
     merged(key.get(WIDTH..).unwrap_or_default(), values).ok_or_else(damaged)
 }

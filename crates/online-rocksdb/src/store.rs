@@ -8,21 +8,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::Guard;
 use asof_model::{Micros, Pinned, Result, RunId};
 use asof_online::{
-    Ask, Budget, Codec, Content, Entry, Journal, Layout, Once, OnlineStore, Pending, Publication, Published, Push, Rows,
+    Ask, Budget, Codec, Content, Entry, Increase, Journal, Layout, Once, OnlineStore, Pending, Publication, Published,
+    Push, Rows,
 };
 use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
-    WriteOptions,
+    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions,
+    WriteBatch, WriteOptions,
 };
 
 use crate::cleaning::{self, WIDTH, prefix};
 use crate::copier::{Bell, Copier};
-use crate::copy::Copy;
 use crate::error::Error;
 use crate::folder::Folders;
 use crate::holder::Holder;
 use crate::journal;
-use crate::publication::{Aside, Ready};
+use crate::publication::{Aside, NewRows, Ready};
 use crate::pushing::{Catching, Encoded, Families, InTheMaking};
 use crate::record::{Record, Visible};
 use crate::shelf::{Generation, Shelf, Views};
@@ -206,31 +206,79 @@ impl Inner {
 
     /// Makes the rows of a slot the visible ones of a view, then removes the former ones.
     pub(crate) fn switch(&self, ready: Ready, run: RunId, at: Micros) -> Result<Published, Error> {
-        let Ready { view, codec, catching, slot, content, copy } = ready;
+        let Ready { view, codec, rows, basis } = ready;
         // Nothing is pushed while this is held: what came so far is merged in, and what comes later goes to the new rows.
         let mut ledger = self.ledger();
         let generation = ledger.last.get(&view).map_or(1, |last| last + 1);
-        let layout = codec.layout().clone();
-        let published = Published {
-            view: view.clone(),
+        let (layout, view_) = (codec.layout().clone(), view.clone());
+        let published = |rows, content, last_seq| Published {
+            view: view_,
             generation,
-            rows: content.rows(),
+            rows,
             at,
             run,
             layout,
-            content: content.digest(),
-            last_seq: content.last_seq(),
+            content,
+            last_seq,
+            basis,
+        };
+        let mut batch = WriteBatch::default();
+        let (slot, published, copy) = match rows {
+            NewRows::Aside { slot, content, catching, copy } => {
+                catching.merge(&mut batch, self.rows(), slot, &copy);
+                (slot, published(content.rows(), content.digest(), content.last_seq()), Arc::new(copy))
+            }
+            NewRows::None { of } => {
+                self.still(&of)?;
+                let told = &of.published;
+                (of.slot, published(told.rows, told.content, told.last_seq), Arc::clone(&of.copy))
+            }
         };
         let visible = Some(Visible { slot, published: published.clone() });
-        let mut batch = WriteBatch::default();
-        catching.merge(&mut batch, self.rows(), slot, &copy);
         self.record(batch, &Record { view: view.clone(), last: generation, visible })?;
-        drop(catching);
         forget_ended(&mut ledger.making, &view);
         ledger.last.insert(view.clone(), generation);
         let new = Generation { published: published.clone(), slot, codec, copy };
         self.replace(&mut ledger, &view, Some(Arc::new(new)));
         Ok(published)
+    }
+
+    /// What is visible of a view.
+    pub(crate) fn generation(&self, view: &Pinned) -> Option<Arc<Generation>> {
+        self.shelf.views().get(view).cloned()
+    }
+
+    /// Whether a generation is still the visible one.
+    fn still(&self, generation: &Arc<Generation>) -> Result<(), Error> {
+        let view = &generation.published.view;
+        match self.shelf.views().get(view).is_some_and(|visible| Arc::ptr_eq(visible, generation)) {
+            true => Ok(()),
+            false => Err(Error::Online(asof_online::Error::Overtaken { view: view.reference() })),
+        }
+    }
+
+    /// A publication is to have the rows of a visible generation: a cursor over them as they are now, and what is pushed from
+    /// now on.
+    pub(crate) fn fork(&self, generation: &Arc<Generation>) -> Result<(DBRawIterator<'_>, Arc<Catching>), Error> {
+        let catching = Arc::<Catching>::default();
+        let mut ledger = self.ledger();
+        self.still(generation)?;
+        let view = &generation.published.view;
+        forget_ended(&mut ledger.making, view);
+        ledger.making.entry(view.clone()).or_default().push((generation.codec.clone(), Arc::downgrade(&catching)));
+        // Nothing is pushed while the ledger is held, and a cursor sees what was there when it was made.
+        Ok((self.cursor(generation.slot), catching))
+    }
+
+    /// Over the rows of a slot, each block of which is checked, from the first on.
+    fn cursor(&self, slot: u64) -> DBRawIterator<'_> {
+        let mut options = ReadOptions::default();
+        options.set_verify_checksums(true);
+        options.fill_cache(false);
+        options.set_iterate_upper_bound(prefix(slot + 1));
+        let mut cursor = self.db.raw_iterator_cf_opt(self.rows(), options);
+        cursor.seek(prefix(slot));
+        cursor
     }
 
     /// A publication begins: from now on it gets what is pushed.
@@ -280,8 +328,11 @@ impl Inner {
 
     /// Puts a generation in the place of a view's former one, whose memory and rows are given back.
     fn replace(&self, ledger: &mut Ledger, view: &Pinned, generation: Option<Arc<Generation>>) {
+        let same = generation.as_ref().map(|generation| Arc::clone(&generation.copy));
         let former = self.shelf.replace(view, generation);
-        former.iter().for_each(|former| former.copy.drop_now());
+        // Where nothing was added, the new generation has the rows of the former one, in memory too.
+        let gone = former.iter().filter(|former| same.as_ref().is_none_or(|copy| !Arc::ptr_eq(copy, &former.copy)));
+        gone.for_each(|former| former.copy.drop_now());
         ledger.retired.extend(former);
         self.sweep(ledger);
         self.bell.ring();
@@ -299,6 +350,11 @@ impl Inner {
         let (read, free): (Vec<_>, Vec<_>) = ledger.retired.drain(..).partition(|g| Arc::strong_count(g) > 1);
         ledger.retired = read;
         for generation in free {
+            // Another generation may have the same rows, where nothing was added to them: the last of them frees them.
+            let held = |other: &Arc<Generation>| other.slot == generation.slot;
+            if ledger.retired.iter().any(held) || self.shelf.views().values().any(held) {
+                continue;
+            }
             if let Err(error) = cleaning::remove(&self.db, self.rows(), generation.slot) {
                 tracing::warn!(%error, slot = generation.slot, "old rows stay until the next start");
             }
@@ -319,6 +375,16 @@ impl Inner {
 impl OnlineStore for RocksStore {
     fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>> {
         Ok(Box::new(Aside::begin(Arc::clone(&self.inner), view, layout)?))
+    }
+
+    fn increase(&self, view: &Pinned, layout: &Layout) -> Result<Option<Increase>> {
+        let visible = self.inner.generation(view);
+        let same = visible.filter(|visible| visible.published.layout.fingerprint() == layout.fingerprint());
+        let begin = |visible: Arc<Generation>| {
+            let to = visible.published.clone();
+            Ok(Increase { to, publication: Box::new(Aside::onto(Arc::clone(&self.inner), visible)?) })
+        };
+        same.map(begin).transpose()
     }
 
     fn published(&self, view: &Pinned) -> Result<Option<Published>> {
@@ -342,12 +408,7 @@ impl OnlineStore for RocksStore {
     fn check(&self, view: &Pinned) -> Result<()> {
         let views = self.inner.shelf.views();
         let generation = visible(&views, view)?;
-        let mut options = ReadOptions::default();
-        options.set_verify_checksums(true);
-        options.fill_cache(false);
-        options.set_iterate_upper_bound(prefix(generation.slot + 1));
-        let mut cursor = self.inner.db.raw_iterator_cf_opt(self.inner.rows(), options);
-        cursor.seek(prefix(generation.slot));
+        let mut cursor = self.inner.cursor(generation.slot);
         let mut content = Content::default();
         while let Some((key, row)) = cursor.item() {
             generation.codec.verify(&key[WIDTH..], row)?;
@@ -454,7 +515,7 @@ fn arrange(records: Vec<Record>, occupied: &BTreeSet<u64>) -> Result<(Views, Led
             continue;
         }
         let codec = Arc::new(Codec::new(&view, &published.layout)?);
-        views.insert(view, Arc::new(Generation { published, slot, codec, copy: Copy::default() }));
+        views.insert(view, Arc::new(Generation { published, slot, codec, copy: Arc::default() }));
     }
     Ok((views, ledger))
 }

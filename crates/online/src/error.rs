@@ -82,6 +82,12 @@ pub enum Error {
         /// What grew so large.
         what: &'static str,
     },
+    /// Rows to be added to what is visible no more.
+    #[error("something else was published of {view} while rows were to be added to it")]
+    Overtaken {
+        /// The view.
+        view: String,
+    },
     /// Bytes in a format of another version of Asof.
     #[error("rows of {view} are in format {found}, and this version reads format {known}")]
     OtherFormat {
@@ -128,6 +134,7 @@ impl From<Error> for asof_model::Error {
             Error::LayoutMismatch { .. } => told(Kind::Internal, "layout_mismatch"),
             Error::NullEventTime { .. } => told(Kind::Internal, "null_event_time"),
             Error::TooLarge { .. } => told(Kind::Invalid, "row_too_large"),
+            Error::Overtaken { view } => told(Kind::Unavailable, "publication_overtaken").remedy(again(view)),
             Error::OtherFormat { view, .. } => told(Kind::Precondition, "other_format").remedy(again(view)),
             Error::Damaged { view, .. } => told(Kind::Corrupt, "online_damaged").remedy(again(view)),
         }

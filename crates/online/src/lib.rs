@@ -12,6 +12,7 @@
 //! that row still counts is decided where the request's moment is known. Nothing here is async: a local
 //! read takes less time than a task switch, and callers with many keys make one call, not many.
 
+mod basis;
 mod codec;
 mod content;
 mod error;
@@ -28,6 +29,7 @@ mod store;
 pub mod suite;
 mod tiles;
 
+pub use basis::Basis;
 pub use codec::Codec;
 pub use content::Content;
 pub use error::Error;
@@ -40,5 +42,5 @@ pub use reading::{Reading, Value};
 pub use row::{Stamp, stamp};
 pub use rows::Rows;
 pub use slab::{Budget, Gap, Held, Look, Slab, SlabBuilder};
-pub use store::{Ask, Found, Lookup, OnlineStore, Publication, Published, Windows};
+pub use store::{Ask, Found, Increase, Lookup, OnlineStore, Publication, Published, Windows};
 pub use tiles::{Cell, CellColumn, CellKind, Cells, Span, Tiles};

@@ -11,8 +11,8 @@ use arrow::array::RecordBatch;
 use asof_model::{Micros, Pinned, Result, RunId};
 
 use crate::{
-    Ask, Change, Codec, Content, Entry, Error, Journal, Layout, Once, OnlineStore, Pending, Publication, Published,
-    Push, Reading, Rows, Value, merged,
+    Ask, Basis, Change, Codec, Content, Entry, Error, Increase, Journal, Layout, Once, OnlineStore, Pending,
+    Publication, Published, Push, Reading, Rows, Value, merged,
 };
 
 /// An [`OnlineStore`] in memory. Clones share their rows.
@@ -48,9 +48,13 @@ struct Generation {
 struct Aside {
     codec: Arc<Codec>,
     rows: Mutex<Map>,
+    caught: Mutex<Vec<Caught>>,
 }
 
-#[derive(Debug, Default)]
+/// What was pushed while a publication was made: the order of acceptance of the push's last row, key and value.
+type Caught = (i64, Vec<u8>, Vec<u8>);
+
+#[derive(Clone, Debug, Default)]
 struct Map(BTreeMap<Box<[u8]>, Box<[u8]>>);
 
 impl Map {
@@ -90,6 +94,10 @@ impl Aside {
     fn rows(&self) -> MutexGuard<'_, Map> {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn caught(&self) -> MutexGuard<'_, Vec<Caught>> {
+        self.caught.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 fn encode(codec: &Codec, rows: &RecordBatch, mut each: impl FnMut(Vec<u8>, Vec<u8>)) -> Result<(), Error> {
@@ -108,9 +116,16 @@ impl Held {
 
 impl OnlineStore for MemoryStore {
     fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>> {
-        let aside = Arc::new(Aside { codec: Arc::new(Codec::new(view, layout)?), rows: Mutex::default() });
-        self.write().views.entry(view.clone()).or_default().aside.push(Arc::downgrade(&aside));
-        Ok(Box::new(Publishing { store: self.clone(), view: view.clone(), aside }))
+        Ok(Box::new(Publishing::begin(self, view, Arc::new(Codec::new(view, layout)?), None)))
+    }
+
+    fn increase(&self, view: &Pinned, layout: &Layout) -> Result<Option<Increase>> {
+        let visible = self.look(|held| held.generation(view).ok().map(|g| (g.published.clone(), Arc::clone(&g.codec))));
+        let same = visible.filter(|(published, _)| published.layout.fingerprint() == layout.fingerprint());
+        Ok(same.map(|(to, codec)| {
+            let publication = Publishing::begin(self, view, codec, Some(to.generation));
+            Increase { to, publication: Box::new(publication) }
+        }))
     }
 
     fn published(&self, view: &Pinned) -> Result<Option<Published>> {
@@ -158,13 +173,14 @@ impl OnlineStore for MemoryStore {
     fn push(&self, pushes: &[Push]) -> Result<()> {
         let mut held = self.write();
         let (mut seen, mut unseen) = (Vec::new(), Vec::new());
-        for Change { view: name, rows } in pushes.iter().flat_map(|push| &push.changes) {
+        let changes = pushes.iter().flat_map(|push| push.changes.iter().map(move |change| (push.entry.last, change)));
+        for (last, Change { view: name, rows }) in changes {
             let Some(view) = held.views.get(name) else { continue };
             if let Some(generation) = &view.visible {
                 encode(&generation.codec, rows, |key, row| seen.push((name, key, row)))?;
             }
             for aside in view.aside.iter().filter_map(Weak::upgrade) {
-                encode(&aside.codec, rows, |key, row| unseen.push((aside.clone(), key, row)))?;
+                encode(&aside.codec, rows, |key, row| unseen.push((aside.clone(), (last, key, row))))?;
             }
         }
         // From here on nothing can fail.
@@ -173,7 +189,7 @@ impl OnlineStore for MemoryStore {
                 generation.rows.put(&key, &row);
             }
         }
-        unseen.into_iter().for_each(|(aside, key, row)| aside.rows().put(&key, &row));
+        unseen.into_iter().for_each(|(aside, caught)| aside.caught().push(caught));
         for Push { journal, entry, once, .. } in pushes {
             held.journals.entry(journal.clone()).or_default().insert(entry.last, entry.clone());
             if let Some(once) = once {
@@ -224,6 +240,20 @@ struct Publishing {
     store: MemoryStore,
     view: Pinned,
     aside: Arc<Aside>,
+    /// The generation that it adds to.
+    to: Option<u64>,
+    basis: Option<Basis>,
+}
+
+impl Publishing {
+    fn begin(store: &MemoryStore, view: &Pinned, codec: Arc<Codec>, to: Option<u64>) -> Self {
+        let aside = Arc::new(Aside { codec, rows: Mutex::default(), caught: Mutex::default() });
+        if to.is_none() {
+            // What adds to visible rows has what is pushed to these.
+            store.write().views.entry(view.clone()).or_default().aside.push(Arc::downgrade(&aside));
+        }
+        Publishing { store: store.clone(), view: view.clone(), aside, to, basis: None }
+    }
 }
 
 impl Publication for Publishing {
@@ -235,10 +265,23 @@ impl Publication for Publishing {
         })
     }
 
+    fn rests_on(&mut self, basis: Basis) {
+        self.basis = Some(basis);
+    }
+
     fn commit(self: Box<Self>, run: RunId, at: Micros) -> Result<Published> {
-        let Publishing { store, view, aside } = *self;
+        let Publishing { store, view, aside, to, basis } = *self;
         let mut held = store.write();
-        let rows = std::mem::take(&mut *aside.rows());
+        let mut rows = std::mem::take(&mut *aside.rows());
+        if let Some(to) = to {
+            let visible = held.generation(&view).ok().filter(|generation| generation.published.generation == to);
+            let visible = visible.ok_or_else(|| Error::Overtaken { view: view.reference() })?;
+            let added = std::mem::replace(&mut rows, visible.rows.clone());
+            added.0.iter().for_each(|(key, row)| rows.put(key, row));
+        }
+        let had = basis.as_ref().map_or(0, |basis| basis.pushed);
+        let caught = std::mem::take(&mut *aside.caught());
+        caught.iter().filter(|(last, ..)| *last > had).for_each(|(_, key, row)| rows.put(key, row));
         let mut content = Content::default();
         rows.0.iter().for_each(|(key, row)| content.add(key, row));
         let entry = held.views.entry(view.clone()).or_default();
@@ -256,6 +299,7 @@ impl Publication for Publishing {
             layout,
             content: content.digest(),
             last_seq: content.last_seq(),
+            basis,
         };
         entry.visible = Some(Generation { published: published.clone(), codec, rows });
         Ok(published)

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use asof_model::{Digest, Micros, Pinned, Result, RunId};
 use serde::{Deserialize, Serialize};
 
-use crate::{Cells, Content, Entry, Error, Journal, Layout, Once, Pending, Push, Rows, Span};
+use crate::{Basis, Cells, Content, Entry, Error, Journal, Layout, Once, Pending, Push, Rows, Span};
 
 /// What is visible of a view.
 ///
@@ -34,6 +34,9 @@ pub struct Published {
     /// The order of acceptance of the last row that was written; rows after it were pushed later.
     #[serde(default)]
     pub last_seq: i64,
+    /// What they rest on, where that was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
 }
 
 impl Published {
@@ -67,6 +70,14 @@ pub trait OnlineStore: Send + Sync {
     /// # Errors
     /// `unsupported_key` or `unsupported_type` where the layout cannot be stored.
     fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>>;
+
+    /// Begins a publication that has, when it becomes visible, what is visible of the view then, and besides what is written
+    /// to it: of rows of one key the newer stays, tiles are added up. None where nothing is visible, or under another layout.
+    /// Costs a rewriting of all the view's rows, unless nothing is written.
+    ///
+    /// # Errors
+    /// Those of the backend.
+    fn increase(&self, view: &Pinned, layout: &Layout) -> Result<Option<Increase>>;
 
     /// What is visible of a view; none where it was never published or was dropped.
     ///
@@ -149,6 +160,14 @@ pub trait OnlineStore: Send + Sync {
     fn trim(&self, journal: &Journal, last: i64) -> Result<()>;
 }
 
+/// A publication that adds to what is visible.
+pub struct Increase {
+    /// What it adds to.
+    pub to: Published,
+    /// Its commit fails with `publication_overtaken` where something else became visible meanwhile.
+    pub publication: Box<dyn Publication>,
+}
+
 /// A view's rows being built aside. Dropped without [`commit`](Publication::commit), it leaves nothing.
 pub trait Publication: Send {
     /// Adds rows, in any order: the key columns and values of the layout by name, and
@@ -161,12 +180,17 @@ pub trait Publication: Send {
     /// `layout_mismatch` where a column lacks or has another type, `null_event_time`, `row_too_large`.
     fn write(&mut self, rows: &RecordBatch) -> Result<()>;
 
+    /// Says what the rows rest on; the last time that it is said before the commit counts. From then on what is pushed,
+    /// and was pushed since the publication began, with an order of acceptance that the basis has already, is left out: it is
+    /// among the rows that are written.
+    fn rests_on(&mut self, basis: Basis);
+
     /// Makes the rows visible in place of the view's former ones, all at once, and durably where the store is
     /// durable. An error leaves the former ones visible, unless the machine failed in the very act: then
     /// [`OnlineStore::published`] tells after the next start which it was.
     ///
     /// # Errors
-    /// Those of the backend.
+    /// `publication_overtaken`, and those of the backend.
     fn commit(self: Box<Self>, run: RunId, at: Micros) -> Result<Published>;
 }
 

@@ -1,7 +1,8 @@
-//! `asof materialize`: brings the newest rows of views online.
+//! `asof materialize`: brings the newest rows of views online, and says how much it read for that.
 
 use asof_model::Micros;
-use asof_proto::jobs::v1::{MaterializeRequest, Materialized};
+use asof_proto::jobs::v1::materialized::Extent;
+use asof_proto::jobs::v1::{Increment, MaterializeRequest, Materialized};
 use serde_json::json;
 
 use crate::args::Global;
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// The moment as of which rows are the newest; by default now.
     #[arg(long, value_name = "TIME")]
     at: Option<Micros>,
+    /// Read all rows, also where only those that were added since the last time would do.
+    #[arg(long)]
+    full: bool,
     /// How to print what is online.
     #[arg(long, value_enum, default_value_t)]
     output: Style,
@@ -36,7 +40,8 @@ impl Args {
     /// The server's.
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "materialize").await?;
-        let request = MaterializeRequest { scope: connection.scope(), views: self.views, at: self.at.map(|at| at.0) };
+        let (scope, at) = (connection.scope(), self.at.map(|at| at.0));
+        let request = MaterializeRequest { scope, views: self.views, at, full: self.full };
         let answer = progress::follow(connection.jobs().materialize(request).await?.into_inner()).await?;
         match self.output {
             Style::Json => {
@@ -49,6 +54,7 @@ impl Args {
                     let name = view.view.as_ref().map(pinned::reference).unwrap_or_default();
                     let (keys, at) = (counted(view.rows, "key"), moment(view.at));
                     out.line(format!("{name}: {keys} online as of {at} (run {})", view.run))?;
+                    out.line(format!("  {}", extent(view)))?;
                 }
                 for view in &answer.skipped {
                     let name = pinned::reference(view);
@@ -60,6 +66,21 @@ impl Args {
     }
 }
 
+/// How much was read, for people.
+fn extent(view: &Materialized) -> String {
+    let rows = counted(view.read, "row");
+    match &view.extent {
+        Some(Extent::Increment(Increment { dataset, from, to })) if from == to => {
+            format!("read {rows}: nothing was added since {dataset}@{from}")
+        }
+        Some(Extent::Increment(Increment { dataset, from, to })) => {
+            format!("read {rows}: what was added from {dataset}@{from} to @{to}")
+        }
+        Some(Extent::Whole(why)) => format!("read {rows}, all there are: {why}"),
+        None => format!("read {rows}"),
+    }
+}
+
 fn document(view: &Materialized) -> serde_json::Value {
     json!({
         "run": view.run,
@@ -67,5 +88,16 @@ fn document(view: &Materialized) -> serde_json::Value {
         "generation": view.generation,
         "rows": view.rows,
         "at": moment(view.at),
+        "read": view.read,
+        "whole": match &view.extent {
+            Some(Extent::Whole(why)) => Some(why),
+            _ => None,
+        },
+        "increment": match &view.extent {
+            Some(Extent::Increment(Increment { dataset, from, to })) => {
+                Some(json!({ "dataset": dataset, "from": from, "to": to }))
+            }
+            _ => None,
+        },
     })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use asof_proto::jobs::v1::{ApplyCheckedRequest, ApplyCheckedResult};
-use asof_proto::registry::v1::PlanRequest;
+use asof_proto::registry::v1::{PlanRequest, PlanResponse};
 use serde_json::json;
 
 use crate::args::Global;
@@ -15,9 +15,10 @@ use crate::out::{Out, Paint};
 use crate::progress;
 use crate::rows::Style;
 use crate::sources;
+use crate::upkeep;
 use crate::verb::Answer;
 
-/// Show what applying the definitions would create, version anew or leave alone.
+/// Show what applying the definitions would create, version anew or leave alone, and how their views are kept online.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Files, or folders with .sql files below; by default the project's folder.
@@ -49,12 +50,14 @@ impl Args {
             progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
         } else {
             let planned = connection.registry().plan(PlanRequest { scope, sources }).await?.into_inner();
-            ApplyCheckedResult { changes: planned.changes, ..ApplyCheckedResult::default() }
+            let PlanResponse { changes, upkeep } = planned;
+            ApplyCheckedResult { changes, upkeep, ..ApplyCheckedResult::default() }
         };
         let changes = &planned.changes;
         match self.output {
             Style::Json => {
-                let mut document = json!({ "changes": changes::json(changes) });
+                let online: Vec<_> = planned.upkeep.iter().map(upkeep::json).collect();
+                let mut document = json!({ "changes": changes::json(changes), "online": online });
                 if self.check_leakage {
                     document["refused"] = json!(planned.refused);
                     document["views"] = leakage::json(&planned.views);
@@ -64,6 +67,7 @@ impl Args {
             Style::Table => {
                 changes::print(out, changes)?;
                 leakage::print(out, &planned.views)?;
+                upkeep::print(out, &planned.upkeep)?;
                 let words = ["to create", "to version anew", "to annotate", "unchanged"];
                 out.line(format!("plan: {}", changes::summary(changes, words)))?;
                 if planned.refused {

@@ -12,6 +12,7 @@ use crate::moments::{moment, span};
 use crate::out::{Out, Paint};
 use crate::pinned;
 use crate::rows::Style;
+use crate::upkeep;
 use crate::verb::Answer;
 
 /// Show a definition, and what it holds: a dataset's snapshot, a built training set, what is online.
@@ -73,12 +74,15 @@ fn print(out: &mut Out, shown: &ShowResponse) -> Result<()> {
     if let Some(set) = &shown.training_set {
         print_training_set(out, set)?;
     }
+    section(out, "online", shown.online.is_some() || shown.upkeep.is_some())?;
     if let Some(online) = &shown.online {
-        section(out, "online", true)?;
         out.line(format!("  {} as of {}", counted(online.rows, "key"), moment(online.at)))?;
         if online.copied > 0 {
             out.line(format!("  read from memory: {}", counted(online.copied, "byte")))?;
         }
+    }
+    if let Some(upkeep) = &shown.upkeep {
+        out.line(format!("  it {}", upkeep::text(upkeep)))?;
     }
     Ok(())
 }
@@ -138,6 +142,7 @@ fn document(shown: &ShowResponse) -> Value {
         "snapshot": shown.snapshot.as_ref().map(snapshot_json),
         "training_set": shown.training_set.as_ref().map(manifest_json),
         "online": shown.online.as_ref().map(|o| json!({ "at": moment(o.at), "rows": o.rows, "copied": o.copied })),
+        "upkeep": shown.upkeep.as_ref().map(upkeep::json),
     })
 }
 

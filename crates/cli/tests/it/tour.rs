@@ -11,6 +11,12 @@ fn applying_twice_changes_nothing() {
     let plan = project.json(&["plan"]);
     assert_eq!(plan["changes"].as_array().unwrap().len(), 8);
     assert!(plan["changes"].as_array().unwrap().iter().all(|c| c["effect"] == "created"));
+    let online = plan["online"].as_array().unwrap().iter();
+    let online: Vec<_> = online.map(|view| (&view["view"]["name"], &view["materialized"], &view["dataset"])).collect();
+    let increments = json!("increments");
+    let expected = [("airport_weather", "weather"), ("plane_history", "flights")].map(|(v, d)| (json!(v), json!(d)));
+    assert_eq!(online, expected.iter().map(|(view, dataset)| (view, &increments, dataset)).collect::<Vec<_>>());
+    said("plan", project.scrub(&project.done(&["plan"])));
     assert_eq!(project.asof(&["plan", "--exit-code"]).code, Some(1));
     said("apply", project.scrub(&project.done(&["apply"])));
     said("apply_again", project.scrub(&project.done(&["apply", "flights.sql"])));

@@ -78,11 +78,11 @@ impl Engine {
     }
 
     async fn land_journal(&self, journal: &Journal) -> Result<()> {
-        if !self.pusher.backlog.journals().contains_key(journal) {
-            return Ok(());
-        }
+        // What comes from now on is not waited for: it might never end.
+        let Some(until) = self.pusher.backlog.last(journal) else { return Ok(()) };
         let _alone = self.pusher.landing.lock().await;
-        while self.pusher.backlog.journals().contains_key(journal) {
+        let mut landed = 0;
+        while landed < until && self.pusher.backlog.last(journal).is_some() {
             let (online, from) = (Arc::clone(self.online()), journal.clone());
             let entries = tokio::task::spawn_blocking(move || online.entries(&from, COMMIT_BYTES));
             let entries = entries.await.map_err(Error::internal)??;
@@ -94,6 +94,7 @@ impl Engine {
                 self.commit(journal, &entries).await?;
             }
             self.online().trim(journal, last)?;
+            landed = last;
             self.pusher.backlog.remove(journal, entries.iter().map(|entry| entry.bytes.len() as u64).sum());
         }
         Ok(())

@@ -100,11 +100,19 @@ pub(crate) struct Pusher {
 /// What the tables do not have yet.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    journals: Mutex<HashMap<Journal, u64>>,
+    journals: Mutex<HashMap<Journal, Waiting>>,
     /// There is so much of it that it should not wait for its time.
     full: Notify,
     /// Some of it has landed.
     landed: Notify,
+}
+
+/// What one table does not have yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waiting {
+    bytes: u64,
+    /// The order of acceptance of its last row.
+    last: i64,
 }
 
 impl Pusher {
@@ -113,7 +121,7 @@ impl Pusher {
         let backlog = Arc::new(Backlog::default());
         for Pending { journal, last, bytes, .. } in online.journals()? {
             sequences.given(&journal, last);
-            backlog.add(&journal, bytes);
+            backlog.add(&journal, bytes, last);
         }
         let entrances = Arc::new(Entrances::default());
         let writer = Writer::new(online, &entrances, &sequences, &backlog, limits.remember)?;
@@ -147,24 +155,31 @@ impl Pusher {
 }
 
 impl Backlog {
-    fn journals(&self) -> MutexGuard<'_, HashMap<Journal, u64>> {
+    fn journals(&self) -> MutexGuard<'_, HashMap<Journal, Waiting>> {
         self.journals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many bytes wait.
     fn bytes(&self) -> u64 {
-        self.journals().values().sum()
+        self.journals().values().map(|waiting| waiting.bytes).sum()
     }
 
-    fn add(&self, journal: &Journal, bytes: u64) {
-        *self.journals().entry(journal.clone()).or_default() += bytes;
+    /// How far what waits for a table reaches; none where nothing does.
+    fn last(&self, journal: &Journal) -> Option<i64> {
+        self.journals().get(journal).map(|waiting| waiting.last)
+    }
+
+    fn add(&self, journal: &Journal, bytes: u64, last: i64) {
+        let mut journals = self.journals();
+        let waiting = journals.entry(journal.clone()).or_default();
+        *waiting = Waiting { bytes: waiting.bytes + bytes, last: waiting.last.max(last) };
     }
 
     fn remove(&self, journal: &Journal, bytes: u64) {
         let mut journals = self.journals();
         if let Some(waiting) = journals.get_mut(journal) {
-            *waiting = waiting.saturating_sub(bytes);
-            if *waiting == 0 {
+            waiting.bytes = waiting.bytes.saturating_sub(bytes);
+            if waiting.bytes == 0 {
                 journals.remove(journal);
             }
         }

@@ -196,7 +196,9 @@ impl Thread {
             return;
         }
         // Counted first, so that whoever lands them cannot come before.
-        step.pushes.iter().for_each(|push| self.backlog.add(&push.journal, push.entry.bytes.len() as u64));
+        step.pushes
+            .iter()
+            .for_each(|push| self.backlog.add(&push.journal, push.entry.bytes.len() as u64, push.entry.last));
         let written = self.online.push(&step.pushes);
         if written.is_err() && step.pushes.len() > 1 {
             for (push, reply) in step.pushes.into_iter().zip(step.replies) {

@@ -221,7 +221,11 @@ impl Engine {
     }
 
     /// All that a definition is made of, taken from `definitions` where it is there, else from the catalog.
-    async fn closure_among(&self, root: &Registered, definitions: &[&Registered]) -> Result<Vec<Registered>> {
+    pub(crate) async fn closure_among(
+        &self,
+        root: &Registered,
+        definitions: &[&Registered],
+    ) -> Result<Vec<Registered>> {
         let mut found = vec![root.clone()];
         let mut seen = HashSet::from([root.pinned.clone()]);
         let mut next = 0;

@@ -10,8 +10,8 @@ use asof_model::time::SECOND;
 use asof_model::{Clock, Micros, Pinned, Result, Status};
 use asof_offline::Quiet;
 use asof_online::{
-    Ask, CellColumn, EVENT_TIME, Entry, Found, Journal, Layout, Lookup, MemoryStore, Once, OnlineStore, Pending,
-    Publication, Published, Push, Rows,
+    Ask, CellColumn, EVENT_TIME, Entry, Found, Increase, Journal, Layout, Lookup, MemoryStore, Once, OnlineStore,
+    Pending, Publication, Published, Push, Rows,
 };
 
 use crate::windows::WINDOWS;
@@ -127,6 +127,10 @@ impl OnlineStore for Lying {
             Ok(other.read(&[*ask])?.remove(0))
         };
         asks.iter().map(bent).collect()
+    }
+
+    fn increase(&self, view: &Pinned, layout: &Layout) -> Result<Option<Increase>> {
+        self.store.increase(view, layout)
     }
 
     fn publish(&self, view: &Pinned, layout: &Layout) -> Result<Box<dyn Publication>> {

@@ -4,6 +4,7 @@
 
 mod compared;
 mod equal;
+mod increments;
 mod leakage;
 mod plans;
 mod progress;

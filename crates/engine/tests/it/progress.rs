@@ -118,7 +118,11 @@ async fn the_other_long_verbs_tell_theirs() {
 
     let heard = Arc::new(Heard::default());
     let views = ["last_trip", "tolled"].map(|v| v.parse().unwrap()).to_vec();
-    world.engine.materialize(&world.scope, MaterializeRequest { views, at: None }, heard.clone()).await.unwrap();
+    world
+        .engine
+        .materialize(&world.scope, MaterializeRequest { views, ..MaterializeRequest::default() }, heard.clone())
+        .await
+        .unwrap();
     let expected = [
         // Once for the keys, once for the rows.
         ("reading last_trip (1 of 2)".to_owned(), 18_000, Some(18_000)),

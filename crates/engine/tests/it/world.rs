@@ -100,7 +100,14 @@ impl World {
 
     pub async fn materialize(&self, views: &[&str], at: Option<Micros>) -> Result<asof_engine::MaterializeReport> {
         let views = views.iter().map(|v| v.parse().unwrap()).collect();
-        self.engine.materialize(&self.scope, MaterializeRequest { views, at }, Arc::new(Quiet)).await
+        self.engine.materialize(&self.scope, MaterializeRequest { views, at, full: false }, Arc::new(Quiet)).await
+    }
+
+    /// Everything from the beginning.
+    pub async fn materialize_whole(&self, views: &[&str]) -> Result<asof_engine::MaterializeReport> {
+        let views = views.iter().map(|v| v.parse().unwrap()).collect();
+        let request = MaterializeRequest { views, at: None, full: true };
+        self.engine.materialize(&self.scope, request, Arc::new(Quiet)).await
     }
 
     pub async fn get(&self, rows: RecordBatch, at: Option<Micros>) -> Result<GetReply> {

@@ -56,6 +56,17 @@ impl Store {
         }
     }
 
+    /// Up to which number pushes are in a snapshot of a dataset.
+    ///
+    /// # Errors
+    /// `unknown_snapshot`, and those of reading the log.
+    pub async fn landed_in(&self, project: &Name, dataset: &Name, number: SnapshotNumber) -> Result<i64> {
+        match self.table(project, dataset).state(Some(number)).await? {
+            Some(state) => state.pushed().await,
+            None => Ok(0),
+        }
+    }
+
     /// Commits rows that were pushed as one snapshot, unless they have landed before. Those of a push that landed are
     /// left out by their number, so a call that is repeated after a crash adds nothing twice.
     ///

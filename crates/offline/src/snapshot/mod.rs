@@ -55,6 +55,13 @@ impl Snapshot {
         Ok(Arc::new(FilesTable::new(self.folder.clone(), schema, self.files.clone())))
     }
 
+    /// The same columns, of some of its files.
+    #[must_use]
+    pub fn of_files(&self, wanted: impl Fn(&str) -> bool) -> Snapshot {
+        let files: Vec<_> = self.files.iter().filter(|file| wanted(&file.path)).cloned().collect();
+        Snapshot { rows: files.iter().map(|file| file.rows).sum(), files, ..self.clone() }
+    }
+
     /// Reads every data file and compares it with its digest.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! What each commit of a dataset says about itself.
 
 use asof_model::{Error, ErrorKind, Micros, Result, RunId, SnapshotNumber};
-use deltalake::kernel::{Action, CommitInfo};
+use deltalake::kernel::Action;
 use serde::{Deserialize, Serialize};
 
 use super::Table;
@@ -59,21 +59,12 @@ impl Table {
 
     /// What the commit of that number says; none where there is none.
     pub(super) async fn commit_info(&self, number: SnapshotNumber) -> Result<Option<Commit>> {
-        let Some(bytes) = self.log.read_commit_entry(number.0).await.map_err(Failure::from)? else {
-            return Ok(None);
-        };
-        let damaged = || {
-            let message = format!("dataset `{}`: commit {number} of its Delta log cannot be read", self.dataset);
-            Error::new(ErrorKind::Corrupt, "corrupt_log", message).remedy("restore the folder from a backup")
-        };
-        let text = std::str::from_utf8(&bytes).map_err(|_| damaged())?;
-        let mut info = CommitInfo::default();
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            if let Action::CommitInfo(found) = serde_json::from_str(line).map_err(|_| damaged())? {
-                info = found;
-                break;
-            }
-        }
+        let Some(actions) = self.actions_of(number).await? else { return Ok(None) };
+        let found = actions.into_iter().find_map(|action| match action {
+            Action::CommitInfo(info) => Some(info),
+            _ => None,
+        });
+        let mut info = found.unwrap_or_default();
         let millis = info.timestamp.unwrap_or_default();
         let ours: Option<Info> = info.info.remove(KEY).and_then(|ours| serde_json::from_value(ours).ok());
         Ok(Some(match ours {
@@ -90,5 +81,19 @@ impl Table {
                 Commit { number, run: None, time, files: Vec::new(), rows: 0, attempt: 0 }
             }
         }))
+    }
+
+    /// What the commit of that number did; none where there is none.
+    pub(super) async fn actions_of(&self, number: SnapshotNumber) -> Result<Option<Vec<Action>>> {
+        let Some(bytes) = self.log.read_commit_entry(number.0).await.map_err(Failure::from)? else {
+            return Ok(None);
+        };
+        let damaged = || {
+            let message = format!("dataset `{}`: commit {number} of its Delta log cannot be read", self.dataset);
+            Error::new(ErrorKind::Corrupt, "corrupt_log", message).remedy("restore the folder from a backup")
+        };
+        let text = std::str::from_utf8(&bytes).map_err(|_| damaged())?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        lines.map(|line| serde_json::from_str(line).map_err(|_| damaged())).collect::<Result<_>>().map(Some)
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Log files are never cleaned up (`delta.enableExpiredLogCleanup = false`): every snapshot stays readable.
 
+mod added;
 mod columns;
 mod commit;
 mod history;
@@ -20,6 +21,7 @@ use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::snapshot::{DataFile, Snapshot};
 
+pub use added::Added;
 pub(crate) use columns::physical;
 pub(crate) use commit::{Append, Landed};
 pub use history::Commit;

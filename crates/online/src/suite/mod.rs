@@ -6,6 +6,7 @@
 //! one by one, so that a backend's test names say which promise it was. Durability is not among them: each
 //! backend loses power in its own way and shows that in its own tests.
 
+mod increasing;
 mod keys;
 mod publishing;
 mod pushing;
@@ -16,6 +17,10 @@ mod windows;
 
 use std::sync::Arc;
 
+pub use increasing::{
+    nothing_added_is_a_new_number_for_the_same_rows, what_a_publication_has_is_not_taken_from_pushes_too,
+    what_is_added_becomes_visible_at_once_with_what_was_there, what_is_added_to_rows_that_were_replaced_is_refused,
+};
 pub use keys::{
     integer_widths_are_unified, keys_that_do_not_fit_are_refused, no_two_keys_are_confused, null_keys_find_nothing,
 };
@@ -63,6 +68,10 @@ pub fn run_all(make: Make<'_>) {
     a_publication_keeps_what_was_pushed_since_it_began(make);
     a_push_is_whole_or_not_at_all(make);
     journals_keep_their_entries_until_they_are_trimmed(make);
+    what_is_added_becomes_visible_at_once_with_what_was_there(make);
+    nothing_added_is_a_new_number_for_the_same_rows(make);
+    what_is_added_to_rows_that_were_replaced_is_refused(make);
+    what_a_publication_has_is_not_taken_from_pushes_too(make);
     windows_hold_what_was_published_and_pushed(make);
     readers_see_whole_generations(make);
     readers_see_whole_pushes(make);

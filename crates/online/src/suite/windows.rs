@@ -121,7 +121,13 @@ pub fn windows_hold_what_was_published_and_pushed(make: Make<'_>) {
     check(store, &view, &trips[..30], now);
     assert_eq!(next.commit(run(), AT).map(|published| published.rows), Ok(3));
     check(store, &view, &trips[..30], now);
-    push(store, &view, rows(30, 40), 40);
+    push(store, &view, rows(30, 33), 33);
+    // Some are added to those, and some are pushed while they are.
+    let mut more = store.increase(&view, &layout()).expect("a look").expect("a visible view");
+    more.publication.write(&rows(36, 40)).expect("rows that fit");
+    push(store, &view, rows(33, 36), 36);
+    check(store, &view, &trips[..36], now);
+    more.publication.commit(run(), AT).expect("a commit");
     // Windows move on though nothing happens.
     for later in [0, 1, 5 * MINUTE, HOUR, DAY, 5 * DAY, 400 * DAY] {
         check(store, &view, &trips, now + later);

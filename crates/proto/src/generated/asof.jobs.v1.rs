@@ -203,6 +203,9 @@ pub struct MaterializeRequest {
     /// Microseconds; none means now.
     #[prost(int64, optional, tag = "3")]
     pub at: ::core::option::Option<i64>,
+    /// Read all rows, also where only those that were added since would do.
+    #[prost(bool, tag = "4")]
+    pub full: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MaterializeEvent {
@@ -239,6 +242,33 @@ pub struct Materialized {
     pub rows: u64,
     #[prost(int64, tag = "5")]
     pub at: i64,
+    /// Rows in the files that were read.
+    #[prost(uint64, tag = "6")]
+    pub read: u64,
+    #[prost(oneof = "materialized::Extent", tags = "7, 8")]
+    pub extent: ::core::option::Option<materialized::Extent>,
+}
+/// Nested message and enum types in `Materialized`.
+pub mod materialized {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Extent {
+        /// All rows were read, because of this.
+        #[prost(string, tag = "7")]
+        Whole(::prost::alloc::string::String),
+        /// Only what was added since the last materialization.
+        #[prost(message, tag = "8")]
+        Increment(super::Increment),
+    }
+}
+/// What was added to a dataset between two snapshots.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Increment {
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub from: u64,
+    #[prost(uint64, tag = "3")]
+    pub to: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct VerifyLeakageRequest {
@@ -351,6 +381,9 @@ pub struct ApplyCheckedResult {
     /// The views that are new or would get a new version.
     #[prost(message, repeated, tag = "4")]
     pub views: ::prost::alloc::vec::Vec<super::super::leakage::v1::Checked>,
+    /// How each view among them is kept online.
+    #[prost(message, repeated, tag = "5")]
+    pub upkeep: ::prost::alloc::vec::Vec<super::super::registry::v1::Upkeep>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -17,6 +17,35 @@ pub struct PlanRequest {
 pub struct PlanResponse {
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
+    /// How each view among them is kept online.
+    #[prost(message, repeated, tag = "2")]
+    pub upkeep: ::prost::alloc::vec::Vec<Upkeep>,
+}
+/// How a view is kept online by materializations.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Upkeep {
+    #[prost(message, optional, tag = "1")]
+    pub view: ::core::option::Option<super::super::object::v1::Pinned>,
+    #[prost(oneof = "upkeep::How", tags = "2, 3, 4, 5")]
+    pub how: ::core::option::Option<upkeep::How>,
+}
+/// Nested message and enum types in `Upkeep`.
+pub mod upkeep {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum How {
+        /// They read only what was added to this dataset since the last one, and the view follows what is pushed to it.
+        #[prost(string, tag = "2")]
+        Increments(::prost::alloc::string::String),
+        /// They read everything each time, because of this.
+        #[prost(string, tag = "3")]
+        Whole(::prost::alloc::string::String),
+        /// It cannot be brought online, because of this.
+        #[prost(string, tag = "4")]
+        Never(::prost::alloc::string::String),
+        /// It is not known yet, because of this.
+        #[prost(string, tag = "5")]
+        Unknown(::prost::alloc::string::String),
+    }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyRequest {
@@ -123,6 +152,9 @@ pub struct ShowResponse {
     /// Views.
     #[prost(message, optional, tag = "10")]
     pub online: ::core::option::Option<Online>,
+    /// Views.
+    #[prost(message, optional, tag = "11")]
+    pub upkeep: ::core::option::Option<Upkeep>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Clause {

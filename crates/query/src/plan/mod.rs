@@ -10,6 +10,7 @@ mod newest;
 mod reordered;
 mod row_wise;
 mod serving;
+mod stamped;
 mod tiled;
 mod timeline;
 mod training;

@@ -17,9 +17,9 @@ const AT: &str = "__at";
 /// What qualifies the rows found.
 const ROWS: &str = "__rows";
 /// The column that says when the row found was learned.
-const KNOWN: &str = "__known";
+pub(super) const KNOWN: &str = "__known";
 /// The column with the order in which the row found was accepted.
-const ACCEPTED: &str = "__seq";
+pub(super) const ACCEPTED: &str = "__seq";
 
 impl Planner<'_> {
     /// For each key of a view the row that counts at `at`, whatever the TTL: the key's columns, `__event_time`, then

@@ -8,12 +8,13 @@ use asof_model::{Columns, Definition, Error, ErrorKind, Kind, Micros, Registered
 use datafusion::arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use datafusion::arrow::compute::{not, nullif};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::{Column, DFSchema, ScalarValue, TableReference};
+use datafusion::common::{Column, DFSchema, TableReference};
 use datafusion::logical_expr::execution_props::ExecutionProps;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
+use super::stamped::counting;
 use super::view::{ViewRows, ViewWindows};
 use super::{Planner, execution_error, not_a, planning_error};
 use crate::asof::KnownMoment;
@@ -96,19 +97,17 @@ impl Planner<'_> {
         }))
     }
 
-    /// The events of a view that have happened by a moment, those with a whole key, for [`Tiled::events`].
+    /// The events of a view, those with a whole key and a time, for [`Tiled::events`]: all of them, or those that count only
+    /// after a moment.
     ///
     /// # Errors
     /// Those of [`Planner::view`].
-    pub fn events(&self, registered: &Registered, at: Micros) -> Result<LogicalPlan> {
+    pub fn events(&self, registered: &Registered, after: Option<Micros>) -> Result<LogicalPlan> {
         let view = view(registered)?;
         let entity = self.input_of_kind(registered, Kind::Entity)?;
         let rows = self.view(registered, KnownMoment::EventTime)?;
-        let column = |name: &str| Expr::Column(Column::new_unqualified(name));
-        let moment = lit(ScalarValue::TimestampMicrosecond(Some(at.0), Some("UTC".into())));
-        let whole = entity.columns.names().map(|key| column(key).is_not_null());
-        let filter = whole.fold(column(&view.timestamp).lt_eq(moment), Expr::and);
-        let plan = LogicalPlanBuilder::from(rows.plan).filter(filter).and_then(LogicalPlanBuilder::build);
+        let counting = counting(view, entity, after);
+        let plan = LogicalPlanBuilder::from(rows.plan).filter(counting).and_then(LogicalPlanBuilder::build);
         plan.map_err(planning_error)
     }
 }

@@ -1,8 +1,8 @@
 //! Offline work: what was asked for, and what came of it.
 
 use asof_engine::{
-    ExportFormat, IngestReport, KnownMoment, MaterializeReport, MaterializeRequest, Materialized, ReadOptions, Rebuilt,
-    TrainRequest, Trained,
+    ExportFormat, Extent, IngestReport, KnownMoment, MaterializeReport, MaterializeRequest, Materialized, ReadOptions,
+    Rebuilt, TrainRequest, Trained,
 };
 use asof_model::{Error, ErrorKind, Micros, Result, name};
 use asof_offline::Format;
@@ -102,7 +102,7 @@ pub(crate) fn from_rebuilt(rebuilt: Rebuilt) -> wire::RebuildResult {
 
 pub(crate) fn to_materialize(request: &wire::MaterializeRequest) -> Result<MaterializeRequest> {
     let views = request.views.iter().map(|view| reference(view)).collect::<Result<_>>()?;
-    Ok(MaterializeRequest { views, at: request.at.map(Micros) })
+    Ok(MaterializeRequest { views, at: request.at.map(Micros), full: request.full })
 }
 
 pub(crate) fn from_materialized(report: MaterializeReport) -> wire::MaterializeResult {
@@ -112,6 +112,14 @@ pub(crate) fn from_materialized(report: MaterializeReport) -> wire::MaterializeR
         generation: m.published.generation,
         rows: m.published.rows,
         at: m.published.at.0,
+        read: m.read,
+        extent: Some(match &m.extent {
+            Extent::Whole(why) => wire::materialized::Extent::Whole(why.clone()),
+            Extent::Increment { dataset, from, to } => {
+                let (dataset, from, to) = (dataset.to_string(), from.0, to.0);
+                wire::materialized::Extent::Increment(wire::Increment { dataset, from, to })
+            }
+        }),
     };
     wire::MaterializeResult {
         views: report.views.iter().map(view).collect(),

@@ -9,7 +9,7 @@ use asof_proto::leakage::v1 as wire;
 
 use super::column::from_batch;
 use super::object::from_pinned;
-use super::registry::from_changes;
+use super::registry::{from_changes, from_upkeep};
 
 pub(crate) fn to_probe(probe: Option<wire::Probe>) -> Probe {
     let wire::Probe { samples, at } = probe.unwrap_or_default();
@@ -30,6 +30,7 @@ pub(crate) fn from_applied_checked(applied: AppliedChecked) -> Result<ApplyCheck
         run: applied.run.map(|run| run.to_string()).unwrap_or_default(),
         changes: from_changes(&applied.changes),
         views: from_checked(&applied.views)?,
+        upkeep: applied.upkeep.iter().map(|(view, upkeep)| from_upkeep(view, upkeep)).collect(),
     })
 }
 

@@ -1,7 +1,7 @@
 //! Definitions: changes, listings, and one thing whole.
 
-use asof_engine::{Change, Effect, Listing, Manifest, Shown, ShownSnapshot, Source};
-use asof_model::{Columns, KnownMoment};
+use asof_engine::{Change, Effect, Listing, Manifest, Shown, ShownSnapshot, Source, Upkeep};
+use asof_model::{Columns, KnownMoment, Pinned};
 use asof_offline::DataFile;
 use asof_proto::registry::v1 as wire;
 
@@ -64,7 +64,19 @@ pub(crate) fn from_shown(shown: Shown) -> wire::ShowResponse {
         snapshot: shown.snapshot.map(from_snapshot),
         training_set: shown.manifest.as_ref().map(from_manifest),
         online: shown.online.map(|o| wire::Online { at: o.at.0, rows: o.rows, copied: o.copied }),
+        upkeep: shown.upkeep.as_ref().map(|upkeep| from_upkeep(&registered.pinned, upkeep)),
     }
+}
+
+pub(crate) fn from_upkeep(view: &Pinned, upkeep: &Upkeep) -> wire::Upkeep {
+    use wire::upkeep::How;
+    let how = match upkeep {
+        Upkeep::Increments(dataset) => How::Increments(dataset.to_string()),
+        Upkeep::Whole(why) => How::Whole(why.clone()),
+        Upkeep::Never(why) => How::Never(why.clone()),
+        Upkeep::Unknown(why) => How::Unknown(why.clone()),
+    };
+    wire::Upkeep { view: Some(from_pinned(view)), how: Some(how) }
 }
 
 fn from_snapshot(snapshot: ShownSnapshot) -> wire::Snapshot {

@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 use super::SharedDesk;
 use crate::convert::error::{status, statuses};
 use crate::convert::object::{optional_kind, reference};
-use crate::convert::registry::{from_changes, from_listing, from_shown, to_sources};
+use crate::convert::registry::{from_changes, from_listing, from_shown, from_upkeep, to_sources};
 
 /// The service.
 pub(crate) struct Registry(pub(crate) SharedDesk);
@@ -20,7 +20,8 @@ impl RegistryService for Registry {
         let PlanRequest { scope, sources } = request.into_inner();
         let scope = self.0.scope(scope).map_err(status)?;
         let planned = self.0.engine.plan(&scope, to_sources(sources)).await.map_err(statuses)?;
-        Ok(Response::new(PlanResponse { changes: from_changes(&planned.changes) }))
+        let upkeep = planned.upkeep.iter().map(|(view, upkeep)| from_upkeep(view, upkeep)).collect();
+        Ok(Response::new(PlanResponse { changes: from_changes(&planned.changes), upkeep }))
     }
 
     async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {

@@ -1,17 +1,29 @@
 //! `materialize`: the newest row of each key goes online, visible all at once.
+//!
+//! What is lacking is added where that can be told ([`extent`]); otherwise all of the view's rows are read, and replace what is
+//! online. Either is one publication: readers see the rows before it or those after it, a crash leaves the one or the other,
+//! and what is pushed meanwhile is in neither lost nor counted twice.
 
+mod extent;
+mod upkeep;
+mod writing;
+
+use std::future::Future;
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, Scalar, TimestampMicrosecondArray};
-use arrow::compute::kernels::cmp;
-use arrow::compute::{filter_record_batch, not};
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{Definition, Error, Kind, Micros, Pinned, Reference, Registered, Result};
 use asof_offline::Progress;
-use asof_online::{EVENT_TIME, Layout, Publication, Published, SEQ};
+use asof_online::{Basis, Layout, Publication, Published};
 use asof_query::{Definitions, Planner, Tiled};
+use datafusion::logical_expr::LogicalPlan;
 use futures::StreamExt;
 
+pub use self::extent::Extent;
+use self::extent::{Adding, Stop, Wanted};
+pub use self::upkeep::Upkeep;
+use self::writing::Writing;
+use crate::run::Record;
 use crate::{Engine, Scope, windows};
 
 /// Which views to bring online.
@@ -21,6 +33,17 @@ pub struct MaterializeRequest {
     pub views: Vec<Reference>,
     /// The moment as of which rows are the newest; none means now.
     pub at: Option<Micros>,
+    /// Whether to read all rows, also where only those that were added since would do.
+    pub full: bool,
+}
+
+/// How to bring views online.
+#[derive(Clone, Copy)]
+struct How {
+    at: Micros,
+    /// Whether somebody named that moment.
+    named: bool,
+    full: bool,
 }
 
 /// One view that is online now.
@@ -30,6 +53,10 @@ pub struct Materialized {
     pub run: RunId,
     /// What is visible.
     pub published: Published,
+    /// How much of its datasets was read.
+    pub extent: Extent,
+    /// The rows in the files that were read.
+    pub read: u64,
 }
 
 /// What was brought online.
@@ -71,13 +98,14 @@ impl Engine {
                 views.push(view);
             }
         }
+        let how = How { at, named: request.at.is_some_and(|at| at < now), full: request.full };
         let mut done = Vec::with_capacity(views.len());
         for (index, view) in views.iter().enumerate() {
             let which = match views.len() {
                 1 => view.pinned.name.to_string(),
                 all => format!("{} ({} of {all})", view.pinned.name, index + 1),
             };
-            done.push(self.materialize_view(scope, view, at, which, &progress).await?);
+            done.push(self.materialize_view(scope, view, how, which, &progress).await?);
         }
         Ok(MaterializeReport { views: done, skipped })
     }
@@ -124,7 +152,7 @@ impl Engine {
         &self,
         scope: &Scope,
         view: &Registered,
-        at: Micros,
+        how: How,
         which: String,
         progress: &Arc<dyn Progress>,
     ) -> Result<Materialized> {
@@ -137,64 +165,125 @@ impl Engine {
             let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
             let tiled = Planner::new(&definitions, &bare).tiled(view)?;
             let layout = layout(view, &closure, tiled.as_ref())?;
-            // From here on the publication gets what is pushed; what was pushed before is in the snapshots that are pinned.
-            let mut publication = self.online().publish(&view.pinned, &layout)?;
-            let _making = self.pusher().entrances.making(&view.pinned);
-            self.pusher().settle().await?;
-            let pins = self.pin(&closure, None).await?;
-            pins.items().for_each(|item| record.read(item));
-            record.save().await?;
-            let planner = Planner::new(&definitions, &pins);
-            let plan = if tiled.is_some() { planner.events(view, at)? } else { planner.newest(view, at)? };
-            let (engine, run) = (self.clone(), record.id());
-            let progress = Arc::clone(progress);
-            let publish = async move {
-                let (mut rows, making) = engine.stream(plan, &progress, format!("reading {which}")).await?;
-                let (stage, mut published) = (format!("publishing {which}"), 0);
-                while let Some(batch) = rows.next().await {
-                    let batch = batch.map_err(asof_query::execution_error)?;
-                    match &tiled {
-                        Some(tiled) => write_events(publication.as_mut(), tiled, &batch, at)?,
-                        None => publication.write(&batch)?,
-                    }
-                    published += batch.num_rows() as u64;
-                    making.advance(&stage, published, None);
-                }
-                making.all_read();
-                publication.commit(run, at)
+            let How { at, named, full } = how;
+            let (closure, definitions, tiled) = (&closure[..], &definitions, tiled.as_ref());
+            let wanted = Wanted { view, closure, definitions, tiled, layout: &layout, at, named };
+            let lacking =
+                if full { Err(Stop::Whole("it was asked for".to_owned())) } else { self.lacking(&wanted).await };
+            let added = match lacking {
+                Ok(adding) => self.add(&wanted, adding, &mut record, &which, progress).await,
+                Err(stop) => Err(stop),
             };
-            let published = self.workshop().run_as(record.work(), publish).await?;
-            record.made(online_item(&published));
+            let materialized = match added {
+                Ok(materialized) => materialized,
+                Err(Stop::Whole(why)) => self.publish_whole(&wanted, why, &mut record, &which, progress).await?,
+                Err(Stop::Failed(error)) => return Err(error),
+            };
+            let Materialized { published, extent, read, .. } = &materialized;
+            record.made(online_item(published));
             record.note("rows", published.rows);
             record.note("at", at);
-            Ok(Materialized { run: record.id(), published })
+            record.note("extent", extent);
+            record.note("rows_read", read);
+            Ok(materialized)
         };
         let result = work.await;
         self.finish(record, result).await
     }
-}
 
-/// Writes events of a view with windows. What lies behind every window is of the newest rows alone.
-fn write_events(publication: &mut dyn Publication, tiled: &Tiled, events: &RecordBatch, at: Micros) -> Result<()> {
-    let events = tiled.events(events, EVENT_TIME, Some(SEQ))?;
-    let tiling = &tiled.tiling;
-    if tiling.endless() {
-        return publication.write(&events);
+    /// Adds what a view lacks to what is online of it.
+    async fn add(
+        &self,
+        wanted: &Wanted<'_>,
+        adding: Adding,
+        record: &mut Record,
+        which: &str,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Materialized, Stop> {
+        let Adding { increase, pins, basis, from, plans, rows } = adding;
+        pins.items().for_each(|item| record.read(item));
+        record.save().await?;
+        let extent = Extent::Increment { dataset: basis.dataset.clone(), from, to: basis.snapshot };
+        let work = self.written(wanted, increase.publication, plans, Some(basis), record.id(), which, progress);
+        match self.workshop().run_as(record.work(), work).await {
+            Ok(published) => Ok(Materialized { run: record.id(), published, extent, read: rows }),
+            // What cannot be added to can be replaced.
+            Err(error) if ["publication_overtaken", "online_damaged", "other_format"].contains(&error.code()) => {
+                record.reads_anew();
+                Err(Stop::Whole(error.message().to_owned()))
+            }
+            Err(error) => Err(Stop::Failed(error)),
+        }
     }
-    let since = Micros(at.0.saturating_sub(tiling.reach()));
-    let times = events.column_by_name(EVENT_TIME).cloned().ok_or_else(|| Error::internal("events have no time"))?;
-    let since = Scalar::new(TimestampMicrosecondArray::from(vec![since.0]).with_timezone("UTC"));
-    let recent = cmp::gt(&times, &since).map_err(Error::internal)?;
-    let some = |wanted: &BooleanArray| filter_record_batch(&events, wanted).map_err(Error::internal);
-    let old = some(&not(&recent).map_err(Error::internal)?)?;
-    if old.num_rows() > 0 {
-        let cells: Vec<&str> = tiling.cells().iter().map(|cell| cell.input.as_str()).collect();
-        let schema = old.schema();
-        let kept: Vec<usize> =
-            (0..old.num_columns()).filter(|n| !cells.contains(&schema.field(*n).name().as_str())).collect();
-        publication.write(&old.project(&kept).map_err(Error::internal)?)?;
+
+    /// Makes all of a view anew.
+    async fn publish_whole(
+        &self,
+        wanted: &Wanted<'_>,
+        why: String,
+        record: &mut Record,
+        which: &str,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Materialized> {
+        let view = wanted.view;
+        // From here on the publication gets what is pushed; what was pushed before is in the snapshots that are pinned.
+        let publication = self.online().publish(&view.pinned, wanted.layout)?;
+        let _making = self.pusher().entrances.making(&view.pinned);
+        self.pusher().settle().await?;
+        let pins = self.pin(wanted.closure, None).await?;
+        pins.items().for_each(|item| record.read(item));
+        record.save().await?;
+        let basis = self.basis(wanted, &pins).await?;
+        let planner = Planner::new(wanted.definitions, &pins);
+        let plan = match (wanted.tiled, &basis) {
+            (Some(_), _) => planner.events(view, None)?,
+            (None, Some(_)) => planner.stamped(view, None)?,
+            (None, None) => planner.newest(view, wanted.at)?,
+        };
+        let work = self.written(wanted, publication, vec![plan], basis, record.id(), which, progress);
+        let published = self.workshop().run_as(record.work(), work).await?;
+        let read = pins.snapshots().map(|(_, snapshot)| snapshot.rows).sum();
+        Ok(Materialized { run: record.id(), published, extent: Extent::Whole(why), read })
     }
-    publication.write(&some(&recent)?)
+
+    /// Writes the rows of plans into a publication, and makes it visible.
+    #[expect(clippy::too_many_arguments, reason = "it is one step with two beginnings")]
+    fn written(
+        &self,
+        wanted: &Wanted<'_>,
+        mut publication: Box<dyn Publication>,
+        plans: Vec<LogicalPlan>,
+        basis: Option<Basis>,
+        run: RunId,
+        which: &str,
+        progress: &Arc<dyn Progress>,
+    ) -> impl Future<Output = Result<Published>> + Send + 'static {
+        let (engine, tiled, at) = (self.clone(), wanted.tiled.cloned(), wanted.at);
+        let (reading, publishing) = (format!("reading {which}"), format!("publishing {which}"));
+        let progress = Arc::clone(progress);
+        async move {
+            // Pushes that the snapshot has are not to be taken twice.
+            basis.iter().for_each(|basis| publication.rests_on(basis.clone()));
+            let mut writing = Writing { publication: publication.as_mut(), tiled: tiled.as_ref(), at, due: None };
+            let mut published = 0;
+            for plan in plans {
+                let (mut rows, making) = engine.stream(plan, &progress, reading.clone()).await?;
+                while let Some(batch) = rows.next().await {
+                    let batch = batch.map_err(asof_query::execution_error)?;
+                    writing.write(&batch)?;
+                    published += batch.num_rows() as u64;
+                    making.advance(&publishing, published, None);
+                }
+                making.all_read();
+            }
+            let due = writing.due;
+            if let Some(basis) = basis {
+                let due = basis.due.into_iter().chain(due).min();
+                publication.rests_on(Basis { due, ..basis });
+            }
+            publication.commit(run, at)
+        }
+    }
 }
 
 /// A publication as the output of a run.

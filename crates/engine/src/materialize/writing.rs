@@ -1,0 +1,84 @@
+//! A view's rows on their way into a publication: those that count by the moment, and when the next one will.
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, Scalar, TimestampMicrosecondArray};
+use arrow::compute::kernels::cmp;
+use arrow::compute::{filter_record_batch, not};
+use arrow::datatypes::TimestampMicrosecondType;
+use asof_model::{Error, Micros, Result};
+use asof_online::{EVENT_TIME, KNOWN, Publication, SEQ};
+use asof_query::Tiled;
+
+/// Takes batches of rows.
+pub(super) struct Writing<'a> {
+    pub(super) publication: &'a mut dyn Publication,
+    pub(super) tiled: Option<&'a Tiled>,
+    pub(super) at: Micros,
+    /// When the first row begins to count that does not yet.
+    pub(super) due: Option<Micros>,
+}
+
+impl Writing<'_> {
+    /// Rows as [`Planner::stamped`](asof_query::Planner::stamped) or [`Planner::events`](asof_query::Planner::events)
+    /// give them.
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        match self.tiled {
+            Some(tiled) => {
+                let events = self.counting(tiled.events(rows, EVENT_TIME, Some(SEQ))?)?;
+                self.write_events(tiled, &events)
+            }
+            None => {
+                let rows = self.counting(rows.clone())?;
+                self.publication.write(&rows)
+            }
+        }
+    }
+
+    /// The rows that count by the moment.
+    fn counting(&mut self, rows: RecordBatch) -> Result<RecordBatch> {
+        let times = moments(&rows, EVENT_TIME)?;
+        let known = rows.column_by_name(KNOWN).map(|_| moments(&rows, KNOWN)).transpose()?;
+        let from = |row: usize| {
+            let known = known.as_ref().filter(|known| known.is_valid(row)).map_or(i64::MIN, |known| known.value(row));
+            known.max(times.value(row))
+        };
+        let mut due = i64::MAX;
+        for row in 0..rows.num_rows() {
+            let from = from(row);
+            if from > self.at.0 {
+                due = due.min(from);
+            }
+        }
+        if due == i64::MAX {
+            return Ok(rows);
+        }
+        let counts: BooleanArray = (0..rows.num_rows()).map(|row| Some(from(row) <= self.at.0)).collect();
+        self.due = Some(self.due.map_or(Micros(due), |known| known.min(Micros(due))));
+        filter_record_batch(&rows, &counts).map_err(Error::internal)
+    }
+
+    /// Writes events of a view with windows. What lies behind every window is of the newest rows alone.
+    fn write_events(&mut self, tiled: &Tiled, events: &RecordBatch) -> Result<()> {
+        let tiling = &tiled.tiling;
+        if tiling.endless() {
+            return self.publication.write(events);
+        }
+        let since = Micros(self.at.0.saturating_sub(tiling.reach()));
+        let since = Scalar::new(TimestampMicrosecondArray::from(vec![since.0]).with_timezone("UTC"));
+        let recent = cmp::gt(&moments(events, EVENT_TIME)?, &since).map_err(Error::internal)?;
+        let some = |wanted: &BooleanArray| filter_record_batch(events, wanted).map_err(Error::internal);
+        let old = some(&not(&recent).map_err(Error::internal)?)?;
+        if old.num_rows() > 0 {
+            let cells: Vec<&str> = tiling.cells().iter().map(|cell| cell.input.as_str()).collect();
+            let schema = old.schema();
+            let kept: Vec<usize> =
+                (0..old.num_columns()).filter(|n| !cells.contains(&schema.field(*n).name().as_str())).collect();
+            self.publication.write(&old.project(&kept).map_err(Error::internal)?)?;
+        }
+        self.publication.write(&some(&recent)?)
+    }
+}
+
+fn moments(rows: &RecordBatch, name: &str) -> Result<TimestampMicrosecondArray> {
+    let column = rows.column_by_name(name).and_then(|c| c.as_primitive_opt::<TimestampMicrosecondType>());
+    column.cloned().ok_or_else(|| Error::internal(format!("rows of a view have no `{name}`")))
+}
