@@ -7,12 +7,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use asof_online::SlabBuilder;
-use rocksdb::ReadOptions;
 
-use crate::cleaning::{WIDTH, prefix};
+use crate::cleaning::WIDTH;
 use crate::error::Error;
 use crate::shelf::Generation;
-use crate::store::Inner;
+use crate::store::{Inner, cursor};
 
 /// How many rows are read between two looks at whether to stop.
 const ROWS_AT_ONCE: usize = 1024;
@@ -132,11 +131,8 @@ impl Inner {
 
     /// All rows of a generation, or as many as there is room for; none when the store is being closed.
     fn read_all(&self, generation: &Generation) -> Result<Option<SlabBuilder>, Error> {
-        let mut options = ReadOptions::default();
-        options.fill_cache(false);
-        options.set_iterate_upper_bound(prefix(generation.slot + 1));
-        let mut cursor = self.db().raw_iterator_cf_opt(self.rows(), options);
-        cursor.seek(prefix(generation.slot));
+        let db = self.db();
+        let mut cursor = cursor(&db, generation.slot);
         let mut builder = SlabBuilder::new(self.budget());
         let mut rows = 0;
         while let Some((key, row)) = cursor.item() {

@@ -23,6 +23,8 @@ pub(crate) enum Error {
     Thread(std::io::Error),
     #[error("online store: {doing}: {source}")]
     Rocks { doing: &'static str, source: rocksdb::Error },
+    #[error("online store: {doing}: the disk was full, and there is no room yet")]
+    Full { doing: &'static str },
     #[error(transparent)]
     Online(#[from] asof_online::Error),
 }
@@ -45,6 +47,16 @@ impl Error {
         move |source| Error::File { doing, path, source }
     }
 
+    /// Whether there was no room on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        match self {
+            Error::Full { .. } => true,
+            Error::File { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            Error::Rocks { source, .. } => source.as_ref().contains("No space left"),
+            _ => false,
+        }
+    }
+
     /// For `map_err`: what RocksDB was asked to do.
     pub(crate) fn rocks(doing: &'static str) -> impl FnOnce(rocksdb::Error) -> Error {
         move |source| Error::Rocks { doing, source }
@@ -57,7 +69,9 @@ const REBUILD: &str =
 impl From<Error> for asof_model::Error {
     fn from(error: Error) -> Self {
         let told = |kind, code| asof_model::Error::new(kind, code, error.to_string());
-        let full = || told(Kind::Unavailable, "storage_full").remedy("free some disk space, then start again");
+        if error.is_full() {
+            return told(Kind::Unavailable, "storage_full").remedy("make room and try again: reads go on meanwhile");
+        }
         match error {
             Error::Online(error) => error.into(),
             Error::Held { .. } => told(Kind::Unavailable, "store_held")
@@ -66,11 +80,9 @@ impl From<Error> for asof_model::Error {
                 told(Kind::Corrupt, "online_damaged").remedy(REBUILD)
             }
             Error::OtherFormat { .. } => told(Kind::Precondition, "other_format").remedy(REBUILD),
-            Error::File { ref source, .. } if source.kind() == std::io::ErrorKind::StorageFull => full(),
-            Error::File { .. } | Error::Thread(_) => told(Kind::Internal, "online_failed"),
+            Error::File { .. } | Error::Thread(_) | Error::Full { .. } => told(Kind::Internal, "online_failed"),
             Error::Rocks { ref source, .. } => match source.kind() {
                 rocksdb::ErrorKind::Corruption => told(Kind::Corrupt, "online_damaged").remedy(REBUILD),
-                _ if source.as_ref().contains("No space left") => full(),
                 _ => told(Kind::Internal, "online_failed"),
             },
         }

@@ -44,6 +44,12 @@ pub(crate) fn put_entry(batch: &mut WriteBatch, family: &ColumnFamily, journal: 
     batch.put_cf(family, entry_key(journal, entry.last), value);
 }
 
+/// Whether an entry is there as it would be written.
+pub(crate) fn has(db: &DB, family: &ColumnFamily, journal: &Journal, entry: &Entry) -> Result<bool, Error> {
+    let there = db.get_pinned_cf(family, entry_key(journal, entry.last)).map_err(Error::rocks("reading a journal"))?;
+    Ok(there.is_some_and(|there| there.get(..8) == Some(&entry.rows.to_le_bytes()) && there[8..] == entry.bytes))
+}
+
 /// Adds the name of a push to what is written in one step.
 pub(crate) fn put_once(batch: &mut WriteBatch, family: &ColumnFamily, journal: &Journal, once: &Once) {
     let mut value = [once.since.0.to_le_bytes(), once.until.0.to_le_bytes()].concat();
@@ -97,11 +103,11 @@ fn parse(journal: &Journal, key: &[u8], value: &[u8]) -> Result<Entry, Error> {
 }
 
 /// Removes entries up to an order of acceptance, and notes that. Not synced: what a crash brings back is trimmed again.
-pub(crate) fn trim(db: &DB, family: &ColumnFamily, journal: &Journal, last: i64) -> Result<(), Error> {
+pub(crate) fn trim(db: &DB, family: &ColumnFamily, journal: &Journal, last: i64) -> Result<(), rocksdb::Error> {
     let mut batch = WriteBatch::default();
     batch.delete_range_cf(family, entry_key(journal, 0), entry_key(journal, last.saturating_add(1)));
     batch.put_cf(family, prefix(journal), last.to_le_bytes());
-    db.write_opt(batch, &WriteOptions::default()).map_err(Error::rocks("trimming a journal"))
+    db.write_opt(batch, &WriteOptions::default())
 }
 
 /// How far a journal reached, whether its entries are still there or not.

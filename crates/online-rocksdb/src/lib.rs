@@ -30,6 +30,7 @@
 //!   before; damage anywhere else in the log refuses to open. Records are flushed to a table file at once, so that a
 //!   damaged log can hardly take one away. What a log that lost its synced end could hide shows: of publications
 //!   against the catalog, which keeps every [`Published`](asof_online::Published) too, of pushes against `accepted`.
+//! - After the disk was full the database is opened again within the process, by the first write for which there is room.
 //! - Blocks carry RocksDB's checksums and rows their own. A damaged row is an error, never a missing one;
 //!   `check` counts every row again.
 //!
@@ -41,6 +42,7 @@
 mod cleaning;
 mod copier;
 mod copy;
+mod database;
 mod error;
 mod folder;
 mod holder;

@@ -89,7 +89,8 @@ impl Aside {
                 return Ok(Ready { view, codec, rows: NewRows::None { of }, basis });
             }
             From::Visible(of) => {
-                let (cursor, catching) = store.fork(&of)?;
+                let db = store.db();
+                let (cursor, catching) = store.fork(&db, &of)?;
                 onto(cursor, sorter, slot, &mut tables)?;
                 catching
             }

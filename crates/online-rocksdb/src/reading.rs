@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use asof_model::Result;
 use asof_online::{Ask, Look, Reading, Rows, Slab, Value};
-use rocksdb::DBPinnableSlice;
+use rocksdb::{DB, DBPinnableSlice};
 
 use crate::cleaning::{WIDTH, prefix};
+use crate::database::{ROWS, family};
 use crate::shelf::{Generation, Views};
 use crate::store::{Inner, unreadable, visible};
 
@@ -51,7 +52,8 @@ impl Inner {
         {
             return Ok(rows);
         }
-        let rows = self.look_up(asked.iter().flat_map(|asked| asked.reading.keys().iter().flatten()));
+        let db = self.db();
+        let rows = look_up(&db, asked.iter().flat_map(|asked| asked.reading.keys().iter().flatten()));
         let mut rows = rows.into_iter();
         let answers = asked.iter().map(|asked| {
             // One result per key that is whole, in order.
@@ -69,7 +71,8 @@ impl Inner {
             keys.filter_map(|(key, look)| key.filter(|_| matches!(look, Some(Look::Elsewhere))))
         });
         let mut elsewhere = elsewhere.peekable();
-        let rows = if elsewhere.peek().is_some() { self.look_up(elsewhere) } else { Vec::new() };
+        let db = self.db();
+        let rows = if elsewhere.peek().is_some() { look_up(&db, elsewhere) } else { Vec::new() };
         let read = !rows.is_empty();
         if !asked.iter().zip(&looks).all(|(asked, looks)| asked.still(looks, read)) {
             return Ok(None);
@@ -85,15 +88,15 @@ impl Inner {
         });
         answers.collect::<Result<_>>().map(Some)
     }
+}
 
-    /// One look into the database for many keys.
-    fn look_up<'a>(&self, mut keys: impl Iterator<Item = &'a [u8]>) -> Vec<Found<Option<Row<'_>>>> {
-        let (db, family) = (self.db(), self.rows());
-        match (keys.next(), keys.next()) {
-            // A single look-up is spared what it takes to prepare many.
-            (Some(only), None) => vec![db.get_pinned_cf(family, only)],
-            (first, second) => db.batched_multi_get_cf(family, first.into_iter().chain(second).chain(keys), false),
-        }
+/// One look into the database for many keys.
+fn look_up<'a, 'd>(db: &'d DB, mut keys: impl Iterator<Item = &'a [u8]>) -> Vec<Found<Option<Row<'d>>>> {
+    let family = family(db, ROWS);
+    match (keys.next(), keys.next()) {
+        // A single look-up is spared what it takes to prepare many.
+        (Some(only), None) => vec![db.get_pinned_cf(family, only)],
+        (first, second) => db.batched_multi_get_cf(family, first.into_iter().chain(second).chain(keys), false),
     }
 }
 

@@ -11,13 +11,11 @@ use asof_online::{
     Ask, Budget, Codec, Content, Entry, Increase, Journal, Layout, Once, OnlineStore, Pending, Publication, Published,
     Push, Rows,
 };
-use rocksdb::{
-    Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions,
-    WriteBatch, WriteOptions,
-};
+use rocksdb::{Cache, DB, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch, WriteOptions};
 
 use crate::cleaning::{self, WIDTH, prefix};
 use crate::copier::{Bell, Copier};
+use crate::database::{Database, JOURNAL, ONCE, PUBLISHED, ROWS, family};
 use crate::error::Error;
 use crate::folder::Folders;
 use crate::holder::Holder;
@@ -28,11 +26,6 @@ use crate::record::{Record, Visible};
 use crate::shelf::{Generation, Shelf, Views};
 use crate::tuning::{self, OpenOptions};
 use crate::witness::Witness;
-
-const ROWS: &str = "rows";
-const PUBLISHED: &str = "published";
-const JOURNAL: &str = "journal";
-const ONCE: &str = "once";
 
 /// The embedded [`OnlineStore`]. Clones share it; it is closed when the last of them and of its publications is
 /// dropped.
@@ -45,7 +38,7 @@ pub struct RocksStore {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
-    db: DB,
+    database: Database,
     shelf: Shelf,
     ledger: Mutex<Ledger>,
     next_slot: AtomicU64,
@@ -97,10 +90,10 @@ impl RocksStore {
     /// # Errors
     /// `online_damaged`, `storage_full`.
     pub fn compact(&self) -> Result<()> {
-        let db = &self.inner.db;
+        let db = self.inner.db();
         for name in [ROWS, PUBLISHED, JOURNAL, ONCE] {
-            db.flush_cf(family(db, name)).map_err(Error::rocks("flushing"))?;
-            db.compact_range_cf(family(db, name), None::<&[u8]>, None::<&[u8]>);
+            db.flush_cf(family(&db, name)).map_err(Error::rocks("flushing"))?;
+            db.compact_range_cf(family(&db, name), None::<&[u8]>, None::<&[u8]>);
         }
         Ok(())
     }
@@ -112,19 +105,10 @@ impl Inner {
         let holder = Holder::take(path)?;
         let (folders, state) = Folders::prepare(path)?;
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
-        let mut database = tuning::database();
-        database.create_if_missing(state.is_new());
-        database.create_missing_column_families(state.is_new());
         let newest_push = Arc::new(AtomicI64::new(i64::MIN));
-        let families = [
-            (ROWS, tuning::rows(&cache)),
-            (PUBLISHED, tuning::published()),
-            (JOURNAL, tuning::journal()),
-            (ONCE, tuning::once(&newest_push)),
-        ];
-        let families = families.map(|(name, options)| ColumnFamilyDescriptor::new(name, options));
-        let opened = DB::open_cf_descriptors(&database, folders.db(), families);
-        let db = opened.map_err(|source| not_opened(path, source))?;
+        let database = Database::open(&folders.db(), &cache, &newest_push, state.is_new());
+        let database = database.map_err(|source| not_opened(path, source))?;
+        let db = database.load();
         if state.is_new() {
             folders.mark()?;
         }
@@ -137,6 +121,7 @@ impl Inner {
             tracing::info!(slot, "removing rows that an interrupted publication left");
             cleaning::remove(&db, family(&db, ROWS), *slot)?;
         }
+        drop(db);
         let next_slot = AtomicU64::new(occupied.last().max(used.last()).map_or(1, |slot| slot + 1));
         Ok(Inner {
             shelf: Shelf::new(views),
@@ -149,17 +134,14 @@ impl Inner {
             row_options: RowOptions(tuning::rows(&cache)),
             witness,
             newest_push,
-            db,
+            database,
             _holder: holder,
         })
     }
 
-    pub(crate) fn db(&self) -> &DB {
-        &self.db
-    }
-
-    pub(crate) fn rows(&self) -> &ColumnFamily {
-        family(&self.db, ROWS)
+    /// The database, for reading. Who holds it for long keeps it from being opened again after the disk was full.
+    pub(crate) fn db(&self) -> Guard<Arc<DB>> {
+        self.database.load()
     }
 
     /// All that is visible at this moment.
@@ -200,8 +182,8 @@ impl Inner {
         }
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
-        let taken = self.db.ingest_external_file_cf_opts(self.rows(), &options, files.to_vec());
-        taken.map_err(Error::rocks("taking table files in"))
+        let attempt = |db: &DB| db.ingest_external_file_cf_opts(family(db, ROWS), &options, files.to_vec());
+        self.database.write("taking table files in", attempt, |_| Ok(false))
     }
 
     /// Makes the rows of a slot the visible ones of a view, then removes the former ones.
@@ -225,7 +207,7 @@ impl Inner {
         let mut batch = WriteBatch::default();
         let (slot, published, copy) = match rows {
             NewRows::Aside { slot, content, catching, copy } => {
-                catching.merge(&mut batch, self.rows(), slot, &copy);
+                catching.merge(&mut batch, family(&self.db(), ROWS), slot, &copy);
                 (slot, published(content.rows(), content.digest(), content.last_seq()), Arc::new(copy))
             }
             NewRows::None { of } => {
@@ -259,7 +241,11 @@ impl Inner {
 
     /// A publication is to have the rows of a visible generation: a cursor over them as they are now, and what is pushed from
     /// now on.
-    pub(crate) fn fork(&self, generation: &Arc<Generation>) -> Result<(DBRawIterator<'_>, Arc<Catching>), Error> {
+    pub(crate) fn fork<'a>(
+        &self,
+        db: &'a DB,
+        generation: &Arc<Generation>,
+    ) -> Result<(DBRawIterator<'a>, Arc<Catching>), Error> {
         let catching = Arc::<Catching>::default();
         let mut ledger = self.ledger();
         self.still(generation)?;
@@ -267,18 +253,7 @@ impl Inner {
         forget_ended(&mut ledger.making, view);
         ledger.making.entry(view.clone()).or_default().push((generation.codec.clone(), Arc::downgrade(&catching)));
         // Nothing is pushed while the ledger is held, and a cursor sees what was there when it was made.
-        Ok((self.cursor(generation.slot), catching))
-    }
-
-    /// Over the rows of a slot, each block of which is checked, from the first on.
-    fn cursor(&self, slot: u64) -> DBRawIterator<'_> {
-        let mut options = ReadOptions::default();
-        options.set_verify_checksums(true);
-        options.fill_cache(false);
-        options.set_iterate_upper_bound(prefix(slot + 1));
-        let mut cursor = self.db.raw_iterator_cf_opt(self.rows(), options);
-        cursor.seek(prefix(slot));
-        cursor
+        Ok((cursor(db, generation.slot), catching))
     }
 
     /// A publication begins: from now on it gets what is pushed.
@@ -292,13 +267,19 @@ impl Inner {
     }
 
     fn take_pushes(&self, pushes: &[Push]) -> Result<(), Error> {
-        let families = Families { rows: self.rows(), journal: family(&self.db, JOURNAL), once: family(&self.db, ONCE) };
+        let db = self.db();
+        let families = Families { rows: family(&db, ROWS), journal: family(&db, JOURNAL), once: family(&db, ONCE) };
         // Held to the end, so that no switch comes between what is encoded and what is written.
         let ledger = self.ledger();
         let Encoded { batch, held, worn } = Encoded::new(pushes, families, &self.shelf.views(), &ledger.making)?;
-        let mut synced = WriteOptions::default();
-        synced.set_sync(true);
-        self.db.write_opt(batch, &synced).map_err(Error::rocks("writing a push"))?;
+        // A handle into the database that is written to must not keep it from being opened again.
+        drop(db);
+        // They are there together or not at all.
+        let happened = |db: &DB| match pushes.first() {
+            Some(push) => journal::has(db, family(db, JOURNAL), &push.journal, &push.entry),
+            None => Ok(true),
+        };
+        self.database.write("writing a push", synced(&batch), happened)?;
         held.hand_over();
         drop(ledger);
         if worn {
@@ -314,13 +295,16 @@ impl Inner {
     ///
     /// When it fails nothing is cleaned up, since the record may be there after all: the next start tells.
     fn record(&self, mut batch: WriteBatch, record: &Record) -> Result<(), Error> {
-        let family = family(&self.db, PUBLISHED);
-        let mut synced = WriteOptions::default();
-        synced.set_sync(true);
-        batch.put_cf(family, Record::key(&record.view), record.to_bytes());
-        self.db.write_opt(batch, &synced).map_err(Error::rocks("recording a publication"))?;
+        let (key, value) = (Record::key(&record.view), record.to_bytes());
+        batch.put_cf(family(&self.db(), PUBLISHED), &key, &value);
+        let happened = |db: &DB| {
+            let there = db.get_pinned_cf(family(db, PUBLISHED), &key).map_err(Error::rocks("reading a record"))?;
+            Ok(there.is_some_and(|there| *there == *value))
+        };
+        self.database.write("recording a publication", synced(&batch), happened)?;
         // The log is where a synced write can be lost to damage in silence: do not leave the record there.
-        if let Err(error) = self.db.flush_cf(family) {
+        let db = self.db();
+        if let Err(error) = db.flush_cf(family(&db, PUBLISHED)) {
             tracing::warn!(%error, view = %record.view, "the record of a publication stays in the log for now");
         }
         Ok(())
@@ -355,7 +339,8 @@ impl Inner {
             if ledger.retired.iter().any(held) || self.shelf.views().values().any(held) {
                 continue;
             }
-            if let Err(error) = cleaning::remove(&self.db, self.rows(), generation.slot) {
+            let db = self.db();
+            if let Err(error) = cleaning::remove(&db, family(&db, ROWS), generation.slot) {
                 tracing::warn!(%error, slot = generation.slot, "old rows stay until the next start");
             }
         }
@@ -408,7 +393,8 @@ impl OnlineStore for RocksStore {
     fn check(&self, view: &Pinned) -> Result<()> {
         let views = self.inner.shelf.views();
         let generation = visible(&views, view)?;
-        let mut cursor = self.inner.cursor(generation.slot);
+        let db = self.inner.db();
+        let mut cursor = cursor(&db, generation.slot);
         let mut content = Content::default();
         while let Some((key, row)) = cursor.item() {
             generation.codec.verify(&key[WIDTH..], row)?;
@@ -436,20 +422,24 @@ impl OnlineStore for RocksStore {
     }
 
     fn pushed(&self, journal: &Journal, key: &str) -> Result<Option<Once>> {
-        Ok(journal::once(&self.inner.db, family(&self.inner.db, ONCE), journal, key)?)
+        let db = self.inner.db();
+        Ok(journal::once(&db, family(&db, ONCE), journal, key)?)
     }
 
     fn journals(&self) -> Result<Vec<Pending>> {
-        let reaches = journal::reaches(&self.inner.db, family(&self.inner.db, JOURNAL))?;
+        let db = self.inner.db();
+        let reaches = journal::reaches(&db, family(&db, JOURNAL))?;
         Ok(reaches.into_iter().map(|reach| reach.pending).filter(|pending| pending.rows > 0).collect())
     }
 
     fn entries(&self, journal: &Journal, bytes: usize) -> Result<Vec<Entry>> {
-        Ok(journal::entries(&self.inner.db, family(&self.inner.db, JOURNAL), journal, bytes)?)
+        let db = self.inner.db();
+        Ok(journal::entries(&db, family(&db, JOURNAL), journal, bytes)?)
     }
 
     fn trim(&self, journal: &Journal, last: i64) -> Result<()> {
-        Ok(journal::trim(&self.inner.db, family(&self.inner.db, JOURNAL), journal, last)?)
+        let attempt = |db: &DB| journal::trim(db, family(db, JOURNAL), journal, last);
+        Ok(self.inner.database.write("trimming a journal", attempt, |_| Ok(false))?)
     }
 }
 
@@ -463,8 +453,23 @@ fn forget_ended(making: &mut InTheMaking, view: &Pinned) {
     }
 }
 
-fn family<'a>(db: &'a DB, name: &str) -> &'a ColumnFamily {
-    db.cf_handle(name).expect("both families were opened with the database")
+/// Over the rows of a slot, each block of which is checked, from the first on.
+pub(crate) fn cursor(db: &DB, slot: u64) -> DBRawIterator<'_> {
+    let mut options = ReadOptions::default();
+    options.set_verify_checksums(true);
+    options.fill_cache(false);
+    options.set_iterate_upper_bound(prefix(slot + 1));
+    let mut cursor = db.raw_iterator_cf_opt(family(db, ROWS), options);
+    cursor.seek(prefix(slot));
+    cursor
+}
+
+/// Writes a batch, durably.
+fn synced(batch: &WriteBatch) -> impl Fn(&DB) -> Result<(), rocksdb::Error> {
+    let mut synced = WriteOptions::default();
+    synced.set_sync(true);
+    // A batch is gone once it was tried to write it.
+    move |db| db.write_opt(WriteBatch::from_data(batch.data()), &synced)
 }
 
 pub(crate) fn visible<'a>(views: &'a Views, view: &Pinned) -> Result<&'a Generation, asof_online::Error> {
@@ -531,7 +536,7 @@ mod tests {
     }
 
     fn occupied(store: &RocksStore) -> Vec<u64> {
-        cleaning::occupied(&store.inner.db, store.inner.rows()).unwrap().into_iter().collect()
+        cleaning::occupied(&store.inner.db(), family(&store.inner.db(), ROWS)).unwrap().into_iter().collect()
     }
 
     #[test]
@@ -560,7 +565,7 @@ mod tests {
         {
             let store = open(folder.path());
             publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
-            cleaning::remove(&store.inner.db, store.inner.rows(), 1).unwrap();
+            cleaning::remove(&store.inner.db(), family(&store.inner.db(), ROWS), 1).unwrap();
             assert_eq!(store.check(&view).unwrap_err().code(), "online_damaged");
         }
         let store = open(folder.path());
@@ -574,7 +579,8 @@ mod tests {
         let (folder, view) = (tempfile::tempdir().unwrap(), view("carrier_delays"));
         let store = open(folder.path());
         publish(&store, &view, &layout(), &[rows(&[("UA", 1, 10, None)])]);
-        let (db, family) = (&store.inner.db, store.inner.rows());
+        let db = store.inner.db();
+        let family = family(&db, ROWS);
         let (old, _) = db.full_iterator_cf(family, rocksdb::IteratorMode::Start).next().unwrap().unwrap();
         let row = db.get_cf(family, &old).unwrap().unwrap();
         publish(&store, &view, &layout(), &[rows(&[("UA", 2, 20, None)])]);

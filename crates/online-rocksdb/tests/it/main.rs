@@ -5,6 +5,7 @@
 mod copies;
 mod crash;
 mod damage;
+mod full;
 mod pushed;
 mod suite;
 
