@@ -193,6 +193,58 @@ def inside(bench, keys):
     return result
 
 
+def push(bench):
+    """One row each from 64 clients, durable before the reply, against as many threads that write to RocksDB with a sync; and how
+    long until a row that was pushed is served."""
+    store, entities = bench.stores.ticks(), bench.keys["100k"]
+    clients = ["--entities", entities, "--clients", 64, *bench.span]
+
+    def pushes(*words):
+        # What is pushed stays in the store, so each turn begins with the same rows.
+        subprocess.run(["rm", "-rf", bench.stores.folder / store], check=True)
+        bench.stores.ticks()
+        with contenders.asof(bench.stores, store) as server:
+            return bench.tools.call("push", "--server", server.address, *clients, *words)
+
+    def synced():
+        with tempfile.TemporaryDirectory(dir=bench.stores.folder) as folder:
+            return bench.tools.call("synced", "--folder", Path(folder) / "db", "--threads", 64, *bench.span)
+
+    seen = bench.turns({"asof": pushes, "rocksdb": synced, "visible": lambda: pushes("--service", "first")})
+    share = seen["asof"]["rate"] / seen["rocksdb"]["rate"]
+    later = seen["visible"]["visible_p99_us"] / seen["visible"]["p99_us"]
+    result = Result("push, one row each from 64 clients, synced before the reply", ["", "pushes/s", "p50 µs", "p99 µs", "share"])
+    result.rows = [
+        [*figures("asof", seen["asof"])[:4], f"{share:.2f}"],
+        [*figures("RocksDB, 64 threads, synced batches", seen["rocksdb"])[:4], ""],
+        [*figures("asof, with a look after each push", seen["visible"])[:4], ""],
+        ["pushed to served", "", f"{seen['visible']['visible_p50_us']:,.0f}", f"{seen['visible']['visible_p99_us']:,.0f}", ""],
+    ]
+    result.goals = [
+        Goal("pushes/s, share of RocksDB's group commit", share, least=0.6),
+        Goal("p99 from push to served, times the push's own p99", later, most=2.0),
+    ]
+    return result
+
+
+def windows(bench):
+    """Windows of 30 and 7 days over five-minute hops against the newest row of the same events, one call at a time."""
+    store, shape, one = bench.stores.windows(), bench.shape("100k", 1), ["--connections", 1, "--in-flight", 1, "--threads", 1]
+    # A day after what was materialized: 2024-12-31T12:00:00Z.
+    at = ["--at", 1_735_646_400_000_000]
+    seen = {}
+    for name, copies in (("RocksDB", []), ("memory", ["newest", "recent"])):
+        with contenders.asof(bench.stores, store, copies=copies) as server:
+            load = lambda service: bench.load(server, [*shape, "--service", service, *at], *one)
+            seen |= bench.turns({f"plain, {name}": load("plain"), f"windowed, {name}": load("windowed")})
+    result = Result("windows of 30 and 7 days over 5-minute hops, 1 entity, 1 connection", [*HEAD[:-1], "times plain"])
+    for name in ("RocksDB", "memory"):
+        ratio = seen[f"windowed, {name}"]["p50_us"] / seen[f"plain, {name}"]["p50_us"]
+        result.rows += [figures(f"plain, from {name}", seen[f"plain, {name}"]), figures(f"windowed, from {name}", seen[f"windowed, {name}"], f"{ratio:.2f}")]
+        result.goals.append(Goal(f"p50, times a plain view's, from {name}", ratio, most=3.0))
+    return result
+
+
 def views(bench):
     """The same request where ten views are defined and where ten thousand are."""
     shape, one = bench.shape("100k", 1), ["--connections", 1, "--in-flight", 1, "--threads", 1]
@@ -356,6 +408,8 @@ CASES = {
     "copied-one-2m": lambda bench: copied(bench, "2m", 1),
     "copied-hundred-100k": lambda bench: copied(bench, "100k", 100),
     "copied-hundred-2m": lambda bench: copied(bench, "2m", 100),
+    "push": push,
+    "windows": windows,
     "views": views,
     "json": json_against_grpc,
     "feast": feast,

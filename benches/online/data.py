@@ -2,7 +2,7 @@
 
     python data.py FOLDER [--scale 0.001]
 
-`facts-<keys>.parquet` has id, at and fifty float64 features, a row per key. `events-<keys>.parquet` has id, at and five features,
+`ticks.parquet` has a row of id, at and five features for each of 100,000 keys. `facts-<keys>.parquet` has id, at and fifty float64 features, a row per key. `events-<keys>.parquet` has id, at and five features,
 ten million rows in the order of time over so many keys, each of which has one at least. Keys are 0, 1, 2, … Files that
 are there are left alone.
 """
@@ -71,6 +71,7 @@ def main():
     scaled = lambda number: max(10, round(number * options.scale))
     for name, keys in FACTS.items():
         write(options.folder / f"facts-{name}.parquet", facts(scaled(keys)))
+    write(options.folder / "ticks.parquet", events(scaled(EVENTS["100k"]), scaled(EVENTS["100k"])))
     for name, keys in EVENTS.items():
         write(options.folder / f"events-{name}.parquet", events(scaled(keys), scaled(EVENTS_EACH)))
 

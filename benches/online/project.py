@@ -53,6 +53,32 @@ def events_sql():
     )
 
 
+def windows_sql():
+    """The same events as a plain view, and in windows of 30 and 7 days whose edges move by five minutes."""
+    events, spans = "events_100k", ("30 days", "7 days")
+    cells = ", ".join(
+        f"{call} OVER (RANGE INTERVAL '{span}' PRECEDING) AS {name}_{span[:-5]}"
+        for span in spans
+        for call, name in (("count(*)", "many"), ("avg(f0)", "mean"))
+    )
+    return (
+        ENTITY + dataset(events, FEATURES[:5]) + view("newest", events, FEATURES[:5])
+        + "CREATE FEATURE VIEW recent ENTITY thing TIMESTAMP at SLIDE INTERVAL '5 minutes' AS\n"
+        + f"  SELECT id, at, {cells} FROM {events};\n"
+        + "CREATE FEATURE SERVICE plain AS SELECT f0, f1, f2, f3 FROM newest;\n"
+        + "CREATE FEATURE SERVICE windowed AS SELECT many_30, mean_30, many_7, mean_7 FROM recent;\n"
+    )
+
+
+def ticks_sql():
+    """What is pushed to: one view that follows row by row."""
+    features = FEATURES[:5]
+    return (
+        ENTITY + dataset("ticks", features) + view("live", "ticks", features)
+        + "CREATE FEATURE SERVICE first AS SELECT f0 FROM live;\n"
+    )
+
+
 class Stores:
     """The stores under a folder, and the binary that makes them."""
 
@@ -71,7 +97,7 @@ class Stores:
             raise SystemExit(f"{' '.join(map(str, line))}\n{done.stderr}")
         return done.stdout, time.perf_counter() - begun
 
-    def make(self, name, sql, ingests, views):
+    def make(self, name, sql, ingests, views, *options):
         """A store with these definitions, datasets and views, unless it is there already."""
         folder = self.folder / name
         stamp = json.dumps([sql, [str(path) for path in ingests.values()], views, self.asof.stat().st_mtime])
@@ -87,7 +113,7 @@ class Stores:
         for dataset_name, path in ingests.items():
             self.verb(name, "ingest", dataset_name, path)
         if views:
-            self.verb(name, "materialize", *views)
+            self.verb(name, "materialize", *views, *options)
         made.write_text(stamp)
 
     def facts(self, keys):
@@ -102,3 +128,14 @@ class Stores:
         files = {f"events_{keys}": self.folder / f"events-{keys}.parquet" for keys in data.EVENTS}
         self.make("events", events_sql(), files, [f"newest_{keys}" for keys in data.EVENTS])
         return "events"
+
+    def windows(self):
+        """As of the end of the year that the events are of."""
+        files = {"events_100k": self.folder / "events-100k.parquet"}
+        self.make("windows", windows_sql(), files, ["newest", "recent"], "--at", "2024-12-30T00:00:00Z")
+        return "windows"
+
+    def ticks(self):
+        """A store whose dataset has the first rows of the facts, so that its view is online."""
+        self.make("ticks", ticks_sql(), {"ticks": self.folder / "ticks.parquet"}, ["live"])
+        return "ticks"

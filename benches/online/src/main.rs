@@ -7,6 +7,7 @@
 //! - `bare` is a tonic service that returns a reply that was ready before: what the wire alone costs.
 //! - `raw` looks the same keys up in RocksDB with nothing around it: what the store alone costs.
 //! - `inside` asks the engine within this process, without a wire.
+//! - `push` pushes rows, `synced` writes as much to RocksDB with nothing around it.
 //! - `sorted` reads columns and writes sorted rows with `SstFileWriter`: what a materialization cannot do without.
 //!
 //! Keys are drawn from a fixed seed, the same ones for all contenders.
@@ -20,8 +21,10 @@ mod inside;
 mod keys;
 mod load;
 mod measure;
+mod push;
 mod raw;
 mod sorted;
+mod synced;
 mod target;
 
 use std::error::Error;
@@ -50,6 +53,10 @@ enum What {
     Raw(raw::Args),
     /// Ask the engine in this process.
     Inside(inside::Args),
+    /// Push rows, one at a time.
+    Push(push::Args),
+    /// Write small batches to RocksDB, each with a sync.
+    Synced(synced::Args),
     /// Read columns and write sorted rows.
     Sorted(sorted::Args),
 }
@@ -61,6 +68,8 @@ fn main() -> ExitCode {
         What::Bare(args) => on_threads(args.threads, bare::run(args)),
         What::Raw(args) => raw::run(&args),
         What::Inside(args) => on_threads(args.threads, inside::run(args)),
+        What::Push(args) => on_threads(args.threads, push::run(args)),
+        What::Synced(args) => synced::run(&args),
         What::Sorted(args) => sorted::run(&args),
     };
     match done {

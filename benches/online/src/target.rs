@@ -35,6 +35,9 @@ pub(crate) struct Target {
     /// Request parameters, all of them DOUBLE.
     #[arg(long)]
     parameter: Vec<String>,
+    /// The moment asked about, in microseconds since 1970; without it, now.
+    #[arg(long)]
+    at: Option<i64>,
     #[command(flatten)]
     pub(crate) shape: Shape,
 }
@@ -106,7 +109,7 @@ impl Target {
         let mut columns = vec![column("id", Values::Int64s(Int64s { values: keys }))];
         let half = || Values::Doubles(Doubles { values: vec![0.5; rows] });
         columns.extend(self.parameter.iter().map(|name| column(name, half())));
-        GetFeaturesRequest { service: self.service.clone(), columns, ..GetFeaturesRequest::default() }
+        GetFeaturesRequest { service: self.service.clone(), columns, at: self.at, ..GetFeaturesRequest::default() }
     }
 }
 

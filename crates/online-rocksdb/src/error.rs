@@ -63,8 +63,7 @@ impl Error {
     }
 }
 
-const REBUILD: &str =
-    "move the folder away and run `asof materialize`: the rows are built again from the offline tables";
+const REBUILD: &str = "stop the server if one runs, then: asof materialize --rebuild, which sets the store aside and builds the rows again from the tables";
 
 impl From<Error> for asof_model::Error {
     fn from(error: Error) -> Self {

@@ -32,9 +32,14 @@ impl State {
 }
 
 impl Folders {
+    /// Of a store, whether it is there or not.
+    pub(crate) fn of(root: &Path) -> Self {
+        Folders { root: root.to_owned() }
+    }
+
     /// Looks what is there, and empties `building`.
     pub(crate) fn prepare(root: &Path) -> Result<(Self, State), Error> {
-        let folders = Folders { root: root.to_owned() };
+        let folders = Folders::of(root);
         let state = folders.state()?;
         let building = folders.building();
         if building.exists() {

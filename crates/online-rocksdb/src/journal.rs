@@ -147,7 +147,7 @@ pub(crate) fn reaches(db: &DB, family: &ColumnFamily) -> Result<Vec<Reach>, Erro
     Ok(reaches)
 }
 
-fn named(key: &[u8]) -> Result<Journal, Error> {
+pub(crate) fn named(key: &[u8]) -> Result<Journal, Error> {
     let text = key.split(|byte| *byte == 0).next().and_then(|name| std::str::from_utf8(name).ok());
     let parts = text.and_then(|text| text.split_once('/'));
     let name = |text: &str| text.parse::<Name>().ok();

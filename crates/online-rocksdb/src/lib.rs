@@ -50,6 +50,7 @@ mod journal;
 mod publication;
 mod pushing;
 mod reading;
+mod rebuild;
 mod record;
 mod shelf;
 mod sort;
@@ -57,5 +58,6 @@ mod store;
 mod tuning;
 mod witness;
 
+pub use rebuild::SetAside;
 pub use store::RocksStore;
 pub use tuning::OpenOptions;

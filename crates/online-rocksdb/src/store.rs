@@ -22,6 +22,7 @@ use crate::holder::Holder;
 use crate::journal;
 use crate::publication::{Aside, NewRows, Ready};
 use crate::pushing::{Catching, Encoded, Families, InTheMaking};
+use crate::rebuild::{self, Pair};
 use crate::record::{Record, Visible};
 use crate::shelf::{Generation, Shelf, Views};
 use crate::tuning::{self, OpenOptions};
@@ -84,6 +85,17 @@ impl RocksStore {
         Ok(RocksStore { _copier: Arc::new(Copier::start(&inner)?), inner })
     }
 
+    /// Writes pairs into families, durably.
+    pub(crate) fn fill(&self, families: &[(&'static str, Vec<Pair>)]) -> Result<(), Error> {
+        let db = self.inner.db();
+        for (name, pairs) in families {
+            let mut batch = WriteBatch::default();
+            pairs.iter().for_each(|(key, value)| batch.put_cf(family(&db, name), key, value));
+            self.inner.database.write("filling a new store", synced(&batch), |_| Ok(false))?;
+        }
+        Ok(())
+    }
+
     /// Rewrites all table files: what was replaced, removed or forgotten takes no room any more. Costs reading and writing
     /// everything; the store does the same bit by bit by itself.
     ///
@@ -101,6 +113,7 @@ impl RocksStore {
 
 impl Inner {
     fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
+        rebuild::finish(path)?;
         std::fs::create_dir_all(path).map_err(Error::file("creating", path))?;
         let holder = Holder::take(path)?;
         let (folders, state) = Folders::prepare(path)?;

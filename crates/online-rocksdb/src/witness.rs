@@ -121,7 +121,7 @@ impl Shared {
     }
 }
 
-fn read(path: &Path) -> Result<BTreeMap<String, i64>, Error> {
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, i64>, Error> {
     match fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes)
             .map_err(|e| Error::Malformed(format!("{} cannot be read: {e}", path.display()))),

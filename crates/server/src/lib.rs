@@ -31,5 +31,5 @@ pub use config::{Config, Overrides};
 pub use convert::column::{from_batch, to_batch};
 pub use embedded::embedded;
 pub use lock::StoreLock;
-pub use open::{Ending, Opened, open};
+pub use open::{Ending, Opened, SetAside, open, set_aside};
 pub use server::Server;

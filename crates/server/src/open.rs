@@ -80,6 +80,42 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     Ok(Opened { engine: engine.await?, lock })
 }
 
+/// What became of an online store that was set aside.
+#[derive(Debug)]
+pub struct SetAside {
+    /// Where it is now.
+    pub folder: PathBuf,
+    /// How many rows that were pushed were taken from it, because they may not be in their tables yet.
+    pub rows: u64,
+    /// Datasets of which pushed rows are gone, with the order of acceptance up to which their tables have them, and up to which
+    /// they were acknowledged.
+    pub lost: Vec<(String, i64, i64)>,
+}
+
+/// Sets the online store aside, whatever state it is in, and makes an empty one, which waits for views to be materialized. What
+/// was pushed and is in no table yet is taken along as far as it can be read.
+///
+/// # Errors
+/// `store_held`, as of [`open`]; `not_yet` for a store that is not RocksDB's; those of the machine.
+pub async fn set_aside(config: &Config, verb: &str, patience: Duration) -> Result<SetAside> {
+    let folder = store_folder(config)?;
+    let Location { scheme: "rocksdb", path } = Location::of(&config.online.url) else {
+        let scheme = Location::of(&config.online.url).scheme;
+        return Err(not_yet("[online]", &config.online.url, scheme, "rocksdb:"));
+    };
+    let _lock = StoreLock::take(&folder, verb, None, patience).await?;
+    let aside = RocksStore::set_aside(Path::new(path))?;
+    let tables = asof_offline::Store::open(path_text(&folder)?).await?;
+    let mut lost = Vec::new();
+    for (journal, acknowledged) in aside.short {
+        let landed = tables.landed(&journal.project, &journal.dataset).await?;
+        if landed < acknowledged {
+            lost.push((journal.to_string(), landed, acknowledged));
+        }
+    }
+    Ok(SetAside { folder: aside.folder, rows: aside.rows, lost })
+}
+
 /// Where datasets, training sets, the lock and temporary files lie.
 pub(crate) fn store_folder(config: &Config) -> Result<PathBuf> {
     match Location::of(&config.store.url) {

@@ -35,6 +35,8 @@ pub struct MaterializeRequest {
     pub at: Option<Micros>,
     /// Whether to read all rows, also where only those that were added since would do.
     pub full: bool,
+    /// Whether, where none is named, those are wanted too that the record says are online, of whichever version.
+    pub recorded: bool,
 }
 
 /// How to bring views online.
@@ -91,7 +93,7 @@ impl Engine {
             );
         }
         let (mut views, mut skipped) = (Vec::new(), Vec::new());
-        for view in self.wanted_views(scope, &request.views).await? {
+        for view in self.wanted_views(scope, &request).await? {
             if request.views.is_empty() && !self.can_be_kept(&view).await? {
                 skipped.push(view.pinned);
             } else {
@@ -124,8 +126,9 @@ impl Engine {
         }
     }
 
-    async fn wanted_views(&self, scope: &Scope, named: &[Reference]) -> Result<Vec<Registered>> {
+    async fn wanted_views(&self, scope: &Scope, request: &MaterializeRequest) -> Result<Vec<Registered>> {
         let (project, environment) = (&scope.project, &scope.environment);
+        let named = &request.views;
         let mut views = Vec::new();
         for reference in named {
             views.push(self.catalog().resolve(project, environment, reference, Some(Kind::FeatureView)).await?);
@@ -134,6 +137,13 @@ impl Engine {
             for service in self.catalog().list(project, environment, Some(Kind::FeatureService)).await? {
                 for input in service.registered.inputs.iter().filter(|i| i.pinned.kind == Kind::FeatureView) {
                     views.push(self.catalog().pinned(&input.pinned).await?);
+                }
+            }
+        }
+        if named.is_empty() && request.recorded {
+            for item in self.catalog().online(project).await? {
+                if let Item::Online { view, .. } = item {
+                    views.push(self.catalog().pinned(&view).await?);
                 }
             }
         }

@@ -7,6 +7,7 @@ mod crash;
 mod damage;
 mod full;
 mod pushed;
+mod rebuild;
 mod suite;
 
 use std::path::Path;

@@ -206,6 +206,9 @@ pub struct MaterializeRequest {
     /// Read all rows, also where only those that were added since would do.
     #[prost(bool, tag = "4")]
     pub full: bool,
+    /// Where none is named: also those that the record says are online, whichever version and environment they are of.
+    #[prost(bool, tag = "5")]
+    pub recorded: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MaterializeEvent {

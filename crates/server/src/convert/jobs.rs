@@ -102,7 +102,7 @@ pub(crate) fn from_rebuilt(rebuilt: Rebuilt) -> wire::RebuildResult {
 
 pub(crate) fn to_materialize(request: &wire::MaterializeRequest) -> Result<MaterializeRequest> {
     let views = request.views.iter().map(|view| reference(view)).collect::<Result<_>>()?;
-    Ok(MaterializeRequest { views, at: request.at.map(Micros), full: request.full })
+    Ok(MaterializeRequest { views, at: request.at.map(Micros), full: request.full, recorded: request.recorded })
 }
 
 pub(crate) fn from_materialized(report: MaterializeReport) -> wire::MaterializeResult {
