@@ -52,6 +52,7 @@ mod record;
 mod shelf;
 mod sort;
 mod store;
+mod tables;
 mod tuning;
 mod witness;
 

@@ -78,7 +78,7 @@ impl Reduction {
         let mut publication = shared.publication();
         all.drain(|rows| {
             written += rows.num_rows() as u64;
-            publication.write(&rows)?;
+            publication.write_in_order(&rows)?;
             if let Some(making) = &last {
                 making.advance(&self.publishing, written, None);
             }

@@ -72,8 +72,12 @@ impl Visitor<'_> for Quantity {
             "" => Some(self.base),
             unit => self.units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit)).map(|(_, factor)| *factor),
         };
-        let counted =
-            number.parse().ok().zip(factor).and_then(|(n, f): (u64, u64)| n.checked_mul(f)).filter(|n| *n >= self.least);
+        let counted = number
+            .parse()
+            .ok()
+            .zip(factor)
+            .and_then(|(n, f): (u64, u64)| n.checked_mul(f))
+            .filter(|n| *n >= self.least);
         counted.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
     }
 }

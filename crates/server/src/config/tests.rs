@@ -17,8 +17,7 @@ fn later_sources_go_before_earlier_ones() {
     let folder = tempfile::tempdir().unwrap();
     let deep = folder.path().join("sql/views");
     std::fs::create_dir_all(&deep).unwrap();
-    let text =
-        "[project]\nname = 'flights'\n[server]\nlisten = 'a:1'\nmax_message = '1MiB'\n[offline]\nmemory = '2GiB'\n[online]\nmemory = 0";
+    let text = "[project]\nname = 'flights'\n[server]\nlisten = 'a:1'\nmax_message = '1MiB'\n[offline]\nmemory = '2GiB'\n[online]\nmemory = 0";
     std::fs::write(folder.path().join(FILE), text).unwrap();
     let variables =
         [("ASOF_SERVER_LISTEN", "127.0.0.1:2"), ("ASOF_OFFLINE_MEMORY", "1000"), ("ASOF_OFFLINE_THREADS", "3")];

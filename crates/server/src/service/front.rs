@@ -173,7 +173,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (serving, _lock) = serving(&folder).await;
         let column = |name: &str, values| Column { name: name.into(), values: Some(values), ..Column::default() };
-        let mut asked = vec![vec![1], vec![2], vec![3], vec![9], vec![], vec![1, 2, 3, 9, 1, 3, 3, 1, 1, 2], vec![3; 200]];
+        let mut asked =
+            vec![vec![1], vec![2], vec![3], vec![9], vec![], vec![1, 2, 3, 9, 1, 3, 3, 1, 1, 2], vec![3; 200]];
         // Replies like those before, with other values.
         asked.extend([vec![3, 1], vec![1, 3], vec![1, 2], vec![3, 3], vec![1]]);
         for (keys, (service, features)) in
