@@ -21,9 +21,9 @@ use asof_online::{EVENT_TIME, KNOWN, SEQ};
 use datafusion::common::HashMap;
 
 /// Rows that may be held besides twice as many as there are keys.
-const SLACK: usize = 1 << 18;
+const SLACK: usize = if cfg!(test) { 20 } else { 1 << 18 };
 /// Rows that come out at a time.
-const BATCH: usize = 8192;
+const BATCH: usize = if cfg!(test) { 7 } else { 8192 };
 
 /// See the module.
 pub(super) struct Newest {
@@ -301,4 +301,76 @@ fn integers(array: &ArrayRef) -> Result<Int64Array> {
         _ => Arc::clone(array),
     };
     Ok(cast(&array, &DataType::Int64).map_err(Error::internal)?.as_primitive::<Int64Type>().clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow::array::StringArray;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Two key columns, event time, known-at time, order of acceptance.
+    type Row = (i64, Option<&'static str>, i64, Option<i64>, i64);
+
+    fn batch(rows: &[Row]) -> RecordBatch {
+        let times =
+            |times: Vec<Option<i64>>| Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")) as ArrayRef;
+        RecordBatch::try_from_iter_with_nullable([
+            ("number", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.0))) as ArrayRef, true),
+            ("text", Arc::new(rows.iter().map(|r| r.1).collect::<StringArray>()), true),
+            (EVENT_TIME, times(rows.iter().map(|r| Some(r.2)).collect()), true),
+            (KNOWN, times(rows.iter().map(|r| r.3).collect()), true),
+            (SEQ, Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.4))), true),
+        ])
+        .unwrap()
+    }
+
+    fn check(rows: &[Row], key: &[(&str, DataType)], cuts: usize, parts: usize, drained: usize) {
+        let key = Columns(key.iter().map(|(name, t)| Column::new(*name, t.clone())).collect());
+        let by_text = key.names().any(|name| name == "text");
+        let of = |row: &Row| (row.0, if by_text { row.1 } else { None });
+        let mut expected: BTreeMap<_, Row> = BTreeMap::new();
+        for row in rows {
+            let stamp = |row: &Row| (row.2, row.3.unwrap_or(row.2), row.4);
+            let held = expected.entry(of(row)).or_insert(*row);
+            if stamp(row) > stamp(held) {
+                *held = *row;
+            }
+        }
+        let mut all: Vec<_> = (0..parts).map(|_| Newest::new(&key).unwrap()).collect();
+        let mut early = Vec::new();
+        for (n, some) in rows.chunks(cuts).enumerate() {
+            let part = &mut all[n % parts];
+            part.add(&batch(some)).unwrap();
+            assert!(part.rows <= 2 * part.len() + SLACK, "{} rows of {} keys", part.rows, part.len());
+            if drained > 0 && n % drained == 0 {
+                part.drain(|rows| Ok(early.push(rows))).unwrap();
+                assert_eq!((part.len(), part.size()), (0, 0));
+            }
+        }
+        let mut one = all.remove(0);
+        all.into_iter().for_each(|other| one.absorb(other).unwrap());
+        early.iter().for_each(|rows| one.add(rows).unwrap());
+        let mut found = Vec::new();
+        one.drain(|rows| Ok(found.push(rows))).unwrap();
+        let expected: Vec<Row> = expected.into_values().collect();
+        let schema = batch(&expected).schema();
+        assert_eq!(arrow::compute::concat_batches(&schema, &found).unwrap(), batch(&expected));
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_of_each_key_comes_out_in_order(
+            rows in proptest::collection::vec((0..12i64, 0..3usize, 0..9i64, proptest::option::of(0..9i64)), 0..90),
+            cuts in 1..9usize, parts in 1..4usize, drained in 0..4usize,
+        ) {
+            let text = |n: usize| Some(["", "a", "é"][n]);
+            let rows: Vec<Row> = rows.iter().zip(1..).map(|(r, seq)| (r.0 - 6, text(r.1), r.2, r.3, seq)).collect();
+            check(&rows, &[("number", DataType::Int64)], cuts, parts, drained);
+            check(&rows, &[("number", DataType::Int64), ("text", DataType::Utf8)], cuts, parts, drained);
+        }
+    }
 }
