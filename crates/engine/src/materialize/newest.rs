@@ -328,7 +328,17 @@ mod tests {
         .unwrap()
     }
 
-    fn check(rows: &[Row], key: &[(&str, DataType)], cuts: usize, parts: usize, drained: usize) {
+    fn drained(newest: &mut Newest) -> Vec<RecordBatch> {
+        let mut all = Vec::new();
+        let take = |rows| {
+            all.push(rows);
+            Ok(())
+        };
+        newest.drain(take).unwrap();
+        all
+    }
+
+    fn check(rows: &[Row], key: &[(&str, DataType)], cuts: usize, parts: usize, every: usize) {
         let key = Columns(key.iter().map(|(name, t)| Column::new(*name, t.clone())).collect());
         let by_text = key.names().any(|name| name == "text");
         let of = |row: &Row| (row.0, if by_text { row.1 } else { None });
@@ -346,16 +356,15 @@ mod tests {
             let part = &mut all[n % parts];
             part.add(&batch(some)).unwrap();
             assert!(part.rows <= 2 * part.len() + SLACK, "{} rows of {} keys", part.rows, part.len());
-            if drained > 0 && n % drained == 0 {
-                part.drain(|rows| Ok(early.push(rows))).unwrap();
+            if every > 0 && n % every == 0 {
+                early.extend(drained(part));
                 assert_eq!((part.len(), part.size()), (0, 0));
             }
         }
         let mut one = all.remove(0);
         all.into_iter().for_each(|other| one.absorb(other).unwrap());
         early.iter().for_each(|rows| one.add(rows).unwrap());
-        let mut found = Vec::new();
-        one.drain(|rows| Ok(found.push(rows))).unwrap();
+        let found = drained(&mut one);
         let expected: Vec<Row> = expected.into_values().collect();
         let schema = batch(&expected).schema();
         assert_eq!(arrow::compute::concat_batches(&schema, &found).unwrap(), batch(&expected));
@@ -365,12 +374,12 @@ mod tests {
         #[test]
         fn the_newest_of_each_key_comes_out_in_order(
             rows in proptest::collection::vec((0..12i64, 0..3usize, 0..9i64, proptest::option::of(0..9i64)), 0..90),
-            cuts in 1..9usize, parts in 1..4usize, drained in 0..4usize,
+            cuts in 1..9usize, parts in 1..4usize, every in 0..4usize,
         ) {
             let text = |n: usize| Some(["", "a", "é"][n]);
             let rows: Vec<Row> = rows.iter().zip(1..).map(|(r, seq)| (r.0 - 6, text(r.1), r.2, r.3, seq)).collect();
-            check(&rows, &[("number", DataType::Int64)], cuts, parts, drained);
-            check(&rows, &[("number", DataType::Int64), ("text", DataType::Utf8)], cuts, parts, drained);
+            check(&rows, &[("number", DataType::Int64)], cuts, parts, every);
+            check(&rows, &[("number", DataType::Int64), ("text", DataType::Utf8)], cuts, parts, every);
         }
     }
 }
