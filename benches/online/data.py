@@ -50,6 +50,13 @@ def events(keys, rows):
         yield table(random, ids, START + np.arange(first, first + count) * (YEAR // rows), 5)
 
 
+def more_events(path, keys, rows, number):
+    """Events of any of the keys, later than those that there were, other ones for every number."""
+    random = np.random.default_rng([keys, rows, number])
+    at = START + YEAR + (number * rows + np.arange(rows)) * 1_000
+    pq.write_table(table(random, random.integers(0, keys, rows), at, 5), path, compression="zstd")
+
+
 def write(path, tables):
     if path.exists():
         return

@@ -55,6 +55,7 @@ mod record;
 mod shelf;
 mod sort;
 mod store;
+mod tables;
 mod tuning;
 mod witness;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use asof_model::{Micros, Pinned, Result, RunId};
-use asof_online::{Basis, Codec, Content, Layout, Publication, Published, SlabBuilder};
-use rocksdb::{DBRawIterator, SstFileWriter};
+use asof_online::{Basis, Codec, Content, Layout, Publication, Published};
+use rocksdb::DBRawIterator;
 
 use crate::cleaning::{WIDTH, prefix};
 use crate::copy::Copy;
@@ -19,9 +19,7 @@ use crate::pushing::Catching;
 use crate::shelf::Generation;
 use crate::sort::{self, Sorter};
 use crate::store::Inner;
-
-/// Rows in a table file, before compression, before another is begun.
-const TABLE_BYTES: usize = 256 << 20;
+use crate::tables::Tables;
 
 /// A publication that nobody sees yet.
 pub(crate) struct Aside {
@@ -31,6 +29,8 @@ pub(crate) struct Aside {
     from: From,
     slot: u64,
     sorter: Sorter,
+    /// Rows that came in the order of their keys, on their way into files. Dropped before the folder of these.
+    ordered: Option<Tables>,
     basis: Option<Basis>,
     folder: Folder,
 }
@@ -76,27 +76,30 @@ impl Aside {
         let slot = store.new_slot();
         let folder = Folder::create(&store.building().join(slot.to_string()))?;
         let sorter = Sorter::new(&folder.0, store.sort_bytes());
-        Ok(Aside { store, view: view.clone(), codec, from, slot, sorter, basis: None, folder })
+        Ok(Aside { store, view: view.clone(), codec, from, slot, sorter, ordered: None, basis: None, folder })
     }
 
     /// Takes the rows in, not yet to be seen.
     pub(crate) fn take_in(self) -> Result<Ready, Error> {
-        let Aside { store, view, codec, from, slot, sorter, basis, folder } = self;
-        let written = Arc::clone(&codec);
-        let mut tables = Tables::new(&written, &folder.0, &store);
-        let catching = match from {
+        let Aside { store, view, codec, from, slot, sorter, ordered, basis, folder } = self;
+        let (catching, tables) = match from {
             From::Visible(of) if sorter.is_empty() => {
                 return Ok(Ready { view, codec, rows: NewRows::None { of }, basis });
             }
             From::Visible(of) => {
                 let db = store.db();
                 let (cursor, catching) = store.fork(&db, &of)?;
-                onto(cursor, sorter, slot, &mut tables)?;
-                catching
+                let mut tables = Tables::new(&store, &codec, &folder.0)?;
+                onto(cursor, &of, sorter, slot, &mut tables)?;
+                (catching, tables)
             }
             From::Nothing(catching) => {
-                sorter.finish(|key, row| tables.add(key, row))?;
-                catching
+                let mut tables = match ordered {
+                    Some(tables) => tables,
+                    None => Tables::new(&store, &codec, &folder.0)?,
+                };
+                sorter.finish(|key, row| tables.add_again(key, row))?;
+                (catching, tables)
             }
         };
         let (files, content, copy) = tables.finish()?;
@@ -105,97 +108,74 @@ impl Aside {
     }
 }
 
-/// Merges sorted rows into those of a visible slot, both in the order of keys.
-fn onto(mut visible: DBRawIterator<'_>, added: Sorter, slot: u64, tables: &mut Tables<'_>) -> Result<(), Error> {
-    let mut moved = prefix(slot).to_vec();
-    // A visible row under its key in the new slot.
-    let mut keep = |tables: &mut Tables<'_>, key: &[u8], row: &[u8]| {
+/// Merges sorted rows into those of a visible slot, both in the order of keys. What was visible is held against its witness
+/// on the way: what is damaged is not to be handed on.
+fn onto(
+    mut visible: DBRawIterator<'_>,
+    of: &Generation,
+    added: Sorter,
+    slot: u64,
+    tables: &mut Tables,
+) -> Result<(), Error> {
+    let (mut moved, mut found) = (prefix(slot).to_vec(), Content::default());
+    // A visible row under its key in the new slot; it is witnessed once for both.
+    let mut keep = |tables: &mut Tables, found: &mut Content, key: &[u8], row: &[u8]| {
+        let mut one = Content::default();
+        one.add(&key[WIDTH..], row);
+        found.absorb(&one);
+        tables.witness(&one);
         moved.truncate(WIDTH);
         moved.extend_from_slice(&key[WIDTH..]);
-        tables.add(&moved, row)
+        tables.put_again(&moved, row)
     };
     added.finish(|key, row| {
         while let Some((old, held)) = visible.item() {
             match old[WIDTH..].cmp(&key[WIDTH..]) {
-                Ordering::Less => keep(tables, old, held)?,
+                Ordering::Less => keep(tables, &mut found, old, held)?,
                 Ordering::Equal => {
+                    of.codec.verify(&old[WIDTH..], held)?;
+                    found.add(&old[WIDTH..], held);
                     let all = sort::merge(key, [held, row].into_iter())?.into_owned();
                     visible.next();
-                    return tables.add(key, &all);
+                    return tables.add_again(key, &all);
                 }
                 Ordering::Greater => break,
             }
             visible.next();
         }
-        tables.add(key, row)
+        tables.add_again(key, row)
     })?;
     while let Some((old, held)) = visible.item() {
-        keep(tables, old, held)?;
+        keep(tables, &mut found, old, held)?;
         visible.next();
     }
     // A cursor that meets damage just ends; only its status tells.
-    visible.status().map_err(Error::rocks("reading rows"))
-}
-
-/// Table files of a slot as they are written, the witness of their rows, and a copy of them if there is memory for it.
-struct Tables<'a> {
-    codec: &'a Codec,
-    folder: &'a Path,
-    store: &'a Inner,
-    files: Vec<PathBuf>,
-    content: Content,
-    copy: SlabBuilder,
-    /// The one that is written, and the bytes in it so far.
-    open: Option<(SstFileWriter<'a>, usize)>,
-}
-
-impl<'a> Tables<'a> {
-    fn new(codec: &'a Codec, folder: &'a Path, store: &'a Inner) -> Self {
-        let copy = SlabBuilder::new(store.budget());
-        Tables { codec, folder, store, files: Vec::new(), content: Content::default(), copy, open: None }
-    }
-
-    /// Adds a row; keys come in order. Its checksum is verified once more on the way, since it may have been to the disk and
-    /// back.
-    fn add(&mut self, key: &[u8], row: &[u8]) -> Result<(), Error> {
-        match self.copy.is_open() {
-            true => self.copy.push(self.codec, &key[WIDTH..], row)?,
-            false => self.codec.verify(&key[WIDTH..], row)?,
-        }
-        self.content.add(&key[WIDTH..], row);
-        let (writer, bytes) = match &mut self.open {
-            Some(open) => open,
-            None => {
-                let path = self.folder.join(format!("{}.sst", self.files.len()));
-                let writer = SstFileWriter::create(self.store.row_options());
-                writer.open(&path).map_err(Error::rocks("beginning a table file"))?;
-                self.files.push(path);
-                self.open.insert((writer, 0))
-            }
-        };
-        writer.put(key, row).map_err(Error::rocks("writing a table file"))?;
-        *bytes += key.len() + row.len();
-        if *bytes >= TABLE_BYTES {
-            self.close()?;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self) -> Result<(), Error> {
-        let Some((mut writer, _)) = self.open.take() else { return Ok(()) };
-        writer.finish().map_err(Error::rocks("finishing a table file"))
-    }
-
-    fn finish(mut self) -> Result<(Vec<PathBuf>, Content, Copy), Error> {
-        self.close()?;
-        Ok((self.files, self.content, Copy::new(self.copy.finish())))
-    }
+    visible.status().map_err(Error::rocks("reading rows"))?;
+    Ok(of.published.check(&found)?)
 }
 
 impl Publication for Aside {
     fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        if self.ordered.is_some() {
+            return Err(disordered(&self.view).into());
+        }
         let sorter = &mut self.sorter;
         Ok(self.codec.encode(rows, &prefix(self.slot), |key, row| sorter.push(key, row))?)
+    }
+
+    fn write_in_order(&mut self, rows: &RecordBatch) -> Result<()> {
+        if !self.sorter.is_empty() || matches!(self.from, From::Visible(_)) {
+            return self.write(rows);
+        }
+        let tables = match &mut self.ordered {
+            Some(tables) => tables,
+            None => self.ordered.insert(Tables::new(&self.store, &self.codec, &self.folder.0)?),
+        };
+        let view = &self.view;
+        Ok(self.codec.encode(rows, &prefix(self.slot), |key, row| match tables.follows(key) {
+            true => tables.add(key, row),
+            false => Err(disordered(view)),
+        })?)
     }
 
     fn rests_on(&mut self, basis: Basis) {
@@ -209,6 +189,12 @@ impl Publication for Aside {
         let store = Arc::clone(&self.store);
         Ok(store.switch(self.take_in()?, run, at)?)
     }
+}
+
+/// A defect of whoever writes.
+fn disordered(view: &Pinned) -> Error {
+    let reason = "rows that were to come in the order of their keys did not".to_owned();
+    Error::Online(asof_online::Error::LayoutMismatch { view: view.reference(), reason })
 }
 
 /// A folder that goes away with this value, whatever is in it.

@@ -19,6 +19,9 @@ use crate::error::Error;
 use crate::journal;
 use crate::shelf::Views;
 
+/// A key, without a slot, and a row.
+type Pair = (Box<[u8]>, Box<[u8]>);
+
 /// Keys, without a slot, and rows.
 type Rows = BTreeMap<Box<[u8]>, Box<[u8]>>;
 
@@ -29,7 +32,7 @@ pub(crate) struct Catching(Mutex<Caught>);
 #[derive(Debug)]
 enum Caught {
     /// Nobody said yet which pushes the publication has anyway: of each push its order of acceptance, a key and a row.
-    Apart(Vec<(i64, Box<[u8]>, Box<[u8]>)>),
+    Apart(Vec<(i64, Pair)>),
     /// Pushes behind this order of acceptance, as one row for each key.
     Behind(i64, Rows),
 }
@@ -56,7 +59,7 @@ pub(crate) struct Encoded {
 
 /// Rows for those in the making.
 #[derive(Default)]
-pub(crate) struct Held(Vec<(Arc<Catching>, i64, Vec<u8>, Vec<u8>)>);
+pub(crate) struct Held(Vec<(Arc<Catching>, i64, Pair)>);
 
 /// The families that a push writes to.
 #[derive(Clone, Copy)]
@@ -93,7 +96,7 @@ impl Encoded {
                 for (codec, catching) in making.filter_map(|(codec, held)| Some((codec, held.upgrade()?))) {
                     let held = &mut encoded.held.0;
                     encode(codec, rows, &[], |key, row| {
-                        held.push((catching.clone(), entry.last, key.to_vec(), row.to_vec()));
+                        held.push((catching.clone(), entry.last, (key.into(), row.into())));
                     })?;
                 }
             }
@@ -105,16 +108,16 @@ impl Encoded {
 impl Held {
     /// Hands the rows over.
     pub(crate) fn hand_over(self) {
-        for (catching, last, key, row) in self.0 {
-            catching.caught().add(last, key.into(), row.into());
+        for (catching, last, pair) in self.0 {
+            catching.caught().add(last, pair);
         }
     }
 }
 
 impl Caught {
-    fn add(&mut self, last: i64, key: Box<[u8]>, row: Box<[u8]>) {
+    fn add(&mut self, last: i64, (key, row): Pair) {
         match self {
-            Caught::Apart(all) => all.push((last, key, row)),
+            Caught::Apart(all) => all.push((last, (key, row))),
             Caught::Behind(had, _) if last <= *had => {}
             Caught::Behind(_, rows) => match rows.get_mut(&key) {
                 Some(held) => {
@@ -133,7 +136,7 @@ impl Caught {
         if let Caught::Apart(all) = self {
             let all = std::mem::take(all);
             *self = Caught::Behind(had, Rows::new());
-            all.into_iter().for_each(|(last, key, row)| self.add(last, key, row));
+            all.into_iter().for_each(|(last, pair)| self.add(last, pair));
         }
     }
 }

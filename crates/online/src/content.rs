@@ -27,13 +27,8 @@ impl Content {
         let mut hasher = Hasher::new("asof.online.row.v1");
         hasher.part(key).part(row);
         let digest = hasher.finish();
-        let mut carry = false;
-        for (limb, bytes) in self.sum.iter_mut().zip(digest.as_bytes().chunks_exact(8)) {
-            let addend = u64::from_le_bytes(bytes.try_into().expect("chunks of eight bytes"));
-            let (sum, first) = limb.overflowing_add(addend);
-            let (sum, second) = sum.overflowing_add(u64::from(carry));
-            (*limb, carry) = (sum, first || second);
-        }
+        let (words, _) = digest.as_bytes().as_chunks::<8>();
+        self.add_up(words.iter().map(|word| u64::from_le_bytes(*word)));
         match Tile::last_seq(row) {
             // A tile is no row of its own, but it counts for what was written.
             Some(last_seq) => self.last_seq = self.last_seq.max(last_seq),
@@ -41,6 +36,22 @@ impl Content {
                 self.rows += 1;
                 self.last_seq = self.last_seq.max(stamp(row).map_or(0, |stamp| stamp.seq));
             }
+        }
+    }
+
+    /// Counts in what another one counted.
+    pub fn absorb(&mut self, other: &Content) {
+        self.add_up(other.sum.iter().copied());
+        self.rows += other.rows;
+        self.last_seq = self.last_seq.max(other.last_seq);
+    }
+
+    fn add_up(&mut self, addend: impl Iterator<Item = u64>) {
+        let mut carry = false;
+        for (limb, addend) in self.sum.iter_mut().zip(addend) {
+            let (sum, first) = limb.overflowing_add(addend);
+            let (sum, second) = sum.overflowing_add(u64::from(carry));
+            (*limb, carry) = (sum, first || second);
         }
     }
 
@@ -81,6 +92,11 @@ mod tests {
         let mut turned = rows;
         turned.rotate_left(1);
         assert_eq!(of(&rows), of(&turned));
+        let mut halves = [Content::default(), Content::default()];
+        rows.iter().enumerate().for_each(|(n, (key, row))| halves[n % 2].add(key.as_bytes(), row.as_bytes()));
+        let [mut all, half] = halves;
+        all.absorb(&half);
+        assert_eq!(all.digest(), of(&rows));
         for other in [&rows[..2], &[("a", "1"), ("b", "3"), ("c", "2")], &[("a", "1"), ("b", "2"), ("c3", "")]] {
             assert_ne!(of(&rows), of(other));
         }

@@ -180,6 +180,15 @@ pub trait Publication: Send {
     /// `layout_mismatch` where a column lacks or has another type, `null_event_time`, `row_too_large`.
     fn write(&mut self, rows: &RecordBatch) -> Result<()>;
 
+    /// The same, of rows whose keys are each greater than all that were written before, and behind which only such rows come.
+    /// It may be quicker.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    fn write_in_order(&mut self, rows: &RecordBatch) -> Result<()> {
+        self.write(rows)
+    }
+
     /// Says what the rows rest on; the last time that it is said before the commit counts. From then on what is pushed,
     /// and was pushed since the publication began, with an order of acceptance that the basis has already, is left out: it is
     /// among the rows that are written.

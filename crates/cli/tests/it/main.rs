@@ -8,6 +8,7 @@
 mod comparing;
 mod crates;
 mod flights;
+mod increments;
 mod interruption;
 mod leakage;
 mod memory;

@@ -102,6 +102,34 @@ fn a_server_reads_from_memory_and_what_is_pushed_wins() {
     assert_eq!((newest(&server.url, "sensor=2"), copied(&server.url)), (json!(3), 0));
 }
 
+/// A damaged online store is refused, and built again from the tables, with what was pushed and not yet in them.
+#[test]
+fn a_damaged_store_is_rebuilt() {
+    let project = project();
+    let push = |args: &[&str]| project.done(&[&["push", "ticks"], args].concat());
+    push(&["sensor=1", "n=1", "at=2024-01-01T00:00:01Z"]);
+    project.done(&["materialize"]);
+    push(&["sensor=1", "n=2", "at=2024-01-01T00:00:02Z", "--key", "second"]);
+    let db = project.path().join(".asof/online/db");
+    let tables = std::fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().path());
+    for table in tables.filter(|path| path.extension().is_some_and(|extension| extension == "sst")) {
+        let bytes = std::fs::read(&table).unwrap();
+        std::fs::write(&table, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let refused = project.refused(1, &["get", "state", "sensor=1"]);
+    assert!(refused.contains("online_damaged") && refused.contains("asof materialize --rebuild"), "{refused}");
+    said("rebuilt", project.scrub(&project.done(&["materialize", "--rebuild"])));
+    let newest = || project.json(&["get", "state", "sensor=1"])["entities"][0]["features"][0]["value"].clone();
+    assert_eq!(newest(), json!(2));
+    // The same push again counts once, as before.
+    let again = project.json(&["push", "ticks", "sensor=1", "n=2", "at=2024-01-01T00:00:02Z", "--key", "second"]);
+    assert_eq!(again["repeated"], json!(1));
+    let rebuilt = project.json(&["materialize", "--rebuild"]);
+    assert_eq!(rebuilt["set_aside"]["rows"], json!(0));
+    assert_eq!(newest(), json!(2));
+    said("rebuild_of_a_server", project.refused(2, &["materialize", "--rebuild", "--server", "http://127.0.0.1:1"]));
+}
+
 /// What a message says of the machine's clock is another moment each time.
 fn scrubbed_now(text: &str) -> String {
     match text.split_once("it is ") {

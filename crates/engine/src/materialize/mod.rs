@@ -5,6 +5,8 @@
 //! and what is pushed meanwhile is in neither lost nor counted twice.
 
 mod extent;
+mod newest;
+mod reading;
 mod upkeep;
 mod writing;
 
@@ -21,8 +23,9 @@ use futures::StreamExt;
 
 pub use self::extent::Extent;
 use self::extent::{Adding, Stop, Wanted};
+use self::reading::{Reduction, Shared};
 pub use self::upkeep::Upkeep;
-use self::writing::Writing;
+use self::writing::{Counting, Writing};
 use crate::run::Record;
 use crate::{Engine, Scope, windows};
 
@@ -214,7 +217,7 @@ impl Engine {
         pins.items().for_each(|item| record.read(item));
         record.save().await?;
         let extent = Extent::Increment { dataset: basis.dataset.clone(), from, to: basis.snapshot };
-        let work = self.written(wanted, increase.publication, plans, Some(basis), record.id(), which, progress);
+        let work = self.written(wanted, increase.publication, plans, Some(basis), record, which, progress);
         match self.workshop().run_as(record.work(), work).await {
             Ok(published) => Ok(Materialized { run: record.id(), published, extent, read: rows }),
             // What cannot be added to can be replaced.
@@ -246,11 +249,11 @@ impl Engine {
         let basis = self.basis(wanted, &pins).await?;
         let planner = Planner::new(wanted.definitions, &pins);
         let plan = match (wanted.tiled, &basis) {
+            (None, Some(basis)) => self.every_row(wanted, basis, &pins)?,
             (Some(_), _) => planner.events(view, None)?,
-            (None, Some(_)) => planner.stamped(view, None)?,
             (None, None) => planner.newest(view, wanted.at)?,
         };
-        let work = self.written(wanted, publication, vec![plan], basis, record.id(), which, progress);
+        let work = self.written(wanted, publication, vec![plan], basis, record, which, progress);
         let published = self.workshop().run_as(record.work(), work).await?;
         let read = pins.snapshots().map(|(_, snapshot)| snapshot.rows).sum();
         Ok(Materialized { run: record.id(), published, extent: Extent::Whole(why), read })
@@ -264,29 +267,39 @@ impl Engine {
         mut publication: Box<dyn Publication>,
         plans: Vec<LogicalPlan>,
         basis: Option<Basis>,
-        run: RunId,
+        record: &Record,
         which: &str,
         progress: &Arc<dyn Progress>,
-    ) -> impl Future<Output = Result<Published>> + Send + 'static {
+    ) -> impl Future<Output = Result<Published>> + Send + 'static + use<> {
+        let (run, ongoing) = (record.id(), record.work().clone());
         let (engine, tiled, at) = (self.clone(), wanted.tiled.cloned(), wanted.at);
         let (reading, publishing) = (format!("reading {which}"), format!("publishing {which}"));
-        let progress = Arc::clone(progress);
+        let (key, progress) = (wanted.layout.key.clone(), Arc::clone(progress));
         async move {
             // Pushes that the snapshot has are not to be taken twice.
             basis.iter().for_each(|basis| publication.rests_on(basis.clone()));
-            let mut writing = Writing { publication: publication.as_mut(), tiled: tiled.as_ref(), at, due: None };
-            let mut published = 0;
-            for plan in plans {
-                let (mut rows, making) = engine.stream(plan, &progress, reading.clone()).await?;
-                while let Some(batch) = rows.next().await {
-                    let batch = batch.map_err(asof_query::execution_error)?;
-                    writing.write(&batch)?;
-                    published += batch.num_rows() as u64;
-                    making.advance(&publishing, published, None);
+            let due = if tiled.is_none() && basis.is_some() {
+                let shared = Shared::new(publication);
+                let reduction = Reduction { key, at, ongoing, reading, publishing };
+                let due = reduction.write(&engine, plans, &shared, &progress).await?;
+                publication = shared.alone()?;
+                due
+            } else {
+                let (tiled, counting) = (tiled.as_ref(), Counting::new(at));
+                let mut writing = Writing { publication: publication.as_mut(), tiled, counting };
+                let mut published = 0;
+                for plan in plans {
+                    let (mut rows, making) = engine.stream(plan, &progress, reading.clone()).await?;
+                    while let Some(batch) = rows.next().await {
+                        let batch = batch.map_err(asof_query::execution_error)?;
+                        writing.write(&batch)?;
+                        published += batch.num_rows() as u64;
+                        making.advance(&publishing, published, None);
+                    }
+                    making.all_read();
                 }
-                making.all_read();
-            }
-            let due = writing.due;
+                writing.counting.due
+            };
             if let Some(basis) = basis {
                 let due = basis.due.into_iter().chain(due).min();
                 publication.rests_on(Basis { due, ..basis });

@@ -8,52 +8,57 @@ use asof_model::{Error, Micros, Result};
 use asof_online::{EVENT_TIME, KNOWN, Publication, SEQ};
 use asof_query::Tiled;
 
-/// Takes batches of rows.
-pub(super) struct Writing<'a> {
-    pub(super) publication: &'a mut dyn Publication,
-    pub(super) tiled: Option<&'a Tiled>,
-    pub(super) at: Micros,
+/// Tells rows that count by a moment from those that do not yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counting {
+    at: Micros,
     /// When the first row begins to count that does not yet.
     pub(super) due: Option<Micros>,
 }
 
-impl Writing<'_> {
-    /// Rows as [`Planner::stamped`](asof_query::Planner::stamped) or [`Planner::events`](asof_query::Planner::events)
-    /// give them.
-    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
-        match self.tiled {
-            Some(tiled) => {
-                let events = self.counting(tiled.events(rows, EVENT_TIME, Some(SEQ))?)?;
-                self.write_events(tiled, &events)
-            }
-            None => {
-                let rows = self.counting(rows.clone())?;
-                self.publication.write(&rows)
-            }
-        }
+impl Counting {
+    pub(super) fn new(at: Micros) -> Self {
+        Counting { at, due: None }
+    }
+
+    /// What another one found, too.
+    pub(super) fn absorb(&mut self, due: Option<Micros>) {
+        self.due = self.due.into_iter().chain(due).min();
     }
 
     /// The rows that count by the moment.
-    fn counting(&mut self, rows: RecordBatch) -> Result<RecordBatch> {
+    pub(super) fn counting(&mut self, rows: RecordBatch) -> Result<RecordBatch> {
         let times = moments(&rows, EVENT_TIME)?;
         let known = rows.column_by_name(KNOWN).map(|_| moments(&rows, KNOWN)).transpose()?;
         let from = |row: usize| {
             let known = known.as_ref().filter(|known| known.is_valid(row)).map_or(i64::MIN, |known| known.value(row));
             known.max(times.value(row))
         };
-        let mut due = i64::MAX;
-        for row in 0..rows.num_rows() {
-            let from = from(row);
-            if from > self.at.0 {
-                due = due.min(from);
-            }
-        }
-        if due == i64::MAX {
-            return Ok(rows);
-        }
+        let due = (0..rows.num_rows()).map(from).filter(|from| *from > self.at.0).min();
+        let Some(due) = due else { return Ok(rows) };
+        self.absorb(Some(Micros(due)));
         let counts: BooleanArray = (0..rows.num_rows()).map(|row| Some(from(row) <= self.at.0)).collect();
-        self.due = Some(self.due.map_or(Micros(due), |known| known.min(Micros(due))));
         filter_record_batch(&rows, &counts).map_err(Error::internal)
+    }
+}
+
+/// Writes rows as they come.
+pub(super) struct Writing<'a> {
+    pub(super) publication: &'a mut dyn Publication,
+    pub(super) tiled: Option<&'a Tiled>,
+    pub(super) counting: Counting,
+}
+
+impl Writing<'_> {
+    /// Rows as [`Planner::newest`](asof_query::Planner::newest) or [`Planner::events`](asof_query::Planner::events) give them.
+    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+        match self.tiled {
+            Some(tiled) => {
+                let events = self.counting.counting(tiled.events(rows, EVENT_TIME, Some(SEQ))?)?;
+                self.write_events(tiled, &events)
+            }
+            None => self.publication.write(rows),
+        }
     }
 
     /// Writes events of a view with windows. What lies behind every window is of the newest rows alone.
@@ -62,7 +67,7 @@ impl Writing<'_> {
         if tiling.endless() {
             return self.publication.write(events);
         }
-        let since = Micros(self.at.0.saturating_sub(tiling.reach()));
+        let since = Micros(self.counting.at.0.saturating_sub(tiling.reach()));
         let since = Scalar::new(TimestampMicrosecondArray::from(vec![since.0]).with_timezone("UTC"));
         let recent = cmp::gt(&moments(events, EVENT_TIME)?, &since).map_err(Error::internal)?;
         let some = |wanted: &BooleanArray| filter_record_batch(events, wanted).map_err(Error::internal);
