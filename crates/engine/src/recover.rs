@@ -83,12 +83,17 @@ impl Engine {
         Ok(published.iter().map(online_item).collect())
     }
 
+    /// The newest publication of a view that is on record.
+    pub(crate) async fn recorded(&self, view: &Pinned) -> Result<Option<Item>> {
+        let recorded = self.catalog().online(&view.project).await?;
+        Ok(recorded.into_iter().find(|item| matches!(item, Item::Online { view: v, .. } if v == view)))
+    }
+
     /// Refuses a view whose rows in the online store are not those that were recorded last: the store lost
     /// or was given something (a damaged write-ahead log opens without an error, with fewer keys). A run that
     /// has published and is about to be recorded does not count as that.
     pub(crate) async fn check_online(&self, view: &Pinned) -> Result<()> {
-        let recorded = self.catalog().online(&view.project).await?;
-        let recorded = recorded.into_iter().find(|item| matches!(item, Item::Online { view: v, .. } if v == view));
+        let recorded = self.recorded(view).await?;
         let stored = self.online().published(view)?;
         if recorded.is_none() || stored.as_ref().map(online_item) == recorded {
             return Ok(());

@@ -103,8 +103,10 @@ pub(crate) type Pair = (Box<[u8]>, Box<[u8]>);
 /// All journals and names that can be read. A store whose rows are damaged may well have whole journals.
 fn salvage(path: &Path) -> Salvaged {
     let read = |name| -> Result<(DB, Vec<Pair>), Error> {
-        // No more checks than it takes to read this family.
-        let db = DB::open_cf_for_read_only(&Options::default(), Folders::of(path).db(), [name], false);
+        // No more is looked at than it takes to read this family; blocks are checked as they are read.
+        let mut lenient = Options::default();
+        lenient.set_paranoid_checks(false);
+        let db = DB::open_cf_for_read_only(&lenient, Folders::of(path).db(), [name], false);
         let db = db.map_err(Error::rocks("opening"))?;
         let pairs = db.iterator_cf(family(&db, name), IteratorMode::Start).collect::<Result<_, _>>();
         let pairs = pairs.map_err(Error::rocks("reading"))?;

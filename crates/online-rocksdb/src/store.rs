@@ -430,6 +430,12 @@ impl OnlineStore for RocksStore {
         Ok(())
     }
 
+    fn count_from(&self, view: &Pinned, last: u64) {
+        let mut ledger = self.inner.ledger();
+        let known = ledger.last.entry(view.clone()).or_default();
+        *known = last.max(*known);
+    }
+
     fn push(&self, pushes: &[Push]) -> Result<()> {
         Ok(self.inner.take_pushes(pushes)?)
     }

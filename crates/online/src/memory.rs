@@ -170,6 +170,12 @@ impl OnlineStore for MemoryStore {
         Ok(())
     }
 
+    fn count_from(&self, view: &Pinned, last: u64) {
+        let mut held = self.write();
+        let entry = held.views.entry(view.clone()).or_default();
+        entry.last = last.max(entry.last);
+    }
+
     fn push(&self, pushes: &[Push]) -> Result<()> {
         let mut held = self.write();
         let (mut seen, mut unseen) = (Vec::new(), Vec::new());

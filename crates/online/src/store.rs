@@ -128,6 +128,10 @@ pub trait OnlineStore: Send + Sync {
     /// Those of the backend.
     fn drop_view(&self, view: &Pinned) -> Result<()>;
 
+    /// Publications of a view are counted on from this number, where the store knows of fewer: it was made anew since, and the
+    /// record of them was not.
+    fn count_from(&self, view: &Pinned, last: u64);
+
     /// Takes pushes in: all of them in one step, visible and durable when it returns. Of two rows of one key the one with
     /// the later [`Stamp`](crate::Stamp) stays. Views that are neither visible nor being published are passed over.
     ///

@@ -92,7 +92,7 @@ async fn set_aside(global: &Global) -> Result<SetAside> {
 fn print_aside(out: &mut Out, aside: &SetAside) -> Result<()> {
     out.line(format!("the online store was set aside as {}", aside.folder.display()))?;
     if aside.rows > 0 {
-        out.line(format!("{} that had been pushed were taken along for their tables", counted(aside.rows, "row")))?;
+        out.line(format!("taken along for their tables: {}", counted(aside.rows, "pushed row")))?;
     }
     for (dataset, landed, acknowledged) in &aside.lost {
         let first = landed + 1;

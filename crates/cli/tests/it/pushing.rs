@@ -114,11 +114,14 @@ fn a_damaged_store_is_rebuilt() {
     let tables = std::fs::read_dir(&db).unwrap().map(|entry| entry.unwrap().path());
     for table in tables.filter(|path| path.extension().is_some_and(|extension| extension == "sst")) {
         let bytes = std::fs::read(&table).unwrap();
-        std::fs::write(&table, &bytes[..bytes.len() / 2]).unwrap();
+        // A table file says what family it is of.
+        if bytes.windows(4).any(|word| word == b"rows") {
+            std::fs::write(&table, &bytes[..bytes.len() / 2]).unwrap();
+        }
     }
     let refused = project.refused(1, &["get", "state", "sensor=1"]);
     assert!(refused.contains("online_damaged") && refused.contains("asof materialize --rebuild"), "{refused}");
-    said("rebuilt", project.scrub(&project.done(&["materialize", "--rebuild"])));
+    said("rebuilt", project.scrub(&project.done(&["materialize", "--rebuild", "--at", "2024-02-01T00:00:00Z"])));
     let newest = || project.json(&["get", "state", "sensor=1"])["entities"][0]["features"][0]["value"].clone();
     assert_eq!(newest(), json!(2));
     // The same push again counts once, as before.

@@ -239,6 +239,9 @@ impl Engine {
         progress: &Arc<dyn Progress>,
     ) -> Result<Materialized> {
         let view = wanted.view;
+        if let Some(Item::Online { generation, .. }) = self.recorded(&view.pinned).await? {
+            self.online().count_from(&view.pinned, generation);
+        }
         // From here on the publication gets what is pushed; what was pushed before is in the snapshots that are pinned.
         let publication = self.online().publish(&view.pinned, wanted.layout)?;
         let _making = self.pusher().entrances.making(&view.pinned);

@@ -129,6 +129,10 @@ impl OnlineStore for Lying {
         asks.iter().map(bent).collect()
     }
 
+    fn count_from(&self, view: &Pinned, last: u64) {
+        self.store.count_from(view, last);
+    }
+
     fn increase(&self, view: &Pinned, layout: &Layout) -> Result<Option<Increase>> {
         self.store.increase(view, layout)
     }

@@ -106,6 +106,11 @@ pub fn dropped_views_are_gone_but_their_numbers_are_not(make: Make<'_>) {
     assert_eq!(numbers(&get(&*store, delays(&other, &["UA"]))), [Some(11)]);
     assert_eq!(publish(&*store, &view, &layout(), &[]).generation, 2);
     assert_eq!(numbers(&get(&*store, delays(&view, &["UA"]))), [None]);
+    // Somebody knows of more publications, or of fewer.
+    store.count_from(&view, 7);
+    assert_eq!(publish(&*store, &view, &layout(), &[]).generation, 8);
+    store.count_from(&view, 3);
+    assert_eq!(publish(&*store, &view, &layout(), &[]).generation, 9);
 }
 
 /// A batch that is not of the layout is refused, and the publication goes on as if it had not been written.
