@@ -58,10 +58,15 @@ impl Fixture {
 
     /// An empty store with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        Fixture::opened_by("test", change).await
+    }
+
+    /// The same, opened in the name of a verb.
+    pub(crate) async fn opened_by(verb: &str, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(folder.path());
         change(&mut config);
-        let opened = open(&config, "test", Duration::ZERO).await.unwrap();
+        let opened = open(&config, verb, Duration::ZERO).await.unwrap();
         let channel = embedded(opened.engine.clone(), &config).unwrap();
         Fixture { folder, config, opened, channel }
     }

@@ -10,5 +10,6 @@ mod refusals;
 mod rows;
 mod socket;
 mod standards;
+mod stores;
 mod streams;
 mod tour;
