@@ -17,6 +17,7 @@
 
 mod graph;
 mod node;
+pub mod openlineage;
 pub mod render;
 mod tree;
 
