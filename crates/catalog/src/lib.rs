@@ -55,6 +55,12 @@ impl Catalog {
         Ok(Catalog { store: store::Store::open(url).await? })
     }
 
+    /// How often anything was written through this handle and its clones: what was read before is what is there now as long
+    /// as this is the same, where nobody else has the file. Asks no file.
+    pub fn changes(&self) -> u64 {
+        self.store.commits()
+    }
+
     /// Waits until all connections are closed and the write-ahead log is folded into the file. Not needed for
     /// durability; calls made afterwards fail.
     pub async fn close(&self) {

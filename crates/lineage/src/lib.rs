@@ -15,12 +15,13 @@
 //! rest follows. A snapshot holds what the snapshot before it held, so it is joined with that one. An apply
 //! joins nothing: what definitions are made of is in the definitions.
 
+mod draft;
 mod graph;
 mod node;
 pub mod openlineage;
 pub mod render;
 mod tree;
 
-pub use graph::{Graph, Via};
+pub use graph::{Graph, Told, Via};
 pub use node::Node;
-pub use tree::{Direction, Line, Shown, Tree};
+pub use tree::{Ask, Direction, Line, Shown, Tree};

@@ -49,3 +49,13 @@ async fn they_are_there_after_opening_again() {
     // Without closing: what was answered is in the write-ahead log.
     assert_eq!(kept(&Catalog::open(&url).await.unwrap()).await.len(), 1);
 }
+
+#[tokio::test]
+async fn whoever_writes_is_noticed() {
+    let catalog = memory().await;
+    let before = catalog.changes();
+    catalog.newest_event().await.unwrap();
+    assert_eq!(catalog.changes(), before);
+    catalog.clone().keep_events(&[event("a", 1)]).await.unwrap();
+    assert_ne!(catalog.changes(), before);
+}

@@ -95,15 +95,15 @@ impl Heard {
         self.seen.is_empty()
     }
 
-    /// Adds an event as it came; false if it was there.
+    /// Adds an event as it came, unless it was there; its digest.
     ///
     /// # Errors
     /// `invalid_event`.
-    pub fn hear(&mut self, value: &Value) -> Result<bool> {
+    pub fn hear(&mut self, value: &Value) -> Result<Digest> {
         let event = Event::read(value)?;
         let digest = canonical::digest(value);
         if !self.seen.insert(digest) {
-            return Ok(false);
+            return Ok(digest);
         }
         let time = event.time;
         let add = |speaker, state, run, claims, taken_back| Statement {
@@ -144,7 +144,7 @@ impl Heard {
                 }
             }
         }
-        Ok(true)
+        Ok(digest)
     }
 
     fn job(&mut self, job: &Job, time: Micros, digest: Digest) -> u32 {

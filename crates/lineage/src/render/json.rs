@@ -24,9 +24,9 @@ pub struct NodeDocument {
     /// Unique and stable.
     pub id: String,
     /// `dataset`, `entity`, `feature_view`, `feature_service`, `training_set`, `snapshot`, `file`,
-    /// `built_training_set` or `online`.
+    /// `built_training_set`, `online`, `external_dataset` or `job`.
     pub kind: &'static str,
-    /// Its project; a file has none.
+    /// Its project; what comes from outside has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// As users write it: `flights@1`; of a file the last part of its path.
@@ -36,9 +36,12 @@ pub struct NodeDocument {
     /// The digest of the definition, or of the file's bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Of a file: where it was read from.
+    /// Of a file: where it was read from; of a dataset of others: namespace and name as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Of what others told of: its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Of an online table: which publication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -76,6 +79,16 @@ pub enum ViaDocument {
         /// Its verb.
         verb: &'static str,
     },
+    /// Somebody else said so, by OpenLineage.
+    Told {
+        /// `reads`, `writes` or `made of`.
+        what: &'static str,
+        /// The identifier of the run that said so last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<String>,
+        /// What had become of it: `START`, `RUNNING`, `COMPLETE`, `FAIL`, `ABORT` or `OTHER`.
+        state: &'static str,
+    },
 }
 
 /// Trees around one thing, as data.
@@ -86,7 +99,8 @@ pub fn document(trees: &[Tree]) -> Document {
             Node::Definition(pinned) => (Some(pinned.digest.to_string()), None, None),
             Node::File { url, digest } => (Some(digest.to_string()), Some(url.clone()), None),
             Node::Online { generation, .. } => (None, None, Some(*generation)),
-            Node::Snapshot { .. } | Node::TrainingSet { .. } => (None, None, None),
+            Node::External(name) => (None, Some(name.to_string()), None),
+            Node::Snapshot { .. } | Node::TrainingSet { .. } | Node::Job(_) => (None, None, None),
         };
         NodeDocument {
             id: line.node.id(),
@@ -96,6 +110,10 @@ pub fn document(trees: &[Tree]) -> Document {
             text: line.text.clone(),
             digest,
             url,
+            namespace: match &line.node {
+                Node::External(name) | Node::Job(name) => Some(name.namespace.clone()),
+                _ => None,
+            },
             generation,
             rows: line.size.map(|(Size::Rows(n) | Size::RowsAdded(n) | Size::Keys(n))| n),
             cut: match line.shown {
@@ -122,5 +140,8 @@ fn reason(via: &Via) -> ViaDocument {
         Via::Defines => ViaDocument::Defines,
         Via::Continues => ViaDocument::Continues,
         Via::Run { id, verb } => ViaDocument::Run { id: id.to_string(), verb },
+        Via::Told { what, run, state } => {
+            ViaDocument::Told { what: what.as_str(), run: run.as_deref().map(str::to_owned), state: state.as_str() }
+        }
     }
 }

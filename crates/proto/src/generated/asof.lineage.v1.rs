@@ -22,6 +22,7 @@ pub struct LogResponse {
 pub struct LineageRequest {
     #[prost(message, optional, tag = "1")]
     pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    /// A reference, or the name of a dataset or job that others told of: s3://bucket/path, namespace/name.
     #[prost(string, tag = "2")]
     pub reference: ::prost::alloc::string::String,
     #[prost(enumeration = "Direction", tag = "3")]
@@ -31,6 +32,12 @@ pub struct LineageRequest {
     pub depth: u32,
     #[prost(enumeration = "Rendering", tag = "5")]
     pub rendering: i32,
+    /// As of this moment, in microseconds; absent means what holds now.
+    #[prost(int64, optional, tag = "6")]
+    pub at: ::core::option::Option<i64>,
+    /// Only what lies on a way to this, named as above; empty means all.
+    #[prost(string, tag = "7")]
+    pub toward: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LineageResponse {

@@ -1,6 +1,6 @@
 //! The graph is that of the set of events, and as of a moment that of the events until then.
 
-use asof_lineage::openlineage::{End, External, Flow};
+use asof_lineage::openlineage::{End, External, Flow, Heard};
 use asof_model::Micros;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -55,6 +55,19 @@ fn with(name: &str, facets: Value) -> Value {
     let mut dataset = dataset(name);
     dataset["facets"] = facets;
     dataset
+}
+
+#[test]
+fn an_event_counts_once_however_it_is_written() {
+    let mut heard = Heard::new();
+    let digests: Vec<_> = [
+        r#"{"eventTime": "2026-01-01T00:00:00Z", "dataset": {"namespace": "n", "name": "d", "facets": {"x": 1}}}"#,
+        r#"{"dataset": {"facets": {"x": 1.0}, "name": "d", "namespace": "n"}, "eventTime": "2026-01-01T00:00:00Z"}"#,
+        r#"{"eventTime": "2026-01-01T00:00:00Z", "dataset": {"namespace": "n", "name": "d", "facets": {"x": 2}}}"#,
+    ]
+    .map(|text| heard.hear(&serde_json::from_str(text).unwrap()).unwrap())
+    .into();
+    assert_eq!((heard.len(), digests[0] == digests[1], digests[0] == digests[2]), (2, true, false));
 }
 
 /// What flows, by name, at a moment or now.
