@@ -3,7 +3,7 @@
 use std::fmt;
 
 use asof_lineage::{Ask, Graph, Node, Tree, render};
-use asof_model::{Error, ErrorKind, Kind, Micros, Reference, Result, Selector};
+use asof_model::{Error, ErrorKind, Kind, Micros, Pinned, Reference, Result, Selector};
 
 use crate::{Engine, Scope};
 
@@ -68,49 +68,28 @@ impl Engine {
     /// The part of the graph around a thing, as text.
     ///
     /// # Errors
-    /// `unknown_name`, `unknown_version`.
+    /// `unknown_name`, `unknown_version`, `unknown_outside`; `event_corrupt`.
     pub async fn lineage(&self, scope: &Scope, request: LineageRequest) -> Result<String> {
         let LineageRequest { about, direction, depth, at, toward, rendering } = request;
-        let project = match &about {
-            About::Ours(Reference { project: Some(project), .. }) => project,
-            _ => &scope.project,
-        };
+        let meant = self.meant(scope, &about).await?;
+        // What is ours is asked about in its own project, what is not, in the one of the caller.
+        let project = meant.as_ref().map_or(&scope.project, |pinned| &pinned.project);
         let graph = self.graph(project).await?;
-        let node = match self.node(scope, &graph, &about).await {
-            // What looks like a project and a name may be a namespace and a name of others; then it is in the graph of this one.
-            Err(error) if *project != scope.project => {
-                let here = self.graph(&scope.project).await?;
-                let node = here.find_outside(&about.to_string()).cloned().ok_or(error)?;
-                return self.answer(scope, &here, &node, direction, depth, at, toward, rendering).await;
-            }
-            node => node?,
-        };
-        self.answer(scope, &graph, &node, direction, depth, at, toward, rendering).await
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
-    async fn answer(
-        &self,
-        scope: &Scope,
-        graph: &Graph,
-        node: &Node,
-        direction: Direction,
-        depth: Option<u32>,
-        at: Option<Micros>,
-        toward: Option<About>,
-        rendering: Rendering,
-    ) -> Result<String> {
+        let node = node(&graph, &about, meant)?;
         let toward = match toward {
-            Some(about) => Some(self.node(scope, graph, &about).await?),
+            Some(about) => {
+                let meant = self.meant(scope, &about).await?;
+                Some(self::node(&graph, &about, meant)?)
+            }
             None => None,
         };
         let ask = |direction| Ask { direction, depth, at, toward: toward.clone() };
         let mut trees = Vec::new();
         if direction != Direction::Downstream {
-            trees.push(graph.tree(node, &ask(asof_lineage::Direction::Upstream)));
+            trees.push(graph.tree(&node, &ask(asof_lineage::Direction::Upstream)));
         }
         if direction != Direction::Upstream {
-            trees.push(graph.tree(node, &ask(asof_lineage::Direction::Downstream)));
+            trees.push(graph.tree(&node, &ask(asof_lineage::Direction::Downstream)));
         }
         Ok(match rendering {
             Rendering::Json => render::json(&trees),
@@ -119,27 +98,37 @@ impl Engine {
         })
     }
 
-    /// The thing in a graph that is asked about.
-    async fn node(&self, scope: &Scope, graph: &Graph, about: &About) -> Result<Node> {
-        let reference = match about {
-            About::Ours(reference) => reference,
-            About::Outside(text) => return graph.find_outside(text).cloned().ok_or_else(|| unheard(text)),
-        };
-        let pinned = match self.definition(scope, reference).await {
-            Ok(registered) => registered.pinned,
-            Err(error) => return graph.find_outside(&about.to_string()).cloned().ok_or(error),
-        };
-        match (pinned.kind, &reference.selector) {
-            // These numbers mean a snapshot and a training set that was built.
-            (Kind::Dataset | Kind::TrainingSet, Some(number @ Selector::Number(_))) => {
-                graph.find(&pinned.project, &pinned.name, Some(number)).cloned().ok_or_else(|| {
-                    let message = format!("there is no {} `{reference}`", pinned.kind);
-                    Error::new(ErrorKind::NotFound, "unknown_version", message)
-                        .remedy(format!("asof log {} lists what there is", pinned.name))
-                })
+    /// The definition that is asked about; none where it must be something of others.
+    async fn meant(&self, scope: &Scope, about: &About) -> Result<Option<Pinned>> {
+        let About::Ours(reference) = about else { return Ok(None) };
+        match self.definition(scope, reference).await {
+            Ok(registered) => Ok(Some(registered.pinned)),
+            Err(error) => {
+                // A namespace and a name of others look like a project and a name.
+                let text = about.to_string();
+                let known = text.contains('/') && self.graph(&scope.project).await?.find_outside(&text).is_some();
+                if known { Ok(None) } else { Err(error) }
             }
-            _ => Ok(Node::Definition(pinned)),
         }
+    }
+}
+
+/// The thing in a graph that is asked about, where this is the definition that it means.
+fn node(graph: &Graph, about: &About, meant: Option<Pinned>) -> Result<Node> {
+    let (About::Ours(reference), Some(pinned)) = (about, meant) else {
+        let text = about.to_string();
+        return graph.find_outside(&text).cloned().ok_or_else(|| unheard(&text));
+    };
+    match (pinned.kind, &reference.selector) {
+        // These numbers mean a snapshot and a training set that was built.
+        (Kind::Dataset | Kind::TrainingSet, Some(number @ Selector::Number(_))) => {
+            graph.find(&pinned.project, &pinned.name, Some(number)).cloned().ok_or_else(|| {
+                let message = format!("there is no {} `{reference}`", pinned.kind);
+                Error::new(ErrorKind::NotFound, "unknown_version", message)
+                    .remedy(format!("asof log {} lists what there is", pinned.name))
+            })
+        }
+        _ => Ok(Node::Definition(pinned)),
     }
 }
 

@@ -86,15 +86,17 @@ impl<'a> Draft<'a> {
     fn node_of(&mut self, run: &Run, item: &Item, at: Micros) -> Node {
         let node = Node::of(&run.project, item);
         let Node::File { url, digest } = &node else { return node };
-        let Some(place) = Name::of_url(url) else { return node };
-        if let Some(End::Dataset(dataset)) = self.external.find(&place) {
+        let known = Name::of_recorded(url).find_map(|place| self.external.find(&place));
+        if let Some(End::Dataset(dataset)) = known {
             let name = self.external.datasets()[dataset as usize].name.clone();
             self.contents.entry(name.clone()).or_default().insert(*digest);
             return Node::External(name);
         }
-        let last = self.files.entry(place).or_insert_with(|| (at, node.clone()));
-        if (last.0, &last.1) < (at, &node) {
-            *last = (at, node.clone());
+        for place in Name::of_recorded(url) {
+            let last = self.files.entry(place).or_insert_with(|| (at, node.clone()));
+            if (last.0, &last.1) < (at, &node) {
+                *last = (at, node.clone());
+            }
         }
         node
     }

@@ -91,6 +91,12 @@ impl Name {
         Some(Name::of_place(scheme, rest))
     }
 
+    /// The places that a URL may mean which we recorded: as it is written, and with what it escapes (`%20`) as what it stands for.
+    pub(crate) fn of_recorded(url: &str) -> impl Iterator<Item = Name> {
+        let unescaped = unescaped(url).filter(|unescaped| unescaped != url);
+        Name::of_url(url).into_iter().chain(unescaped.and_then(|url| Name::of_url(&url)))
+    }
+
     /// `rest` is what follows the scheme: `//bucket/path`.
     fn of_place(scheme: &str, rest: &str) -> Name {
         let rest = rest.trim_start_matches("//");
@@ -118,6 +124,27 @@ fn trimmed(path: &str) -> String {
         "" if path.starts_with('/') => "/".to_owned(),
         path => path.to_owned(),
     }
+}
+
+/// A URL without its escapes; none where that would be no text.
+fn unescaped(url: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(url.len());
+    let mut rest = url.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|hex| first == b'%' && hex.iter().all(u8::is_ascii_hexdigit));
+        let hex = hex.and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).ok()
 }
 
 /// The one scheme of a namespace or URL of storage, and what follows its colon.
@@ -209,6 +236,20 @@ mod tests {
         check("flights.csv", None);
         check("data/flights.csv", None);
         check("https://h/flights.csv", None);
+    }
+
+    #[test]
+    fn what_a_url_escapes_may_be_meant_either_way() {
+        let check = |url: &str, expected: &[&str]| {
+            let names: Vec<_> = Name::of_recorded(url).map(|name| name.to_string()).collect();
+            assert_eq!(names, expected, "{url}");
+        };
+        check("file:///a/b%20c.csv", &["file:///a/b%20c.csv", "file:///a/b c.csv"]);
+        check("s3://b/%C3%A4", &["s3://b/%C3%A4", "s3://b/ä"]);
+        check("s3://b/100%", &["s3://b/100%"]);
+        check("s3://b/%FF", &["s3://b/%FF"]);
+        check("s3://b/%ä1", &["s3://b/%ä1"]);
+        check("uploaded.csv", &[]);
     }
 
     #[test]
