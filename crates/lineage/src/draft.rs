@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use asof_model::run::{Item, Outcome, Verb};
 use asof_model::{Digest, Micros, Pinned, Registered, Run};
 
-use crate::graph::{Drawn, Graph, Reason, Told, Via};
+use crate::graph::{ColumnDrawn, Drawn, Graph, Reason, Told, Via};
 use crate::node::{Node, Size};
 use crate::openlineage::{End, External, Name};
 
@@ -15,7 +15,7 @@ pub(crate) struct Draft<'a> {
     nodes: BTreeMap<Node, Option<Size>>,
     /// By (upstream, downstream): every reason, and since when it is one.
     edges: BTreeMap<(Node, Node), BTreeMap<Via, Micros>>,
-    /// What each definition reads, for [`Draft::outermost`].
+    /// What each definition reads, for [`Draft::implied`].
     reads: HashMap<Pinned, Vec<Pinned>>,
     /// When each thing was made first.
     made: HashMap<Node, Micros>,
@@ -209,8 +209,16 @@ impl<'a> Draft<'a> {
             Drawn { from: number(flow.from), to: number(flow.to), reasons: reasons.collect() }
         }));
         edges.sort_unstable_by_key(|edge| (edge.from, edge.to));
+        // Sorted as datasets are.
+        let columns = external.columns().iter().map(|flow| ColumnDrawn {
+            from: datasets + flow.from,
+            to: datasets + flow.to,
+            job: flow.job.map(|job| jobs + job),
+            flow: flow.clone(),
+        });
+        let columns = columns.collect();
         drop(index);
-        Graph::drawn(nodes, notes, names, edges)
+        Graph::drawn(nodes, notes, names, edges, columns)
     }
 }
 

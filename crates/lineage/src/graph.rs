@@ -10,7 +10,7 @@ use asof_model::{Kind, Micros, Name, Registered, Run, RunId, Selector, Version};
 
 use crate::draft::Draft;
 use crate::node::{Node, Size};
-use crate::openlineage::{self, External, State};
+use crate::openlineage::{self, ColumnFlow, External, State, Transformation};
 use crate::tree::{self, Ask, Direction, Tree};
 
 /// Why one thing is upstream of another.
@@ -102,6 +102,32 @@ impl Reason {
     }
 }
 
+/// A column of one dataset that goes into another's, told by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The dataset upstream.
+    pub from: Node,
+    /// The column there.
+    pub field: String,
+    /// The dataset downstream.
+    pub to: Node,
+    /// The column there; none for all of them.
+    pub into: Option<String>,
+    /// In which ways.
+    pub how: Vec<Transformation>,
+    /// The job that does it, if one does.
+    pub job: Option<Node>,
+}
+
+/// The same by numbers of nodes, and when.
+#[derive(Debug)]
+pub(crate) struct ColumnDrawn {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+    pub(crate) job: Option<u32>,
+    pub(crate) flow: ColumnFlow,
+}
+
 /// An edge in the making.
 pub(crate) struct Drawn {
     pub(crate) from: u32,
@@ -127,6 +153,8 @@ pub struct Graph {
     index: HashMap<Node, u32>,
     /// By every name that somebody may ask by.
     names: HashMap<openlineage::Name, u32>,
+    /// By the dataset upstream.
+    columns: Vec<ColumnDrawn>,
 }
 
 /// For each node its edges of one direction, in the order of the nodes that they lead to.
@@ -168,12 +196,13 @@ impl Graph {
         Draft::of(definitions, runs, external).finish()
     }
 
-    /// `nodes` and `edges` are sorted, by nothing but their content.
+    /// `nodes`, `edges` and `columns` are sorted, by nothing but their content.
     pub(crate) fn drawn(
         nodes: Vec<(Node, Option<Size>)>,
         notes: HashMap<u32, String>,
         names: HashMap<openlineage::Name, u32>,
         edges: Vec<Drawn>,
+        columns: Vec<ColumnDrawn>,
     ) -> Graph {
         let (nodes, sizes): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
         let index: HashMap<_, _> = nodes.iter().cloned().enumerate().map(|(i, node)| (node, i as u32)).collect();
@@ -187,7 +216,7 @@ impl Graph {
         reasons_of.push(reasons.len() as u32);
         let downstream = Beside::new(nodes.len(), &ends, |(from, _)| *from);
         let upstream = Beside::new(nodes.len(), &ends, |(_, to)| *to);
-        Graph { nodes, sizes, notes, ends, reasons_of, reasons, upstream, downstream, index, names }
+        Graph { nodes, sizes, notes, ends, reasons_of, reasons, upstream, downstream, index, names, columns }
     }
 
     /// The thing that a reference means, if the graph has it. A number is a snapshot of a dataset, the
@@ -309,6 +338,27 @@ impl Graph {
             }
             let (from, to) = self.ends[edge];
             Some((if direction == Direction::Upstream { from } else { to } as usize, reasons))
+        })
+    }
+
+    /// The columns that go from one thing into another of those that are shown, at a moment or now; `from` is shown.
+    pub(crate) fn columns(
+        &self,
+        from: usize,
+        at: Option<Micros>,
+        shown: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = Column> {
+        let start = self.columns.partition_point(|column| (column.from as usize) < from);
+        let all = self.columns[start..].iter().take_while(move |column| column.from as usize == from);
+        let holding = all.filter(move |column| column.flow.spans.iter().any(|span| span.holds(at)));
+        let node = |number: u32| self.nodes[number as usize].clone();
+        holding.filter(move |column| shown(column.to as usize)).map(move |column| Column {
+            from: node(column.from),
+            field: column.flow.field.clone(),
+            to: node(column.to),
+            into: column.flow.into.clone(),
+            how: column.flow.how.clone(),
+            job: column.job.map(node),
         })
     }
 

@@ -23,6 +23,6 @@ pub mod openlineage;
 pub mod render;
 mod tree;
 
-pub use graph::{Graph, Told, Via};
+pub use graph::{Column, Graph, Told, Via};
 pub use node::Node;
 pub use tree::{Ask, Direction, Line, Shown, Tree};

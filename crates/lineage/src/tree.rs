@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use asof_model::Micros;
 
-use crate::graph::{Graph, Via};
+use crate::graph::{Column, Graph, Via};
 use crate::node::{Node, Size};
 
 /// Which way to look.
@@ -92,6 +92,8 @@ pub struct Tree {
     pub direction: Direction,
     /// Its lines, the root first, each under its parent.
     pub lines: Vec<Line>,
+    /// What others told of columns of the datasets in it.
+    pub columns: Vec<Column>,
 }
 
 impl Tree {
@@ -108,7 +110,7 @@ pub(crate) fn walk(graph: &Graph, root: &Node, ask: &Ask) -> Tree {
     let alone = |text: String| {
         let line =
             Line { node: root.clone(), text, parent: None, depth: 0, via: Vec::new(), shown: Shown::Whole, size: None };
-        Tree { direction, lines: vec![line] }
+        Tree { direction, lines: vec![line], columns: Vec::new() }
     };
     let Some(start) = graph.position(root) else { return alone(root.text(None, None)) };
     let goal = toward.as_ref().map(|goal| graph.position(goal));
@@ -166,7 +168,9 @@ pub(crate) fn walk(graph: &Graph, root: &Node, ask: &Ask) -> Tree {
             *at = place[node].expect("what has a mark is within the depth, so its place was reached");
         }
     }
-    Tree { direction, lines }
+    let of = |node| graph.columns(node, at, |to| place[to].is_some());
+    let columns = (0..place.len()).filter(|node| place[*node].is_some()).flat_map(of).collect();
+    Tree { direction, lines, columns }
 }
 
 /// Everything that is reached, nearest first, with the fewest steps to it.

@@ -1,9 +1,11 @@
 //! JSON: nodes and edges with identifiers. Stable: fields are added, never renamed or removed.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{edges, nodes};
-use crate::graph::Via;
+use crate::graph::{Column, Via};
 use crate::node::{Node, Size};
 use crate::tree::{Shown, Tree};
 
@@ -16,6 +18,38 @@ pub struct Document {
     pub nodes: Vec<NodeDocument>,
     /// How they hang together.
     pub edges: Vec<EdgeDocument>,
+    /// What others told of the columns of datasets among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnDocument>,
+}
+
+/// A column that goes into another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ColumnDocument {
+    /// The id of the dataset upstream.
+    pub from: String,
+    /// The column there.
+    pub field: String,
+    /// The id of the dataset downstream.
+    pub to: String,
+    /// The column there; left out where it concerns all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// In which ways: whether as a value, and how its producer calls that.
+    pub how: Vec<HowDocument>,
+    /// The id of the job that does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+/// A way in which a column goes into another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct HowDocument {
+    /// Whether as a value; else as a filter, a key, an order, …
+    pub direct: bool,
+    /// As its producer says; left out where it does not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subtype: String,
 }
 
 /// A thing.
@@ -127,7 +161,22 @@ pub fn document(trees: &[Tree]) -> Document {
         to: edge.downstream.id(),
         via: edge.via.iter().map(reason).collect(),
     });
-    Document { root: root.unwrap_or_default(), nodes: nodes.collect(), edges: edges.collect() }
+    // Two trees share their root.
+    let mut seen = HashSet::new();
+    let columns = trees.iter().flat_map(|tree| &tree.columns).map(column).filter(|column| seen.insert(column.clone()));
+    let columns = columns.collect();
+    Document { root: root.unwrap_or_default(), nodes: nodes.collect(), edges: edges.collect(), columns }
+}
+
+fn column(column: &Column) -> ColumnDocument {
+    ColumnDocument {
+        from: column.from.id(),
+        field: column.field.clone(),
+        to: column.to.id(),
+        into: column.into.clone(),
+        how: column.how.iter().map(|how| HowDocument { direct: how.direct, subtype: how.subtype.clone() }).collect(),
+        job: column.job.as_ref().map(Node::id),
+    }
 }
 
 /// Trees around one thing, as text.

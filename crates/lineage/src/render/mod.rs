@@ -7,7 +7,7 @@ mod json;
 mod mermaid;
 mod unicode;
 
-pub use json::{Document, EdgeDocument, NodeDocument, ViaDocument, document, json};
+pub use json::{ColumnDocument, Document, EdgeDocument, HowDocument, NodeDocument, ViaDocument, document, json};
 pub use mermaid::mermaid;
 pub use unicode::tree;
 

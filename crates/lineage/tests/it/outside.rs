@@ -140,6 +140,38 @@ fn a_way_between_two_things_leaves_out_what_is_beside_it() {
 }
 
 #[test]
+fn columns_are_told_between_datasets_that_are_shown() {
+    let with = |at: i64, run: &str, field: &str| {
+        let mut event = told(at, "j", run, &["s3://b/x", "s3://b/z"], &["s3://b/y"]);
+        event["outputs"][0]["facets"] = json!({"columnLineage": {"fields": {"total": {"inputFields": [
+            {"namespace": "s3://b", "name": "x", "field": field,
+             "transformations": [{"type": "DIRECT", "subtype": "AGGREGATION"}]}]}}}});
+        event
+    };
+    let graph = graph(&Tour::new(), &[with(1, "r1", "cents"), with(5, "r2", "amount")]);
+    let columns = |of: &str, ask: Ask| {
+        let tree = graph.tree(graph.find_outside(of).unwrap(), &ask);
+        let shown = |column: &asof_lineage::Column| {
+            format!(
+                "{}:{} > {}:{}",
+                column.from.name(),
+                column.field,
+                column.to.name(),
+                column.into.as_deref().unwrap()
+            )
+        };
+        tree.columns.iter().map(shown).collect::<Vec<_>>()
+    };
+    let upstream = || Ask::of(Direction::Upstream);
+    assert_eq!(columns("s3://b/y", upstream()), ["s3://b/x:amount > s3://b/y:total"]);
+    assert_eq!(columns("s3://b/y", Ask { at: Some(Micros(4)), ..upstream() }), ["s3://b/x:cents > s3://b/y:total"]);
+    assert_eq!(columns("s3://b/y", Ask { depth: Some(1), ..upstream() }), Vec::<String>::new());
+    assert_eq!(columns("s3://b/z", Ask::of(Direction::Downstream)), Vec::<String>::new());
+    let document = render::document(&[graph.upstream(graph.find_outside("s3://b/y").unwrap(), None)]);
+    insta::assert_snapshot!("outside_columns", serde_json::to_string_pretty(&document.columns).unwrap());
+}
+
+#[test]
 fn neighbours_come_in_pages() {
     let events: Vec<_> = (0..25).map(|n| told(n, &format!("j{n:02}"), "r", &["s3://b/x"], &[])).collect();
     let graph = graph(&Tour::new(), &events);
