@@ -58,7 +58,7 @@ pub struct Span {
     pub from: Micros,
     /// Until just before this one; none where it still holds.
     pub until: Option<Micros>,
-    /// The run that said so last; none where it was said without one.
+    /// The run that said so last, of those that are done if any is; none where it was said without one.
     pub run: Option<Arc<str>>,
     /// What had become of the run when it said so.
     pub state: State,

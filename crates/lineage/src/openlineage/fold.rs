@@ -234,7 +234,10 @@ impl Speech {
         for claim in &says {
             let by = (said.run, said.state);
             let held = self.open.entry(*claim).or_insert(Held { from: said.time, until: None, by });
-            held.by = by;
+            // A run that is done says more than one that is not, or failed.
+            if said.state == State::Complete || held.by.1 != State::Complete {
+                held.by = by;
+            }
         }
         if whole && !says.is_empty() {
             self.close(said.time, |claim| !says.contains(claim));

@@ -145,7 +145,8 @@ async fn a_task_of_others_and_a_training_set_of_ours_stand_in_one_graph() {
     let downstream = |reference: &str| LineageRequest { direction: Direction::Downstream.into(), ..about(reference) };
     // From the training set back to what the task reads, in one line of descent.
     let shown = lineage(&fixture, upstream("delays@1")).await;
-    let indented = |what: &&str| shown.lines().find_map(|line| line.find(*what));
+    let begins = |line: &str| line.find(|c: char| c.is_ascii_alphanumeric());
+    let indented = |what: &&str| shown.lines().find(|line| line.contains(*what)).and_then(begins);
     let descent = ["delays@1 (built", "weather@0 (snapshot", place, "weather.land (job of airflow)", "https://api/new"];
     let depths: Vec<_> =
         descent.iter().map(|what| indented(what).unwrap_or_else(|| panic!("{what}: {shown}"))).collect();
@@ -200,7 +201,7 @@ async fn requests_are_refused_with_what_to_change() {
     let max = fixture.config.server.max_message;
     check(EVENT, "", &vec![b' '; max + 1], 413, "body_too_large").await;
     let bomb = packed(&vec![b' '; 4 * max]);
-    assert!(bomb.len() < max / 100);
+    assert!(bomb.len() < max / 10);
     check(EVENT, "\r\ncontent-encoding: gzip", &bomb, 413, "body_too_large").await;
     let answer = ask(address, &format!("POST {EVENT} HTTP/1.1"), b"{}").await;
     assert_eq!(answer.refusal(), (415, "wrong_content_type".into()));

@@ -43,6 +43,11 @@ fn only_complete_ends_what_an_earlier_run_said() {
         assert!(kept.iter().all(|edge| now.contains(&(*edge).to_owned())), "{state}: {now:?}");
         assert_eq!(now.len(), 3, "{state} says what it reads");
     }
+    // Who failed, or is not done, is no better witness than who is.
+    check(
+        &[first.clone(), event(2, "r2", "FAIL", &[], &["b"]), event(3, "r3", "START", &["a"], &[])],
+        &["s3://lake/a > [n/j] (1.. r1 COMPLETE)", "[n/j] > s3://lake/b (1.. r1 COMPLETE)"],
+    );
     check(
         &[first, event(2, "r2", "COMPLETE", &["c"], &["b"])],
         &[
