@@ -45,9 +45,15 @@ pub(super) async fn answer(desk: &Desk, request: Request, max_body: usize, batch
 /// The events of a body, each as it was written, and whether they came as an array.
 fn apart(text: &[u8]) -> Result<(Vec<String>, bool)> {
     let text = std::str::from_utf8(text).map_err(|e| malformed(e.to_string()))?;
-    let start = text.trim_start();
-    let Some(mut rest) = start.strip_prefix('[') else { return Ok((vec![one(start)?.0.to_owned()], false)) };
     let mut events = Vec::new();
+    let ends = |rest: &str| match rest.trim() {
+        "" => Ok(()),
+        _ => Err(malformed("something follows its end".to_owned())),
+    };
+    let Some(mut rest) = text.trim_start().strip_prefix('[') else {
+        let (event, rest) = one(text)?;
+        return ends(rest).map(|()| (vec![event.to_owned()], false));
+    };
     if let Some(end) = rest.trim_start().strip_prefix(']') {
         rest = end;
     } else {
@@ -69,7 +75,7 @@ fn apart(text: &[u8]) -> Result<(Vec<String>, bool)> {
             }
         }
     }
-    if rest.trim().is_empty() { Ok((events, true)) } else { Err(malformed("something follows its end".to_owned())) }
+    ends(rest).map(|()| (events, true))
 }
 
 /// The text of the first value, and what follows it.
