@@ -186,29 +186,41 @@ impl<'a> Draft<'a> {
         for (place, (_, file)) in self.files {
             names.insert(place, index[&file]);
         }
-        let mut edges: Vec<Drawn> = (self.edges.into_iter())
-            .map(|((from, to), why)| {
-                let reasons = why.into_iter().map(|(via, from)| Reason { via, from, until: None });
-                Drawn { from: index[&from], to: index[&to], reasons: reasons.collect() }
-            })
-            .collect();
         let number = |end: End| match end {
             End::Dataset(number) => datasets + number,
             End::Job(number) => jobs + number,
         };
-        edges.extend(external.flows().iter().map(|flow| {
+        // Both are sorted as nodes are, and no edge is in both: one of ours has an end of ours.
+        let mut ours: Vec<_> =
+            self.edges.into_iter().map(|((from, to), why)| (index[&from], index[&to], why)).collect();
+        ours.sort_unstable_by_key(|(from, to, _)| (*from, *to));
+        let mut ours = ours.into_iter().peekable();
+        let mut drawn = Drawn::default();
+        let mut draw = |drawn: &mut Drawn, before: Option<(u32, u32)>| {
+            while let Some((from, to, why)) =
+                ours.next_if(|(from, to, _)| before.is_none_or(|ends| (*from, *to) < ends))
+            {
+                drawn.add(from, to, why.into_iter().map(|(via, from)| Reason { via, from, until: None }));
+            }
+        };
+        for flow in external.flows() {
+            let (from, to) = (number(flow.from), number(flow.to));
+            draw(&mut drawn, Some((from, to)));
             let what = match (flow.from, flow.to) {
                 (_, End::Job(_)) => Told::Reads,
                 (End::Job(_), _) => Told::Writes,
                 _ => Told::MadeOf,
             };
-            let reasons = flow.spans.iter().map(|span| {
-                let via = Via::Told { what, run: span.run.clone(), state: span.state };
-                Reason { via, from: span.from, until: span.until }
-            });
-            Drawn { from: number(flow.from), to: number(flow.to), reasons: reasons.collect() }
-        }));
-        edges.sort_unstable_by_key(|edge| (edge.from, edge.to));
+            drawn.add(
+                from,
+                to,
+                flow.spans.iter().map(|span| {
+                    let via = Via::Told { what, run: span.run.clone(), state: span.state };
+                    Reason { via, from: span.from, until: span.until }
+                }),
+            );
+        }
+        draw(&mut drawn, None);
         // Sorted as datasets are.
         let columns = external.columns().iter().map(|flow| ColumnDrawn {
             from: datasets + flow.from,
@@ -218,7 +230,7 @@ impl<'a> Draft<'a> {
         });
         let columns = columns.collect();
         drop(index);
-        Graph::drawn(nodes, notes, names, edges, columns)
+        Graph::drawn(nodes, notes, names, drawn, columns)
     }
 }
 

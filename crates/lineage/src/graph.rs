@@ -128,12 +128,20 @@ pub(crate) struct ColumnDrawn {
     pub(crate) flow: ColumnFlow,
 }
 
-/// An edge in the making.
+/// Edges in the making, in the order of their ends.
+#[derive(Default)]
 pub(crate) struct Drawn {
-    pub(crate) from: u32,
-    pub(crate) to: u32,
-    /// At least one.
-    pub(crate) reasons: Vec<Reason>,
+    /// From, to, and where the reasons begin.
+    edges: Vec<(u32, u32, u32)>,
+    reasons: Vec<Reason>,
+}
+
+impl Drawn {
+    /// Adds an edge, after those that are there; it has at least one reason.
+    pub(crate) fn add(&mut self, from: u32, to: u32, reasons: impl IntoIterator<Item = Reason>) {
+        self.edges.push((from, to, self.reasons.len() as u32));
+        self.reasons.extend(reasons);
+    }
 }
 
 /// Definitions, what was made of them, what others told of, and how all that hangs together.
@@ -143,10 +151,8 @@ pub struct Graph {
     pub(crate) sizes: Vec<Option<Size>>,
     /// What else is to be said of some nodes.
     pub(crate) notes: HashMap<u32, String>,
-    /// The ends of each edge, sorted.
-    ends: Vec<(u32, u32)>,
-    /// Where the reasons of each edge begin; one more at the end.
-    reasons_of: Vec<u32>,
+    /// Sorted by their ends.
+    edges: Vec<Edge>,
     reasons: Vec<Reason>,
     upstream: Beside,
     downstream: Beside,
@@ -161,29 +167,53 @@ pub struct Graph {
 #[derive(Debug)]
 struct Beside {
     starts: Vec<u32>,
-    edges: Vec<u32>,
+    next: Vec<Next>,
+}
+
+/// An edge, seen from one end: all that a walk about today needs lies side by side.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    to: u32,
+    edge: u32,
+    /// Whether it holds now.
+    holds: bool,
 }
 
 impl Beside {
-    /// `node` says whose an edge is. Edges of one node stay in the order in which they are.
-    fn new(nodes: usize, ends: &[(u32, u32)], node: impl Fn(&(u32, u32)) -> u32) -> Beside {
+    /// `ends` gives for an edge whose it is, and where it leads. Edges of one node stay in the order in which they are.
+    fn new(nodes: usize, edges: &[Edge], ends: impl Fn(&Edge) -> (u32, u32)) -> Beside {
         let mut starts = vec![0u32; nodes + 1];
-        ends.iter().for_each(|ends| starts[node(ends) as usize + 1] += 1);
+        edges.iter().for_each(|edge| starts[ends(edge).0 as usize + 1] += 1);
         (0..nodes).for_each(|i| starts[i + 1] += starts[i]);
-        let mut next = starts.clone();
-        let mut edges = vec![0; ends.len()];
-        for (edge, ends) in ends.iter().enumerate() {
-            let place = &mut next[node(ends) as usize];
-            edges[*place as usize] = edge as u32;
+        let mut places = starts.clone();
+        let mut next = vec![Next { to: 0, edge: 0, holds: false }; edges.len()];
+        for (number, edge) in edges.iter().enumerate() {
+            let (of, to) = ends(edge);
+            let place = &mut places[of as usize];
+            next[*place as usize] = Next { to, edge: number as u32, holds: edge.until == NEVER };
             *place += 1;
         }
-        Beside { starts, edges }
+        Beside { starts, next }
     }
 
-    fn of(&self, node: usize) -> &[u32] {
-        &self.edges[self.starts[node] as usize..self.starts[node + 1] as usize]
+    fn of(&self, node: usize) -> &[Next] {
+        &self.next[self.starts[node] as usize..self.starts[node + 1] as usize]
     }
 }
+
+/// An edge, and the time that all its reasons together span.
+#[derive(Debug)]
+struct Edge {
+    from: u32,
+    to: u32,
+    /// Where its reasons begin; they end where those of the next begin.
+    reasons: u32,
+    since: Micros,
+    until: Micros,
+}
+
+/// The end of what has none.
+const NEVER: Micros = Micros(i64::MAX);
 
 impl Graph {
     /// The graph of these definitions and runs.
@@ -201,22 +231,25 @@ impl Graph {
         nodes: Vec<(Node, Option<Size>)>,
         notes: HashMap<u32, String>,
         names: HashMap<openlineage::Name, u32>,
-        edges: Vec<Drawn>,
+        drawn: Drawn,
         columns: Vec<ColumnDrawn>,
     ) -> Graph {
         let (nodes, sizes): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
         let index: HashMap<_, _> = nodes.iter().cloned().enumerate().map(|(i, node)| (node, i as u32)).collect();
-        let (mut ends, mut reasons_of) = (Vec::with_capacity(edges.len()), Vec::with_capacity(edges.len() + 1));
-        let mut reasons = Vec::with_capacity(edges.len());
-        for edge in edges {
-            ends.push((edge.from, edge.to));
-            reasons_of.push(reasons.len() as u32);
-            reasons.extend(edge.reasons);
-        }
-        reasons_of.push(reasons.len() as u32);
-        let downstream = Beside::new(nodes.len(), &ends, |(from, _)| *from);
-        let upstream = Beside::new(nodes.len(), &ends, |(_, to)| *to);
-        Graph { nodes, sizes, notes, ends, reasons_of, reasons, upstream, downstream, index, names, columns }
+        let Drawn { edges: drawn, reasons } = drawn;
+        let all = |place: usize| {
+            let end = drawn.get(place + 1).map_or(reasons.len(), |(_, _, next)| *next as usize);
+            &reasons[drawn[place].2 as usize..end]
+        };
+        let edges = drawn.iter().enumerate().map(|(place, &(from, to, first))| {
+            let spans = all(place).iter().map(|reason| (reason.from, reason.until.unwrap_or(NEVER)));
+            let (since, until) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((NEVER, Micros(i64::MIN)));
+            Edge { from, to, reasons: first, since, until }
+        });
+        let edges: Vec<_> = edges.collect();
+        let downstream = Beside::new(nodes.len(), &edges, |edge| (edge.from, edge.to));
+        let upstream = Beside::new(nodes.len(), &edges, |edge| (edge.to, edge.from));
+        Graph { nodes, sizes, notes, edges, reasons, upstream, downstream, index, names, columns }
     }
 
     /// The thing that a reference means, if the graph has it. A number is a snapshot of a dataset, the
@@ -326,19 +359,44 @@ impl Graph {
         direction: Direction,
         at: Option<Micros>,
     ) -> impl DoubleEndedIterator<Item = (usize, &[Reason])> {
-        let edges = match direction {
+        let holding = self.next(node, direction, at);
+        holding.map(move |next| {
+            let first = self.edges[next.edge as usize].reasons as usize;
+            let end = self.edges.get(next.edge as usize + 1).map_or(self.reasons.len(), |edge| edge.reasons as usize);
+            (next.to as usize, &self.reasons[first..end])
+        })
+    }
+
+    /// Where the edges lead that hold at a moment, or still do.
+    pub(crate) fn beside(
+        &self,
+        node: usize,
+        direction: Direction,
+        at: Option<Micros>,
+    ) -> impl DoubleEndedIterator<Item = usize> {
+        self.next(node, direction, at).map(|next| next.to as usize)
+    }
+
+    fn next(&self, node: usize, direction: Direction, at: Option<Micros>) -> impl DoubleEndedIterator<Item = &Next> {
+        let all = match direction {
             Direction::Upstream => self.upstream.of(node),
             Direction::Downstream => self.downstream.of(node),
         };
-        edges.iter().filter_map(move |edge| {
-            let edge = *edge as usize;
-            let reasons = &self.reasons[self.reasons_of[edge] as usize..self.reasons_of[edge + 1] as usize];
-            if !reasons.iter().any(|reason| reason.holds(at)) {
-                return None;
-            }
-            let (from, to) = self.ends[edge];
-            Some((if direction == Direction::Upstream { from } else { to } as usize, reasons))
+        all.iter().filter(move |next| match at {
+            None => next.holds,
+            Some(at) => self.held(next.edge as usize, at),
         })
+    }
+
+    fn held(&self, number: usize, at: Micros) -> bool {
+        let edge = &self.edges[number];
+        if at < edge.since || at >= edge.until && edge.until != NEVER {
+            return false;
+        }
+        // Several reasons may leave a time between them.
+        let end = self.edges.get(number + 1).map_or(self.reasons.len(), |edge| edge.reasons as usize);
+        let reasons = &self.reasons[edge.reasons as usize..end];
+        reasons.len() == 1 || reasons.iter().any(|reason| reason.holds(Some(at)))
     }
 
     /// The columns that go from one thing into another of those that are shown, at a moment or now; `from` is shown.

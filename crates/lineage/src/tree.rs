@@ -185,7 +185,7 @@ pub(crate) fn reached(graph: &Graph, root: &Node, ask: &Ask) -> Vec<(usize, u32)
         if steps == limit {
             break;
         }
-        for (to, _) in graph.edges(node, ask.direction, ask.at) {
+        for to in graph.beside(node, ask.direction, ask.at) {
             if !std::mem::replace(&mut seen[to], true) {
                 reached.push((to, steps + 1));
             }
@@ -204,7 +204,7 @@ fn distances(graph: &Graph, start: usize, direction: Direction, limit: u32, at: 
         if depth == limit {
             continue;
         }
-        for (to, _) in graph.edges(node, direction, at) {
+        for to in graph.beside(node, direction, at) {
             if distances[to].is_none() {
                 distances[to] = Some(depth + 1);
                 next.push_back((to, depth + 1));

@@ -86,7 +86,7 @@ pub struct Flow {
 }
 
 /// That a column goes into another.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ColumnFlow {
     /// The dataset upstream.
     pub from: u32,

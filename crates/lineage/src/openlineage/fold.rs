@@ -59,43 +59,45 @@ impl Heard {
         jobs.iter().enumerate().for_each(|(place, job)| job_places[*job as usize] = place as u32);
         let job = |number: u32| End::Job(job_places[number as usize]);
 
-        let mut flows: BTreeMap<(End, End), Vec<Span>> = BTreeMap::new();
-        let mut column_flows: BTreeMap<(ColumnKey, Option<u32>), Vec<Span>> = BTreeMap::new();
+        let mut flows: Vec<((End, End), Span)> = Vec::new();
+        let mut column_flows: Vec<((u32, Option<u32>), Span)> = Vec::new();
         for (speaker, speech) in states {
-            for (claim, spans) in speech.spans() {
-                let spans = spans.into_iter().map(|held| self.span(held));
-                let ends = match (speaker, claim) {
-                    (Speaker::Runs(of) | Speaker::Declared(of), Claim::Reads(read)) => (End::Dataset(read), job(of)),
-                    (Speaker::Runs(of) | Speaker::Declared(of), Claim::Writes(made)) => (job(of), End::Dataset(made)),
-                    (Speaker::Dataset(made), Claim::Reads(read)) => (End::Dataset(read), End::Dataset(made)),
-                    (Speaker::Dataset(_), Claim::Writes(_)) => continue,
-                    (_, Claim::Column(number)) => {
-                        let of = match speaker {
-                            Speaker::Runs(of) | Speaker::Declared(of) => Some(job_places[of as usize]),
-                            Speaker::Dataset(_) => None,
-                        };
-                        let key = columns.all[number as usize].clone();
-                        column_flows.entry((key, of)).or_default().extend(spans);
-                        continue;
+            let of = match speaker {
+                Speaker::Runs(of) | Speaker::Declared(of) => Some(job_places[of as usize]),
+                Speaker::Dataset(_) => None,
+            };
+            for (claim, held) in speech.closed.into_iter().chain(speech.open) {
+                let span = self.span(held);
+                match (speaker, claim) {
+                    (_, Claim::Column(number)) => column_flows.push(((number, of), span)),
+                    (Speaker::Runs(of) | Speaker::Declared(of), Claim::Reads(read)) => {
+                        flows.push(((End::Dataset(read), job(of)), span));
                     }
-                };
-                flows.entry(ends).or_default().extend(spans);
+                    (Speaker::Runs(of) | Speaker::Declared(of), Claim::Writes(made)) => {
+                        flows.push(((job(of), End::Dataset(made)), span));
+                    }
+                    (Speaker::Dataset(made), Claim::Reads(read)) => {
+                        flows.push(((End::Dataset(read), End::Dataset(made)), span));
+                    }
+                    // A dataset writes nothing.
+                    (Speaker::Dataset(_), Claim::Writes(_)) => {}
+                }
             }
         }
-        let sorted = |mut spans: Vec<Span>| {
-            spans.sort_unstable();
-            spans
-        };
         let parents = |of: u32| {
             let all = self.parents.range((of, 0)..=(of, u32::MAX));
             let parents: BTreeSet<_> = all.map(|(_, parent)| self.jobs.all[*parent as usize].clone()).collect();
             parents.into_iter().collect()
         };
-        let flow = |((from, to), spans)| Flow { from, to, spans: sorted(spans) };
-        let column = |((key, job), spans): ((ColumnKey, Option<u32>), _)| {
-            let ColumnKey { from, field, to, into, how } = key;
-            ColumnFlow { from, field, to, into, how: how.into_iter().collect(), job, spans: sorted(spans) }
-        };
+        let flows = grouped(flows).map(|((from, to), spans)| Flow { from, to, spans }).collect();
+        let mut columns: Vec<_> = grouped(column_flows)
+            .map(|((number, job), spans)| {
+                let ColumnKey { from, field, to, into, how } = columns.all[number as usize].clone();
+                ColumnFlow { from, to, field, into, how: how.into_iter().collect(), job, spans }
+            })
+            .collect();
+        // Numbers of columns depend on the order in which they were heard of.
+        columns.sort_unstable();
         External::new(
             names.datasets,
             (jobs.iter())
@@ -105,8 +107,8 @@ impl Heard {
                     facets: self.job_facets.get(job).map(|newest| standing([newest])).unwrap_or_default(),
                 })
                 .collect(),
-            flows.into_iter().map(flow).collect(),
-            column_flows.into_iter().map(column).collect(),
+            flows,
+            columns,
         )
     }
 
@@ -114,6 +116,20 @@ impl Heard {
         let run = held.by.0.map(|run| self.runs.all[run as usize].clone());
         Span { from: held.from, until: held.until, run, state: held.by.1 }
     }
+}
+
+/// What belongs to one key, sorted by the keys.
+fn grouped<K: Ord + Copy>(mut all: Vec<(K, Span)>) -> impl Iterator<Item = (K, Vec<Span>)> {
+    all.sort_unstable();
+    let mut all = all.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let (key, first) = all.next()?;
+        let mut spans = vec![first];
+        while let Some((_, span)) = all.next_if(|(next, _)| *next == key) {
+            spans.push(span);
+        }
+        Some((key, spans))
+    })
 }
 
 /// The facets that stand: the newest of each name, unless it was taken back.
@@ -209,12 +225,14 @@ struct Speech {
     open: HashMap<Claim, Held>,
     closed: Vec<(Claim, Held)>,
     /// All that each run said so far.
-    runs: HashMap<Option<u32>, BTreeSet<Claim>>,
+    runs: HashMap<Option<u32>, Vec<Claim>>,
 }
 
 impl Speech {
     fn hear(&mut self, said: &Statement, streams: bool, renamed: &Renamed<'_>) {
-        let claims: BTreeSet<Claim> = said.claims.iter().map(|claim| renamed.claim(*claim)).collect();
+        let mut claims: Vec<Claim> = said.claims.iter().map(|claim| renamed.claim(*claim)).collect();
+        claims.sort_unstable();
+        claims.dedup();
         for dataset in &said.taken_back {
             self.take_back(renamed.place_of[*dataset as usize], said, renamed.keys);
         }
@@ -229,6 +247,8 @@ impl Speech {
             *said_so_far = claims.clone();
         } else {
             said_so_far.extend(&claims);
+            said_so_far.sort_unstable();
+            said_so_far.dedup();
         }
         let says = if whole { said_so_far.clone() } else { claims };
         for claim in &says {
@@ -240,7 +260,7 @@ impl Speech {
             }
         }
         if whole && !says.is_empty() {
-            self.close(said.time, |claim| !says.contains(claim));
+            self.close(said.time, |claim| says.binary_search(claim).is_err());
         }
     }
 
@@ -265,13 +285,5 @@ impl Speech {
             }
             stays
         });
-    }
-
-    fn spans(self) -> BTreeMap<Claim, Vec<Held>> {
-        let mut spans: BTreeMap<Claim, Vec<Held>> = BTreeMap::new();
-        for (claim, held) in self.closed.into_iter().chain(self.open) {
-            spans.entry(claim).or_default().push(held);
-        }
-        spans
     }
 }
