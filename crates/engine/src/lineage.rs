@@ -27,6 +27,8 @@ pub enum Rendering {
     Json,
     /// A Mermaid flowchart.
     Mermaid,
+    /// A graph for Graphviz.
+    Dot,
 }
 
 /// What is asked about.
@@ -94,6 +96,7 @@ impl Engine {
         Ok(match rendering {
             Rendering::Json => render::json(&trees),
             Rendering::Mermaid => render::mermaid(&trees),
+            Rendering::Dot => render::dot(&trees),
             Rendering::Tree => trees.iter().map(|tree| headed(tree, trees.len() > 1)).collect::<Vec<_>>().join("\n"),
         })
     }

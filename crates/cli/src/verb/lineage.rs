@@ -46,6 +46,8 @@ enum Drawing {
     Json,
     /// A Mermaid flowchart.
     Mermaid,
+    /// For Graphviz.
+    Dot,
 }
 
 impl Args {
@@ -64,6 +66,7 @@ impl Args {
             Drawing::Tree => Rendering::Tree,
             Drawing::Json => Rendering::Json,
             Drawing::Mermaid => Rendering::Mermaid,
+            Drawing::Dot => Rendering::Dot,
         };
         let request = LineageRequest {
             scope: connection.scope(),

@@ -126,6 +126,25 @@ fn as_of_then_only_what_held() {
 }
 
 #[test]
+fn what_comes_back_did_not_hold_in_between() {
+    let events = [
+        told(1, "j", "r1", &["s3://b/old"], &["s3://b/x"]),
+        told(5, "j", "r2", &["s3://b/new"], &["s3://b/x"]),
+        told(9, "j", "r3", &["s3://b/old"], &["s3://b/x"]),
+    ];
+    let graph = graph(&Tour::new(), &events);
+    let of = graph.find_outside("s3://b/x").unwrap();
+    for (at, read) in [(Some(1), "s3://b/old"), (Some(5), "s3://b/new"), (Some(8), "s3://b/new"), (None, "s3://b/old")]
+    {
+        let ask = Ask { at: at.map(Micros), ..Ask::of(Direction::Upstream) };
+        assert_eq!(reached(&graph, of, &ask), ["j", read], "{at:?}");
+        // And each by the run that says so then.
+        let page = graph.neighbours(graph.find_outside("airflow/j").unwrap(), &ask, 0, 9);
+        assert_eq!(page.iter().map(|(_, via)| via.len()).collect::<Vec<_>>(), [1], "{at:?}");
+    }
+}
+
+#[test]
 fn a_way_between_two_things_leaves_out_what_is_beside_it() {
     let graph = landed();
     let new = graph.find_outside("s3://api/new").unwrap().clone();

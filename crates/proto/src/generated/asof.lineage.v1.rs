@@ -121,6 +121,7 @@ pub enum Rendering {
     Tree = 0,
     Json = 1,
     Mermaid = 2,
+    Dot = 3,
 }
 impl Rendering {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -132,6 +133,7 @@ impl Rendering {
             Self::Tree => "RENDERING_TREE",
             Self::Json => "RENDERING_JSON",
             Self::Mermaid => "RENDERING_MERMAID",
+            Self::Dot => "RENDERING_DOT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -140,6 +142,7 @@ impl Rendering {
             "RENDERING_TREE" => Some(Self::Tree),
             "RENDERING_JSON" => Some(Self::Json),
             "RENDERING_MERMAID" => Some(Self::Mermaid),
+            "RENDERING_DOT" => Some(Self::Dot),
             _ => None,
         }
     }

@@ -39,6 +39,7 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
         wire::Rendering::Tree => Rendering::Tree,
         wire::Rendering::Json => Rendering::Json,
         wire::Rendering::Mermaid => Rendering::Mermaid,
+        wire::Rendering::Dot => Rendering::Dot,
     };
     let depth = (request.depth > 0).then_some(request.depth);
     let toward = (!request.toward.is_empty()).then(|| about(&request.toward)).transpose()?;
