@@ -3,7 +3,7 @@
 use asof_lineage::openlineage::Heard;
 use asof_lineage::{Ask, Direction, Graph, Node, render};
 use asof_model::run::Verb;
-use asof_model::{Kind, Micros, Run, Selector};
+use asof_model::{Kind, Micros, Selector};
 use serde_json::{Value, json};
 
 use crate::tour::{Tour, file, name, pinned, run, snapshot};
@@ -89,14 +89,13 @@ fn a_file_of_ours_is_the_dataset_at_its_place() {
         }
         run(n, Verb::Ingest, vec![file], vec![snapshot("flights", n.into())], 1)
     };
-    let runs: Vec<Run> = vec![ingest(2, "new"), ingest(1, "old")];
-    let graph = Graph::with(&[], &runs, &Heard::new().fold());
-    let found = graph.find_outside("file:///data/a.csv").unwrap();
-    assert!(
-        matches!(found, Node::File { digest, .. } if *digest == asof_model::Digest::of(b"new")),
-        "the one read last"
-    );
-    assert_eq!(graph.find_outside("/data/b.csv"), None);
+    for runs in [[ingest(2, "new"), ingest(1, "old")], [ingest(1, "old"), ingest(2, "new")]] {
+        let graph = Graph::with(&[], &runs, &Heard::new().fold());
+        let found = graph.find_outside("file:///data/a.csv").unwrap();
+        let last = asof_model::Digest::of(b"new");
+        assert!(matches!(found, Node::File { digest, .. } if *digest == last), "the one read last");
+        assert_eq!(graph.find_outside("/data/b.csv"), None);
+    }
 }
 
 #[test]
@@ -139,6 +138,8 @@ fn what_comes_back_did_not_hold_in_between() {
         let ask = Ask { at: at.map(Micros), ..Ask::of(Direction::Upstream) };
         assert_eq!(reached(&graph, of, &ask), ["j", read], "{at:?}");
         // And each by the run that says so then.
+        let tree = graph.tree(of, &ask);
+        assert!(tree.lines[2].node.name() == read && tree.lines[2].via.len() == 1, "{at:?} {:?}", tree.lines);
         let page = graph.neighbours(graph.find_outside("airflow/j").unwrap(), &ask, 0, 9);
         assert_eq!(page.iter().map(|(_, via)| via.len()).collect::<Vec<_>>(), [1], "{at:?}");
     }
@@ -185,7 +186,10 @@ fn columns_are_told_between_datasets_that_are_shown() {
     assert_eq!(columns("s3://b/y", upstream()), ["s3://b/x:amount > s3://b/y:total"]);
     assert_eq!(columns("s3://b/y", Ask { at: Some(Micros(4)), ..upstream() }), ["s3://b/x:cents > s3://b/y:total"]);
     assert_eq!(columns("s3://b/y", Ask { depth: Some(1), ..upstream() }), Vec::<String>::new());
-    assert_eq!(columns("s3://b/z", Ask::of(Direction::Downstream)), Vec::<String>::new());
+    let downstream = || Ask::of(Direction::Downstream);
+    assert_eq!(columns("s3://b/x", downstream()), ["s3://b/x:amount > s3://b/y:total"]);
+    assert_eq!(columns("s3://b/x", Ask { depth: Some(1), ..downstream() }), Vec::<String>::new());
+    assert_eq!(columns("s3://b/z", downstream()), Vec::<String>::new());
     let document = render::document(&[graph.upstream(graph.find_outside("s3://b/y").unwrap(), None)]);
     insta::assert_snapshot!("outside_columns", serde_json::to_string_pretty(&document.columns).unwrap());
 }
