@@ -7,6 +7,7 @@ import unittest
 import uuid
 from datetime import datetime, timedelta, timezone
 
+import requests
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import DatasetEvent, InputDataset, Job, OutputDataset, Run, RunEvent, RunState, StaticDataset
 from openlineage.client.facet_v2 import column_lineage_dataset, job_type_job, parent_run, symlinks_dataset
@@ -77,6 +78,25 @@ class OpenLineage(unittest.TestCase):
         earlier = (WHEN - timedelta(seconds=1)).isoformat()
         self.assertEqual(len(self.lineage(self.file, "--upstream", "--at", earlier).splitlines()), 1)
         self.assertEqual(len(self.lineage(self.file, "--upstream", "--at", WHEN.isoformat()).splitlines()), 3)
+
+    def test_our_runs_are_events_that_others_read(self):
+        lines = self.project.asof("--server", self.url, "log", "--openlineage", "--limit", "0").splitlines()
+        told = [json.loads(line) for line in lines]
+        ended = {event["job"]["name"]: event for event in told if event["eventType"] == "COMPLETE"}
+        self.assertLessEqual({"apply", "ingest.rides", "train.ride_starts"}, set(ended))
+        ingest, train = ended["ingest.rides"], ended["train.ride_starts"]
+        self.assertEqual([(one["namespace"], one["name"]) for one in ingest["inputs"]], [("file", str(self.file))])
+        # What one run writes the other reads, where a Delta reader finds it.
+        self.assertEqual([(one["namespace"], one["name"]) for one in ingest["outputs"]], [("file", str(self.project.rides_table))])
+        self.assertEqual(train["inputs"][0]["name"], ingest["outputs"][0]["name"])
+        self.assertEqual(ingest["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"], 40)
+        self.assertIn("FROM rides", train["job"]["facets"]["sql"]["query"])
+        fields = {field["name"]: field["type"] for field in ingest["outputs"][0]["facets"]["schema"]["fields"]}
+        self.assertEqual((fields["ride"], fields["ended_at"]), ("BIGINT", "TIMESTAMP"))
+        # Sent as the client sends its own, they are taken.
+        for event in told:
+            reply = requests.post(f"{self.url}/api/v1/lineage", json=event, timeout=30)
+            self.assertEqual((reply.status_code, reply.text), (201, ""))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,10 @@
 //! `log`: the runs, newest first.
 
+use std::collections::HashMap;
+
 use asof_catalog::RunFilter;
-use asof_model::run::{Run, Verb};
+use asof_lineage::openlineage::out;
+use asof_model::run::{Item, Run, Verb};
 use asof_model::{Reference, Result};
 
 use crate::{Engine, Scope};
@@ -34,5 +37,28 @@ impl Engine {
             ..RunFilter::default()
         };
         self.catalog().runs(project, filter).await
+    }
+
+    /// The same runs as events of OpenLineage, each its JSON, oldest first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::log`].
+    pub async fn log_events(&self, scope: &Scope, request: LogRequest) -> Result<Vec<String>> {
+        let mut runs = self.log(scope, request).await?;
+        runs.reverse();
+        let mut definitions = HashMap::new();
+        for item in runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs)) {
+            if let Item::Definition(pinned) | Item::Online { view: pinned, .. } = item
+                && !definitions.contains_key(pinned)
+                // One that is not there any more is told without what it says.
+                && let Ok(registered) = self.catalog().pinned(pinned).await
+            {
+                definitions.insert(pinned.clone(), registered);
+            }
+        }
+        let events = runs
+            .iter()
+            .flat_map(|run| out::events(run, &definitions, &|dataset| self.offline().location(&run.project, dataset)));
+        Ok(events.map(|event| event.to_string()).collect())
     }
 }

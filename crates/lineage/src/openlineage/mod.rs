@@ -1,4 +1,4 @@
-//! OpenLineage, in: what other tools say that their jobs read and wrote.
+//! OpenLineage. In: what other tools say that their jobs read and wrote. Out: runs of ours, said so that they understand ([`out`]).
 //!
 //! **Promises.** The graph is a function of the set of events: whatever order they come in, and however often, it is the
 //! same ([`Heard::fold`]). It keeps its history: everything in it holds from a moment to a moment. What is not
@@ -17,6 +17,7 @@ mod external;
 mod fold;
 mod heard;
 mod naming;
+pub mod out;
 
 pub use columns::Transformation;
 pub use event::{About, Dataset, Event, Facets, Job, State};

@@ -12,11 +12,17 @@ pub struct LogRequest {
     /// At most so many; 0 means all.
     #[prost(uint32, tag = "4")]
     pub limit: u32,
+    /// As events of OpenLineage, in the place of runs.
+    #[prost(bool, tag = "5")]
+    pub openlineage: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LogResponse {
     #[prost(message, repeated, tag = "1")]
     pub runs: ::prost::alloc::vec::Vec<super::super::run::v1::Run>,
+    /// Each the JSON of one, oldest first; only where they were asked for.
+    #[prost(string, repeated, tag = "2")]
+    pub events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LineageRequest {

@@ -3,6 +3,7 @@
 mod fixtures;
 mod folding;
 mod orders;
+mod out;
 
 use asof_lineage::openlineage::{End, External, Heard, Span};
 use asof_model::Micros;
