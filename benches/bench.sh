@@ -4,6 +4,7 @@
 #   bench.sh data                   the rivals, the release build, and the data (10 GB)
 #   bench.sh run [CASE…] [OPTION…]  cases and options of pit/run.py; --save NAME keeps the figures under a name
 #   bench.sh compare BEFORE AFTER   two saved runs side by side
+#   bench.sh lineage                questions over a graph of a million edges
 #   bench.sh online [data | run … | compare …]   the same for serving
 # CARGO_TARGET_DIR says where all of it goes (default: target); SCALE=0.001 takes a thousandth of the rows;
 # ASOF_BENCH a binary that is there already, so that nothing is built.
@@ -56,6 +57,7 @@ online() {
 usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 2; }
 
 case ${1:-all} in
+lineage) cargo build --release --locked -p asof-bench-lineage && "$target/release/asof-bench-lineage" ;;
 online) shift && online "$@" ;;
 all) prepare && run --results benches/RESULTS.md ;;
 data) prepare ;;

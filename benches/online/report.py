@@ -18,6 +18,8 @@ PIT.loader.exec_module(pit)
 
 # Where this bench's part of RESULTS.md begins; it goes to the end of the file.
 TITLE = pit.SERVING
+# Kept by hand: one program prints it, and nothing is compared.
+LINEAGE = "# Lineage: the last figures"
 
 
 def verdict(goal):
@@ -56,8 +58,9 @@ def commit():
 
 
 def write(path, results, options, load):
-    """Puts this bench's part into RESULTS.md; what comes before it stays."""
-    before = path.read_text().partition(f"\n{TITLE}")[0].rstrip() if path.exists() else ""
+    """Puts this bench's part into RESULTS.md; what comes before and after it stays."""
+    before, _, own = path.read_text().partition(f"\n{TITLE}") if path.exists() else ("", "", "")
+    _, title, lineage = own.partition(LINEAGE)
     text = (
         f"{TITLE}\n\nMade by `make bench BENCH=online` on {date.today().isoformat()}: medians of {options.repeat} runs of "
         f"{options.seconds:g} seconds after {options.warm_up:g} of warm-up,\nthe contenders in turn, servers and clients on the same cores. "
@@ -66,7 +69,7 @@ def write(path, results, options, load):
         "turns: at full load as many of either as both cores can do one after the other, for latency the sum.\n\n"
         f"{tables(results)}\n\n## Goals of serving\n\n{goals(results)}\n"
     )
-    path.write_text(f"{before}\n\n{text}".lstrip())
+    path.write_text(f"{before.rstrip()}\n\n{text}".lstrip() + (f"\n{title}{lineage}" if title else ""))
 
 
 def compare(data, before, after):

@@ -21,6 +21,7 @@
 mod apply;
 mod definitions;
 mod error;
+mod events;
 mod products;
 mod runs;
 mod select;
@@ -31,6 +32,7 @@ use asof_model::{Kind, Name, Pinned, Reference, Registered, Result, Run, RunId, 
 
 pub use apply::{Move, PointerMove, WHO, WHY};
 pub use definitions::Listed;
+pub use events::LineageEvent;
 pub use runs::RunFilter;
 
 /// A handle on one catalog. Cheap to clone; all clones share its connections.
@@ -51,6 +53,12 @@ impl Catalog {
     /// `catalog_read_only` and `storage_full` for a call that writes, are **those of the store**, which any call may give.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Catalog { store: store::Store::open(url).await? })
+    }
+
+    /// How often anything was written through this handle and its clones: what was read before is what is there now as long
+    /// as this is the same, where nobody else has the file. Asks no file.
+    pub fn changes(&self) -> u64 {
+        self.store.commits()
     }
 
     /// Waits until all connections are closed and the write-ahead log is folded into the file. Not needed for
@@ -255,5 +263,35 @@ impl Catalog {
     /// Only those of the store.
     pub async fn online(&self, project: &Name) -> Result<Vec<Item>> {
         Ok(products::online(&mut *self.store.read().await?, project).await?)
+    }
+}
+
+/// Events of other tools about what their jobs read and write.
+impl Catalog {
+    /// Keeps those that are not there yet, all or none; how many these were.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn keep_events(&self, events: &[LineageEvent]) -> Result<u64> {
+        let mut transaction = self.store.write().await?;
+        let new = events::insert(&mut transaction, events).await?;
+        transaction.commit().await?;
+        Ok(new)
+    }
+
+    /// In the order of arrival, those after that number, at most so many, each with its number. Numbers begin at 1.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn events_after(&self, number: i64, most: u32) -> Result<Vec<(i64, LineageEvent)>> {
+        Ok(events::after(&mut *self.store.read().await?, number, most).await?)
+    }
+
+    /// The number of the event that came last; 0 if none ever did.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn newest_event(&self) -> Result<i64> {
+        Ok(events::newest(&mut *self.store.read().await?).await?)
     }
 }

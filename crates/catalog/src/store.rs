@@ -7,6 +7,8 @@
 
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -38,6 +40,7 @@ const WAL_ATTEMPTS: u32 = 100;
 pub(crate) struct Store {
     readers: SqlitePool,
     writer: SqlitePool,
+    commits: Arc<AtomicU64>,
 }
 
 impl Store {
@@ -60,7 +63,7 @@ impl Store {
         migrate(&writer).await?;
         // A catalog in memory belongs to its one connection, which then also reads.
         let readers = if memory { writer.clone() } else { pool(READERS).connect_lazy_with(options) };
-        Ok(Store { readers, writer })
+        Ok(Store { readers, writer, commits: Arc::default() })
     }
 
     /// A connection to ask with. Must not be held while [`Store::write`] is awaited.
@@ -70,7 +73,13 @@ impl Store {
 
     /// The one writing transaction; dropped without a commit it leaves no trace.
     pub(crate) async fn write(&self) -> Result<Writing> {
-        Ok(Writing(self.writer.begin_with("BEGIN IMMEDIATE").await?))
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        Ok(Writing { transaction, commits: self.commits.clone() })
+    }
+
+    /// How often this store was written to through this handle and its clones.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Acquire)
     }
 
     pub(crate) async fn close(&self) {
@@ -80,24 +89,30 @@ impl Store {
 }
 
 /// A writing transaction.
-pub(crate) struct Writing(Transaction<'static, Sqlite>);
+pub(crate) struct Writing {
+    transaction: Transaction<'static, Sqlite>,
+    commits: Arc<AtomicU64>,
+}
 
 impl Writing {
     pub(crate) async fn commit(self) -> Result<()> {
-        Ok(self.0.commit().await?)
+        let committed = self.transaction.commit().await;
+        // One that failed may have been done.
+        self.commits.fetch_add(1, Ordering::AcqRel);
+        Ok(committed?)
     }
 }
 
 impl std::ops::Deref for Writing {
     type Target = Connection;
     fn deref(&self) -> &Connection {
-        &self.0
+        &self.transaction
     }
 }
 
 impl std::ops::DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        &mut self.transaction
     }
 }
 

@@ -14,6 +14,8 @@ mod apply;
 mod datasets;
 mod equal;
 mod explain;
+mod graphs;
+mod hear;
 mod ingest;
 mod lineage;
 mod log;
@@ -40,8 +42,9 @@ pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptio
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};
+pub use hear::Heard;
 pub use ingest::{IngestReport, IngestRequest};
-pub use lineage::{Direction, LineageRequest, Rendering};
+pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
@@ -86,6 +89,7 @@ pub struct Engine {
     parts: Arc<Parts>,
     plans: Arc<plans::Plans<serve::ServingPlan>>,
     pusher: Arc<push::Pusher>,
+    graphs: Arc<graphs::Graphs>,
 }
 
 impl Engine {
@@ -98,7 +102,8 @@ impl Engine {
     /// Those of the catalog and of the tables that unfinished runs wrote to.
     pub async fn open(parts: Parts) -> Result<Self> {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
-        let engine = Engine { parts: Arc::new(parts), plans: Arc::new(plans::Plans::new()), pusher };
+        let plans = Arc::new(plans::Plans::new());
+        let engine = Engine { parts: Arc::new(parts), plans, pusher, graphs: Arc::default() };
         engine.recover().await?;
         Ok(engine)
     }

@@ -1,8 +1,9 @@
-//! `lineage`: what a thing comes from and what depends on it.
+//! `lineage`: what a thing comes from and what depends on it, now or as of then.
 
-use asof_catalog::RunFilter;
-use asof_lineage::{Graph, Node, Tree, render};
-use asof_model::{Error, ErrorKind, Kind, Reference, Result, Selector};
+use std::fmt;
+
+use asof_lineage::{Ask, Graph, Node, Tree, render};
+use asof_model::{Error, ErrorKind, Kind, Micros, Pinned, Reference, Result, Selector};
 
 use crate::{Engine, Scope};
 
@@ -26,17 +27,41 @@ pub enum Rendering {
     Json,
     /// A Mermaid flowchart.
     Mermaid,
+    /// A graph for Graphviz.
+    Dot,
+}
+
+/// What is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Something of ours; or of others, if it is called the same and we have nothing of that name.
+    Ours(Reference),
+    /// A dataset or a job that others told of, by name.
+    Outside(String),
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            About::Ours(reference) => reference.fmt(f),
+            About::Outside(text) => f.write_str(text),
+        }
+    }
 }
 
 /// A question over the graph.
 #[derive(Clone, Debug)]
 pub struct LineageRequest {
     /// Around what.
-    pub reference: Reference,
+    pub about: About,
     /// Which way.
     pub direction: Direction,
     /// How many steps; none means all.
     pub depth: Option<u32>,
+    /// As of this moment; none means what holds now.
+    pub at: Option<Micros>,
+    /// Only what lies on a way to this.
+    pub toward: Option<About>,
     /// How to write the answer.
     pub rendering: Rendering,
 }
@@ -45,41 +70,75 @@ impl Engine {
     /// The part of the graph around a thing, as text.
     ///
     /// # Errors
-    /// `unknown_name`, `unknown_version`.
+    /// `unknown_name`, `unknown_version`, `unknown_outside`; `event_corrupt`.
     pub async fn lineage(&self, scope: &Scope, request: LineageRequest) -> Result<String> {
-        let LineageRequest { reference, direction, depth, rendering } = request;
-        let registered = self.definition(scope, &reference).await?;
-        let pinned = &registered.pinned;
-        let mut definitions = Vec::new();
-        for (name, _) in self.catalog().names(&pinned.project).await? {
-            definitions.extend(self.catalog().versions(&pinned.project, &name).await?);
-        }
-        let runs = self.catalog().runs(&pinned.project, RunFilter::default()).await?;
-        let graph = Graph::build(&definitions, &runs);
-        let node = match (pinned.kind, &reference.selector) {
-            // These numbers mean a snapshot and a training set that was built.
-            (Kind::Dataset | Kind::TrainingSet, Some(number @ Selector::Number(_))) => {
-                graph.find(&pinned.project, &pinned.name, Some(number)).cloned().ok_or_else(|| {
-                    let message = format!("there is no {} `{reference}`", pinned.kind);
-                    Error::new(ErrorKind::NotFound, "unknown_version", message)
-                        .remedy(format!("asof log {} lists what there is", pinned.name))
-                })?
+        let LineageRequest { about, direction, depth, at, toward, rendering } = request;
+        let meant = self.meant(scope, &about).await?;
+        // What is ours is asked about in its own project, what is not, in the one of the caller.
+        let project = meant.as_ref().map_or(&scope.project, |pinned| &pinned.project);
+        let graph = self.graph(project).await?;
+        let node = node(&graph, &about, meant)?;
+        let toward = match toward {
+            Some(about) => {
+                let meant = self.meant(scope, &about).await?;
+                Some(self::node(&graph, &about, meant)?)
             }
-            _ => Node::Definition(pinned.clone()),
+            None => None,
         };
+        let ask = |direction| Ask { direction, depth, at, toward: toward.clone() };
         let mut trees = Vec::new();
         if direction != Direction::Downstream {
-            trees.push(graph.upstream(&node, depth));
+            trees.push(graph.tree(&node, &ask(asof_lineage::Direction::Upstream)));
         }
         if direction != Direction::Upstream {
-            trees.push(graph.downstream(&node, depth));
+            trees.push(graph.tree(&node, &ask(asof_lineage::Direction::Downstream)));
         }
         Ok(match rendering {
             Rendering::Json => render::json(&trees),
             Rendering::Mermaid => render::mermaid(&trees),
+            Rendering::Dot => render::dot(&trees),
             Rendering::Tree => trees.iter().map(|tree| headed(tree, trees.len() > 1)).collect::<Vec<_>>().join("\n"),
         })
     }
+
+    /// The definition that is asked about; none where it must be something of others.
+    async fn meant(&self, scope: &Scope, about: &About) -> Result<Option<Pinned>> {
+        let About::Ours(reference) = about else { return Ok(None) };
+        match self.definition(scope, reference).await {
+            Ok(registered) => Ok(Some(registered.pinned)),
+            Err(error) => {
+                // A namespace and a name of others look like a project and a name.
+                let text = about.to_string();
+                let known = text.contains('/') && self.graph(&scope.project).await?.find_outside(&text).is_some();
+                if known { Ok(None) } else { Err(error) }
+            }
+        }
+    }
+}
+
+/// The thing in a graph that is asked about, where this is the definition that it means.
+fn node(graph: &Graph, about: &About, meant: Option<Pinned>) -> Result<Node> {
+    let (About::Ours(reference), Some(pinned)) = (about, meant) else {
+        let text = about.to_string();
+        return graph.find_outside(&text).cloned().ok_or_else(|| unheard(&text));
+    };
+    match (pinned.kind, &reference.selector) {
+        // These numbers mean a snapshot and a training set that was built.
+        (Kind::Dataset | Kind::TrainingSet, Some(number @ Selector::Number(_))) => {
+            graph.find(&pinned.project, &pinned.name, Some(number)).cloned().ok_or_else(|| {
+                let message = format!("there is no {} `{reference}`", pinned.kind);
+                Error::new(ErrorKind::NotFound, "unknown_version", message)
+                    .remedy(format!("asof log {} lists what there is", pinned.name))
+            })
+        }
+        _ => Ok(Node::Definition(pinned)),
+    }
+}
+
+fn unheard(text: &str) -> Error {
+    let message = format!("nobody told of a dataset or a job `{text}`, and no file was read from there");
+    Error::new(ErrorKind::NotFound, "unknown_outside", message)
+        .remedy("name it as its producer does: s3://bucket/path, namespace/name or job:namespace:name")
 }
 
 /// A tree below the word for its direction, where both directions are shown.

@@ -1,8 +1,11 @@
 //! `log`: the runs, newest first.
 
+use std::collections::{HashMap, HashSet};
+
 use asof_catalog::RunFilter;
-use asof_model::run::{Run, Verb};
-use asof_model::{Reference, Result};
+use asof_lineage::openlineage::out;
+use asof_model::run::{Item, Run, Verb};
+use asof_model::{Pinned, Reference, Result};
 
 use crate::{Engine, Scope};
 
@@ -34,5 +37,35 @@ impl Engine {
             ..RunFilter::default()
         };
         self.catalog().runs(project, filter).await
+    }
+
+    /// The same runs as events of OpenLineage, each its JSON, oldest first.
+    ///
+    /// # Errors
+    /// Those of [`Engine::log`].
+    pub async fn log_events(&self, scope: &Scope, request: LogRequest) -> Result<Vec<String>> {
+        let mut runs = self.log(scope, request).await?;
+        runs.reverse();
+        let items = runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
+        let named: HashSet<Pinned> = items.filter_map(definition).collect();
+        let mut definitions = HashMap::new();
+        for pinned in named {
+            // One that is not there any more is told without what it says.
+            if let Ok(registered) = self.catalog().pinned(&pinned).await {
+                definitions.insert(pinned, registered);
+            }
+        }
+        let events = runs
+            .iter()
+            .flat_map(|run| out::events(run, &definitions, &|dataset| self.offline().location(&run.project, dataset)));
+        Ok(events.map(|event| event.to_string()).collect())
+    }
+}
+
+/// The definition that an item is, or is of.
+fn definition(item: &Item) -> Option<Pinned> {
+    match item {
+        Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(pinned.clone()),
+        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } => None,
     }
 }

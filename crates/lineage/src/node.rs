@@ -3,6 +3,8 @@
 use asof_model::run::Item;
 use asof_model::{Digest, Name, Pinned, SnapshotNumber};
 
+use crate::openlineage;
+
 /// A thing in the graph: what makes it this one and no other. In the order in which they are listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Node {
@@ -40,6 +42,10 @@ pub enum Node {
         /// Which publication of it, from 1.
         generation: u64,
     },
+    /// A dataset that somebody else told of. A file that an ingest read from the same place is this one.
+    External(openlineage::Name),
+    /// A job of somebody else's.
+    Job(openlineage::Name),
 }
 
 impl Node {
@@ -58,10 +64,10 @@ impl Node {
         }
     }
 
-    /// Its project; a file has none.
+    /// Its project; what comes from outside has none.
     pub fn project(&self) -> Option<&Name> {
         match self {
-            Node::File { .. } => None,
+            Node::File { .. } | Node::External(_) | Node::Job(_) => None,
             Node::Definition(pinned) | Node::Online { view: pinned, .. } => Some(&pinned.project),
             Node::Snapshot { project, .. } | Node::TrainingSet { project, .. } => Some(project),
         }
@@ -79,6 +85,8 @@ impl Node {
             Node::Online { view, generation } => {
                 format!("asof://{}/online/{}#{generation}", view.project, view.reference())
             }
+            Node::External(name) => format!("dataset:{}:{}", name.namespace, name.name),
+            Node::Job(name) => format!("job:{}:{}", name.namespace, name.name),
         }
     }
 
@@ -90,10 +98,13 @@ impl Node {
             Node::File { .. } => "file",
             Node::TrainingSet { .. } => "built_training_set",
             Node::Online { .. } => "online",
+            Node::External(_) => "external_dataset",
+            Node::Job(_) => "job",
         }
     }
 
-    /// As users write it (`flights@1`); of a file the last part of its path. Safe to print.
+    /// As users write it (`flights@1`); of a file the last part of its path; of a dataset of others namespace and name; of a
+    /// job its name. Safe to print.
     pub fn name(&self) -> String {
         match self {
             Node::Definition(pinned) | Node::Online { view: pinned, .. } => pinned.reference(),
@@ -102,13 +113,15 @@ impl Node {
             Node::File { url, .. } => {
                 let path = url.trim_end_matches('/');
                 let last = path.rsplit('/').next().unwrap_or(path);
-                last.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+                printable(last)
             }
+            Node::External(name) => printable(&name.to_string()),
+            Node::Job(name) => printable(&name.name),
         }
     }
 
-    /// For people: `flights@1 (snapshot, 336,776 rows)`. `size` is what [`crate::Graph`] knows of it.
-    pub(crate) fn text(&self, size: Option<Size>) -> String {
+    /// For people: `flights@1 (snapshot, 336,776 rows)`. `size` and `note` are what [`crate::Graph`] knows of it.
+    pub(crate) fn text(&self, size: Option<Size>, note: Option<&str>) -> String {
         let name = self.name();
         let size = size.map(|size| format!(", {size}")).unwrap_or_default();
         match self {
@@ -117,8 +130,19 @@ impl Node {
             Node::File { digest, .. } => format!("{name} (file, {})", digest.short()),
             Node::TrainingSet { .. } => format!("{name} (built training set{size})"),
             Node::Online { generation, .. } => format!("{name} (online, generation {generation}{size})"),
+            Node::External(_) => format!("{name} (external dataset{})", also(note)),
+            Node::Job(job) => format!("{name} (job of {}{})", printable(&job.namespace), also(note)),
         }
     }
+}
+
+fn also(note: Option<&str>) -> String {
+    note.map(|note| format!(", {}", printable(note))).unwrap_or_default()
+}
+
+/// Without what would do something to a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 impl From<Pinned> for Node {

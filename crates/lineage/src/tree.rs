@@ -7,7 +7,9 @@
 
 use std::collections::VecDeque;
 
-use crate::graph::{Graph, Via};
+use asof_model::Micros;
+
+use crate::graph::{Column, Graph, Via};
 use crate::node::{Node, Size};
 
 /// Which way to look.
@@ -17,6 +19,35 @@ pub enum Direction {
     Upstream,
     /// What depends on it.
     Downstream,
+}
+
+impl Direction {
+    fn other(self) -> Self {
+        match self {
+            Direction::Upstream => Direction::Downstream,
+            Direction::Downstream => Direction::Upstream,
+        }
+    }
+}
+
+/// Which part of the graph around a thing is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Which way to look.
+    pub direction: Direction,
+    /// At most so many steps; all the way without one.
+    pub depth: Option<u32>,
+    /// As of this moment; without one what holds now.
+    pub at: Option<Micros>,
+    /// Only what lies on a way to this thing, which is then the end of each.
+    pub toward: Option<Node>,
+}
+
+impl Ask {
+    /// All of that direction, now.
+    pub fn of(direction: Direction) -> Self {
+        Ask { direction, depth: None, at: None, toward: None }
+    }
 }
 
 /// What of a thing stands below its line.
@@ -61,6 +92,8 @@ pub struct Tree {
     pub direction: Direction,
     /// Its lines, the root first, each under its parent.
     pub lines: Vec<Line>,
+    /// What others told of columns of the datasets in it.
+    pub columns: Vec<Column>,
 }
 
 impl Tree {
@@ -71,21 +104,27 @@ impl Tree {
     }
 }
 
-pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Option<u32>) -> Tree {
+pub(crate) fn walk(graph: &Graph, root: &Node, ask: &Ask) -> Tree {
+    let Ask { direction, depth, at, ref toward } = *ask;
     let limit = depth.unwrap_or(u32::MAX);
-    let Some(start) = graph.position(root) else {
-        let line = Line {
-            node: root.clone(),
-            text: root.text(None),
-            parent: None,
-            depth: 0,
-            via: Vec::new(),
-            shown: Shown::Whole,
-            size: None,
-        };
-        return Tree { direction, lines: vec![line] };
+    let alone = |text: String| {
+        let line =
+            Line { node: root.clone(), text, parent: None, depth: 0, via: Vec::new(), shown: Shown::Whole, size: None };
+        Tree { direction, lines: vec![line], columns: Vec::new() }
     };
-    let nearest = depth.map(|limit| distances(graph, start, direction, limit));
+    let Some(start) = graph.position(root) else { return alone(root.text(None, None)) };
+    let goal = toward.as_ref().map(|goal| graph.position(goal));
+    // On a way to the goal lies what can be reached from it, looking back.
+    let ways = match goal {
+        None => None,
+        Some(None) => return alone(graph.text(start)),
+        Some(Some(goal)) => Some(distances(graph, goal, direction.other(), u32::MAX, at)),
+    };
+    let on_a_way = |node: usize| ways.as_ref().is_none_or(|ways| ways[node].is_some());
+    let beyond = |node: usize| goal == Some(Some(node));
+    let (beyond, on_a_way) = (&beyond, &on_a_way);
+    let next_to = |node: usize| graph.edges(node, direction, at).filter(move |(to, _)| !beyond(node) && on_a_way(*to));
+    let nearest = depth.map(|limit| distances(graph, start, direction, limit, at));
     let is_farther = |node: usize, depth| nearest.as_ref().is_some_and(|nearest| nearest[node] != Some(depth));
     // Where each thing is shown whole, once it is.
     let mut place: Vec<Option<usize>> = vec![None; graph.nodes.len()];
@@ -93,7 +132,6 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
     let mut shown_as: Vec<usize> = Vec::new();
     let mut next = vec![(start, None, 0, Vec::new())];
     while let Some((node, parent, depth, via)) = next.pop() {
-        let edges = graph.edges(node, direction);
         let here = lines.len();
         let shown = match place[node] {
             Some(line) => Shown::Elsewhere { line },
@@ -101,11 +139,17 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
             None if is_farther(node, depth) => Shown::Elsewhere { line: usize::MAX },
             None => {
                 place[node] = Some(here);
-                if depth == limit && !edges.is_empty() {
-                    Shown::Cut { branches: edges.len() }
+                let branches = if depth == limit { next_to(node).count() } else { 0 };
+                if branches > 0 {
+                    Shown::Cut { branches }
                 } else {
                     // Last in, first out.
-                    next.extend(edges.iter().rev().map(|edge| (edge.to, Some(here), depth + 1, edge.via.clone())));
+                    next.extend(next_to(node).rev().map(|(to, reasons)| {
+                        let holding = reasons.iter().filter(|reason| reason.holds(at));
+                        let mut via: Vec<_> = holding.map(|reason| reason.via.clone()).collect();
+                        via.dedup();
+                        (to, Some(here), depth + 1, via)
+                    }));
                     Shown::Whole
                 }
             }
@@ -113,8 +157,8 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
         let (thing, size) = (&graph.nodes[node], graph.sizes[node]);
         let foreign = thing.project().filter(|project| root.project().is_some_and(|home| home != *project));
         let text = match foreign {
-            Some(project) => format!("{project}/{}", thing.text(size)),
-            None => thing.text(size),
+            Some(project) => format!("{project}/{}", graph.text(node)),
+            None => graph.text(node),
         };
         lines.push(Line { node: thing.clone(), text, parent, depth, via, shown, size });
         shown_as.push(node);
@@ -124,11 +168,35 @@ pub(crate) fn walk(graph: &Graph, root: &Node, direction: Direction, depth: Opti
             *at = place[node].expect("what has a mark is within the depth, so its place was reached");
         }
     }
-    Tree { direction, lines }
+    let of = |node| graph.columns(node, at, |to| place[to].is_some());
+    let columns = (0..place.len()).filter(|node| place[*node].is_some()).flat_map(of).collect();
+    Tree { direction, lines, columns }
+}
+
+/// Everything that is reached, nearest first, with the fewest steps to it.
+pub(crate) fn reached(graph: &Graph, root: &Node, ask: &Ask) -> Vec<(usize, u32)> {
+    let Some(start) = graph.position(root) else { return Vec::new() };
+    let mut seen = vec![false; graph.nodes.len()];
+    seen[start] = true;
+    let limit = ask.depth.unwrap_or(u32::MAX);
+    let (mut reached, mut next) = (vec![(start, 0)], 0);
+    while let Some((node, steps)) = reached.get(next).copied() {
+        next += 1;
+        if steps == limit {
+            break;
+        }
+        for to in graph.beside(node, ask.direction, ask.at) {
+            if !std::mem::replace(&mut seen[to], true) {
+                reached.push((to, steps + 1));
+            }
+        }
+    }
+    reached.remove(0);
+    reached
 }
 
 /// The fewest steps to each thing, as far as the limit.
-fn distances(graph: &Graph, start: usize, direction: Direction, limit: u32) -> Vec<Option<u32>> {
+fn distances(graph: &Graph, start: usize, direction: Direction, limit: u32, at: Option<Micros>) -> Vec<Option<u32>> {
     let mut distances = vec![None; graph.nodes.len()];
     distances[start] = Some(0);
     let mut next = VecDeque::from([(start, 0)]);
@@ -136,10 +204,10 @@ fn distances(graph: &Graph, start: usize, direction: Direction, limit: u32) -> V
         if depth == limit {
             continue;
         }
-        for edge in graph.edges(node, direction) {
-            if distances[edge.to].is_none() {
-                distances[edge.to] = Some(depth + 1);
-                next.push_back((edge.to, depth + 1));
+        for to in graph.beside(node, direction, at) {
+            if distances[to].is_none() {
+                distances[to] = Some(depth + 1);
+                next.push_back((to, depth + 1));
             }
         }
     }

@@ -24,7 +24,7 @@ pub fn grpc(kind: ErrorKind) -> Code {
 pub fn http(error: &Error) -> StatusCode {
     match error.code() {
         "wrong_method" => return StatusCode::METHOD_NOT_ALLOWED,
-        "wrong_content_type" => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "wrong_content_type" | "wrong_content_encoding" => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "body_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
         _ => {}
     }

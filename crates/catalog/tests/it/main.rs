@@ -4,6 +4,7 @@
 
 mod applying;
 mod at_once;
+mod events;
 mod files;
 mod finding;
 mod golden;

@@ -1,5 +1,6 @@
 //! `asof lineage`: what a thing comes from and what depends on it.
 
+use asof_model::Micros;
 use asof_proto::lineage::v1::{Direction, LineageRequest, Rendering};
 use clap::ValueEnum;
 
@@ -12,7 +13,7 @@ use crate::verb::Answer;
 /// Draw what a thing comes from and what depends on it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Around what.
+    /// Around what: a reference, or what others told of (s3://bucket/path, namespace/name).
     #[arg(value_name = "REF")]
     reference: String,
     /// Only what it comes from.
@@ -24,6 +25,12 @@ pub(crate) struct Args {
     /// At most so many steps; by default all.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     depth: Option<u32>,
+    /// As of this moment; by default what holds now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Micros>,
+    /// Only what lies on a way to this.
+    #[arg(long, value_name = "REF")]
+    to: Option<String>,
     /// How to draw it.
     #[arg(long, value_enum, default_value_t)]
     output: Drawing,
@@ -39,6 +46,8 @@ enum Drawing {
     Json,
     /// A Mermaid flowchart.
     Mermaid,
+    /// For Graphviz.
+    Dot,
 }
 
 impl Args {
@@ -57,6 +66,7 @@ impl Args {
             Drawing::Tree => Rendering::Tree,
             Drawing::Json => Rendering::Json,
             Drawing::Mermaid => Rendering::Mermaid,
+            Drawing::Dot => Rendering::Dot,
         };
         let request = LineageRequest {
             scope: connection.scope(),
@@ -64,6 +74,8 @@ impl Args {
             direction: direction.into(),
             depth: self.depth.unwrap_or(0),
             rendering: rendering.into(),
+            at: self.at.map(|at| at.0),
+            toward: self.to.unwrap_or_default(),
         };
         let text = connection.lineage().lineage(request).await?.into_inner().text;
         out.line(text.trim_end_matches('\n'))?;

@@ -1,7 +1,7 @@
 //! `asof log`: what was done.
 
 use asof_model::run::Verb;
-use asof_proto::lineage::v1::LogRequest;
+use asof_proto::lineage::v1::{LogRequest, LogResponse};
 use clap::builder::PossibleValuesParser;
 
 use crate::args::Global;
@@ -27,6 +27,9 @@ pub(crate) struct Args {
     /// How to print the rows.
     #[arg(long, value_enum, default_value_t)]
     output: Format,
+    /// Print runs as events of OpenLineage, a line each, oldest first.
+    #[arg(long, conflicts_with = "output")]
+    openlineage: bool,
 }
 
 impl Args {
@@ -41,8 +44,15 @@ impl Args {
             reference: self.reference.unwrap_or_default(),
             verb: self.verb.unwrap_or_default(),
             limit: self.limit,
+            openlineage: self.openlineage,
         };
-        let runs = connection.lineage().log(request).await?.into_inner().runs;
+        let LogResponse { runs, events } = connection.lineage().log(request).await?.into_inner();
+        if self.openlineage {
+            for event in events {
+                out.line(event)?;
+            }
+            return Ok(Answer::Done);
+        }
         let documents = || runs.iter().map(recorded::json).collect();
         rows::print(out, self.output, &[recorded::columns(&runs)], || recorded::table(&runs), documents)?;
         Ok(Answer::Done)

@@ -1,9 +1,11 @@
 //! JSON: nodes and edges with identifiers. Stable: fields are added, never renamed or removed.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{edges, nodes};
-use crate::graph::Via;
+use crate::graph::{Column, Via};
 use crate::node::{Node, Size};
 use crate::tree::{Shown, Tree};
 
@@ -16,6 +18,38 @@ pub struct Document {
     pub nodes: Vec<NodeDocument>,
     /// How they hang together.
     pub edges: Vec<EdgeDocument>,
+    /// What others told of the columns of datasets among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnDocument>,
+}
+
+/// A column that goes into another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct ColumnDocument {
+    /// The id of the dataset upstream.
+    pub from: String,
+    /// The column there.
+    pub field: String,
+    /// The id of the dataset downstream.
+    pub to: String,
+    /// The column there; left out where it concerns all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// In which ways: whether as a value, and how its producer calls that.
+    pub how: Vec<HowDocument>,
+    /// The id of the job that does it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+}
+
+/// A way in which a column goes into another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct HowDocument {
+    /// Whether as a value; else as a filter, a key, an order, …
+    pub direct: bool,
+    /// As its producer says; left out where it does not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub subtype: String,
 }
 
 /// A thing.
@@ -24,9 +58,9 @@ pub struct NodeDocument {
     /// Unique and stable.
     pub id: String,
     /// `dataset`, `entity`, `feature_view`, `feature_service`, `training_set`, `snapshot`, `file`,
-    /// `built_training_set` or `online`.
+    /// `built_training_set`, `online`, `external_dataset` or `job`.
     pub kind: &'static str,
-    /// Its project; a file has none.
+    /// Its project; what comes from outside has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
     /// As users write it: `flights@1`; of a file the last part of its path.
@@ -36,9 +70,12 @@ pub struct NodeDocument {
     /// The digest of the definition, or of the file's bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
-    /// Of a file: where it was read from.
+    /// Of a file: where it was read from; of a dataset of others: namespace and name as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Of what others told of: its namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     /// Of an online table: which publication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -76,6 +113,16 @@ pub enum ViaDocument {
         /// Its verb.
         verb: &'static str,
     },
+    /// Somebody else said so, by OpenLineage.
+    Told {
+        /// `reads`, `writes` or `made of`.
+        what: &'static str,
+        /// The identifier of the run that said so last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<String>,
+        /// What had become of it: `START`, `RUNNING`, `COMPLETE`, `FAIL`, `ABORT` or `OTHER`.
+        state: &'static str,
+    },
 }
 
 /// Trees around one thing, as data.
@@ -86,7 +133,8 @@ pub fn document(trees: &[Tree]) -> Document {
             Node::Definition(pinned) => (Some(pinned.digest.to_string()), None, None),
             Node::File { url, digest } => (Some(digest.to_string()), Some(url.clone()), None),
             Node::Online { generation, .. } => (None, None, Some(*generation)),
-            Node::Snapshot { .. } | Node::TrainingSet { .. } => (None, None, None),
+            Node::External(name) => (None, Some(name.to_string()), None),
+            Node::Snapshot { .. } | Node::TrainingSet { .. } | Node::Job(_) => (None, None, None),
         };
         NodeDocument {
             id: line.node.id(),
@@ -96,6 +144,10 @@ pub fn document(trees: &[Tree]) -> Document {
             text: line.text.clone(),
             digest,
             url,
+            namespace: match &line.node {
+                Node::External(name) | Node::Job(name) => Some(name.namespace.clone()),
+                _ => None,
+            },
             generation,
             rows: line.size.map(|(Size::Rows(n) | Size::RowsAdded(n) | Size::Keys(n))| n),
             cut: match line.shown {
@@ -109,7 +161,22 @@ pub fn document(trees: &[Tree]) -> Document {
         to: edge.downstream.id(),
         via: edge.via.iter().map(reason).collect(),
     });
-    Document { root: root.unwrap_or_default(), nodes: nodes.collect(), edges: edges.collect() }
+    // Two trees share their root.
+    let mut seen = HashSet::new();
+    let columns = trees.iter().flat_map(|tree| &tree.columns).map(column).filter(|column| seen.insert(column.clone()));
+    let columns = columns.collect();
+    Document { root: root.unwrap_or_default(), nodes: nodes.collect(), edges: edges.collect(), columns }
+}
+
+fn column(column: &Column) -> ColumnDocument {
+    ColumnDocument {
+        from: column.from.id(),
+        field: column.field.clone(),
+        to: column.to.id(),
+        into: column.into.clone(),
+        how: column.how.iter().map(|how| HowDocument { direct: how.direct, subtype: how.subtype.clone() }).collect(),
+        job: column.job.as_ref().map(Node::id),
+    }
 }
 
 /// Trees around one thing, as text.
@@ -122,5 +189,8 @@ fn reason(via: &Via) -> ViaDocument {
         Via::Defines => ViaDocument::Defines,
         Via::Continues => ViaDocument::Continues,
         Via::Run { id, verb } => ViaDocument::Run { id: id.to_string(), verb },
+        Via::Told { what, run, state } => {
+            ViaDocument::Told { what: what.as_str(), run: run.as_deref().map(str::to_owned), state: state.as_str() }
+        }
     }
 }

@@ -29,7 +29,8 @@ pub fn mermaid(trees: &[Tree]) -> String {
 fn shape(node: &Node) -> (&'static str, &'static str) {
     match node {
         Node::Definition(_) => ("[", "]"),
-        Node::File { .. } => ("[/", "/]"),
+        Node::File { .. } | Node::External(_) => ("[/", "/]"),
+        Node::Job(_) => ("{{", "}}"),
         Node::Snapshot { .. } | Node::TrainingSet { .. } => ("[(", ")]"),
         Node::Online { .. } => ("([", "])"),
     }

@@ -1,13 +1,15 @@
-//! Trees as text: for terminals, as a Mermaid flowchart, as JSON.
+//! Trees as text: for terminals, as a Mermaid flowchart, for Graphviz, as JSON.
 //!
-//! All three show the same lines; the chart and the JSON take several trees (upstream and downstream of one thing) as
+//! All show the same lines; the charts and the JSON take several trees (upstream and downstream of one thing) as
 //! one graph, in which every edge points from what is upstream to what is downstream.
 
+mod dot;
 mod json;
 mod mermaid;
 mod unicode;
 
-pub use json::{Document, EdgeDocument, NodeDocument, ViaDocument, document, json};
+pub use dot::dot;
+pub use json::{ColumnDocument, Document, EdgeDocument, HowDocument, NodeDocument, ViaDocument, document, json};
 pub use mermaid::mermaid;
 pub use unicode::tree;
 

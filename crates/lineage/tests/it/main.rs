@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod openlineage;
+mod outside;
 mod questions;
 mod rendering;
 mod tour;

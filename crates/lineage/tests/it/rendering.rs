@@ -35,6 +35,13 @@ fn mermaid_of_both_directions() {
 }
 
 #[test]
+fn dot_of_both_directions() {
+    let graph = Tour::new().graph();
+    let view = pinned(Kind::FeatureView, "carrier_delays", 2).into();
+    insta::assert_snapshot!(render::dot(&[graph.upstream(&view, None), graph.downstream(&view, Some(1))]));
+}
+
+#[test]
 fn json_of_both_directions() {
     let graph = Tour::new().graph();
     let view = pinned(Kind::FeatureView, "carrier_delays", 2).into();
@@ -61,4 +68,6 @@ fn what_a_file_is_called_cannot_break_out_of_a_chart() {
     let graph = Graph::build(&[], &runs);
     let chart = render::mermaid(&[graph.upstream(&graph.nodes()[0], None)]);
     assert!(chart.contains("a#quot;]; click #35;1 #lt;b#gt; (file"), "{chart}");
+    let chart = render::dot(&[graph.upstream(&graph.nodes()[0], None)]);
+    assert!(chart.contains(r#"label="a\"]; click #1 <b> (file"#), "{chart}");
 }

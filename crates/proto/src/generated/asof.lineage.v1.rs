@@ -12,16 +12,23 @@ pub struct LogRequest {
     /// At most so many; 0 means all.
     #[prost(uint32, tag = "4")]
     pub limit: u32,
+    /// As events of OpenLineage, in the place of runs.
+    #[prost(bool, tag = "5")]
+    pub openlineage: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LogResponse {
     #[prost(message, repeated, tag = "1")]
     pub runs: ::prost::alloc::vec::Vec<super::super::run::v1::Run>,
+    /// Each the JSON of one, oldest first; only where they were asked for.
+    #[prost(string, repeated, tag = "2")]
+    pub events: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LineageRequest {
     #[prost(message, optional, tag = "1")]
     pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    /// A reference, or the name of a dataset or job that others told of: s3://bucket/path, namespace/name.
     #[prost(string, tag = "2")]
     pub reference: ::prost::alloc::string::String,
     #[prost(enumeration = "Direction", tag = "3")]
@@ -31,6 +38,12 @@ pub struct LineageRequest {
     pub depth: u32,
     #[prost(enumeration = "Rendering", tag = "5")]
     pub rendering: i32,
+    /// As of this moment, in microseconds; absent means what holds now.
+    #[prost(int64, optional, tag = "6")]
+    pub at: ::core::option::Option<i64>,
+    /// Only what lies on a way to this, named as above; empty means all.
+    #[prost(string, tag = "7")]
+    pub toward: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LineageResponse {
@@ -114,6 +127,7 @@ pub enum Rendering {
     Tree = 0,
     Json = 1,
     Mermaid = 2,
+    Dot = 3,
 }
 impl Rendering {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -125,6 +139,7 @@ impl Rendering {
             Self::Tree => "RENDERING_TREE",
             Self::Json => "RENDERING_JSON",
             Self::Mermaid => "RENDERING_MERMAID",
+            Self::Dot => "RENDERING_DOT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -133,6 +148,7 @@ impl Rendering {
             "RENDERING_TREE" => Some(Self::Tree),
             "RENDERING_JSON" => Some(Self::Json),
             "RENDERING_MERMAID" => Some(Self::Mermaid),
+            "RENDERING_DOT" => Some(Self::Dot),
             _ => None,
         }
     }

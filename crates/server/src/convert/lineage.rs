@@ -1,8 +1,8 @@
 //! Questions over runs and over the graph, and their answers.
 
-use asof_engine::{Direction, Explanation, IngestedFile, LineageRequest, LogRequest, Rendering};
+use asof_engine::{About, Direction, Explanation, IngestedFile, LineageRequest, LogRequest, Rendering};
 use asof_model::run::Verb;
-use asof_model::{Error, ErrorKind, Result, name};
+use asof_model::{Error, ErrorKind, Micros, Result, name};
 use asof_proto::lineage::v1 as wire;
 use asof_proto::run::v1::File;
 
@@ -39,9 +39,21 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
         wire::Rendering::Tree => Rendering::Tree,
         wire::Rendering::Json => Rendering::Json,
         wire::Rendering::Mermaid => Rendering::Mermaid,
+        wire::Rendering::Dot => Rendering::Dot,
     };
     let depth = (request.depth > 0).then_some(request.depth);
-    Ok(LineageRequest { reference: reference(&request.reference)?, direction, depth, rendering })
+    let toward = (!request.toward.is_empty()).then(|| about(&request.toward)).transpose()?;
+    let at = request.at.map(Micros);
+    Ok(LineageRequest { about: about(&request.reference)?, direction, depth, at, toward, rendering })
+}
+
+/// What is no reference and has a colon or a slash is a name that others gave.
+fn about(text: &str) -> Result<About> {
+    match reference(text) {
+        Ok(reference) => Ok(About::Ours(reference)),
+        Err(_) if text.contains([':', '/']) => Ok(About::Outside(text.to_owned())),
+        Err(error) => Err(error),
+    }
 }
 
 /// # Errors
@@ -76,6 +88,17 @@ mod tests {
         assert!(request.about.is_none() && request.verb.is_none() && request.limit.is_none());
         let error = to_log(&wire::LogRequest { verb: "trian".into(), ..Default::default() }).unwrap_err();
         assert_eq!((error.code(), error.remedy_text()), ("unknown_verb", Some("did you mean `train`?")));
+    }
+
+    #[test]
+    fn a_name_of_others_is_told_from_a_reference() {
+        let outside = |text: &str| About::Outside(text.to_owned());
+        for text in ["s3://lake/raw/tx", "/srv/a.csv", "job:airflow:dag.task", "airflow-demo/dag.task"] {
+            assert_eq!(about(text), Ok(outside(text)));
+        }
+        assert!(matches!(about("flights@3"), Ok(About::Ours(_))));
+        assert!(matches!(about("project/flights"), Ok(About::Ours(_))));
+        assert_eq!(about("Flights").unwrap_err().code(), "invalid_reference");
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! HTTP and JSON, on the port that serves gRPC, for those without it.
 //!
 //! - `POST /v1/features` asks for features: the same engine call as `GetFeatures`, other words at the edge.
-//! - `GET /openapi.json` describes both, and is true: a test holds it against replies and errors.
+//! - `POST /api/v1/lineage` and `/api/v1/lineage/batch` take OpenLineage events, packed or not, where its clients send them.
+//! - `GET /openapi.json` describes them, and is true: a test holds it against replies and errors.
 //!
 //! Promises: whatever fails is answered with `{"error": {code, message, remedy}}` and the status that
 //! [`codes::http`](crate::codes::http) has for it, a wrong path, method or content type too. A body is read whole, up to the
 //! size of a message; nothing else of a request is kept. What is not `application/json` is refused, so that no page in
 //! somebody's browser can ask in their name.
 //!
-//! Deliberately absent: other verbs than reading features, and compression.
+//! Deliberately absent: other verbs than these, and compression of what is answered.
 
+mod body;
 mod features;
 mod openapi;
+mod openlineage;
 
 use asof_model::{Error, ErrorKind};
 use axum::Router;
@@ -31,16 +34,30 @@ use crate::service::SharedDesk;
 /// What is looked for, and by which method.
 const FEATURES: &str = "/v1/features";
 const OPENAPI: &str = "/openapi.json";
+const LINEAGE: &str = "/api/v1/lineage";
+const LINEAGE_BATCH: &str = "/api/v1/lineage/batch";
 
 /// Adds the paths, and an answer to all that nobody else answers.
 pub(crate) fn routes(router: Router, desk: &SharedDesk, max_body: usize) -> Router {
-    let desk = desk.clone();
+    let of = desk.clone();
     let features = move |request: Request| {
-        let desk = desk.clone();
+        let desk = of.clone();
         async move { answer(features::answer(&desk, request, max_body).await) }
     };
+    let lineage = |batch: bool| {
+        let of = desk.clone();
+        move |request: Request| {
+            let desk = of.clone();
+            async move { answer(openlineage::answer(&desk, request, max_body, batch).await) }
+        }
+    };
     let openapi = |request: Request| async move { answer(openapi::answer(&request)) };
-    router.route(FEATURES, any(features)).route(OPENAPI, any(openapi)).fallback(nothing_here)
+    router
+        .route(FEATURES, any(features))
+        .route(LINEAGE, any(lineage(false)))
+        .route(LINEAGE_BATCH, any(lineage(true)))
+        .route(OPENAPI, any(openapi))
+        .fallback(nothing_here)
 }
 
 /// Whether a request speaks gRPC.
@@ -93,5 +110,5 @@ async fn nothing_here(request: Request) -> Response {
         return status.into_http();
     }
     let error = Error::new(ErrorKind::NotFound, "unknown_path", message);
-    refused(&error.remedy(format!("ask for features with POST {FEATURES}; GET {OPENAPI} describes it")))
+    refused(&error.remedy(format!("ask for features with POST {FEATURES}; GET {OPENAPI} describes what there is")))
 }

@@ -20,8 +20,13 @@ impl LineageService for Lineage {
     async fn log(&self, request: Request<LogRequest>) -> Result<Response<LogResponse>, Status> {
         let mut request = request.into_inner();
         let scope = self.0.scope(request.scope.take()).map_err(status)?;
-        let runs = self.0.engine.log(&scope, to_log(&request).map_err(status)?).await.map_err(status)?;
-        Ok(Response::new(LogResponse { runs: runs.iter().map(from_run).collect() }))
+        let asked = to_log(&request).map_err(status)?;
+        if request.openlineage {
+            let events = self.0.engine.log_events(&scope, asked).await.map_err(status)?;
+            return Ok(Response::new(LogResponse { runs: Vec::new(), events }));
+        }
+        let runs = self.0.engine.log(&scope, asked).await.map_err(status)?;
+        Ok(Response::new(LogResponse { runs: runs.iter().map(from_run).collect(), events: Vec::new() }))
     }
 
     async fn lineage(&self, request: Request<LineageRequest>) -> Result<Response<LineageResponse>, Status> {

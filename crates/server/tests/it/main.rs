@@ -6,6 +6,7 @@ mod endings;
 mod fixture;
 mod json;
 mod openapi;
+mod openlineage;
 mod refusals;
 mod rows;
 mod socket;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use crate::json::{AT_TEXT, served};
+use crate::openlineage::{BATCH, EVENT, send};
 use crate::socket::{ask, post};
 
 /// Holds values against a document, and remembers which of its properties were seen.
@@ -114,6 +115,27 @@ async fn the_document_is_true() {
             held.hold(request, &schema("Request"), "");
         }
     }
+
+    // Events of lineage.
+    let event = json!({"eventTime": AT_TEXT, "dataset": {"namespace": "n", "name": "d"}});
+    for (path, events, status) in [
+        (EVENT, event.clone(), 201),
+        (EVENT, json!({}), 400),
+        (BATCH, json!([event]), 204),
+        (BATCH, json!([event, 5]), 200),
+        (BATCH, json!([{}]), 200),
+    ] {
+        held.hold(&events, &schema("Events"), "");
+        let reply = send(address, path, "", events.to_string().as_bytes()).await;
+        assert_eq!(reply.status, status, "{path} {events}");
+        let responses = &held.document["paths"][path]["post"]["responses"];
+        assert!(responses.get(reply.status.to_string()).is_some(), "{path}: {} is not documented", reply.status);
+        match status {
+            200 => held.hold(&reply.json(), &schema("Batch"), ""),
+            400 => held.hold(&reply.json(), &schema("Failure"), ""),
+            _ => assert_eq!(reply.body, b""),
+        }
+    }
     assert_eq!(held.documented().difference(&held.seen).collect::<Vec<_>>(), Vec::<&String>::new(), "never seen");
 
     // A request takes what is documented and nothing else.
@@ -130,13 +152,15 @@ async fn the_document_is_true() {
 async fn every_status_there_may_be_is_documented() {
     let (_fixture, address) = served().await;
     let document = ask(address, "GET /openapi.json HTTP/1.1", b"").await.json();
-    let responses = document["paths"]["/v1/features"]["post"]["responses"].as_object().unwrap();
     use asof_model::{Error, ErrorKind::*};
     let errors = [Invalid, NotFound, Conflict, Precondition, Unavailable, Late, Unsupported, Corrupt, Internal];
     let errors = errors.map(|kind| Error::new(kind, "internal", "")).into_iter();
-    let of_http = ["wrong_method", "wrong_content_type", "body_too_large"];
+    let of_http = ["wrong_method", "wrong_content_type", "wrong_content_encoding", "body_too_large"];
     let errors = errors.chain(of_http.map(|code| Error::new(Invalid, code, "")));
-    let mut statuses: BTreeSet<_> = errors.map(|error| asof_server::codes::http(&error).as_str().to_owned()).collect();
-    statuses.insert("200".to_owned());
-    assert_eq!(statuses, responses.keys().cloned().collect());
+    let failures: BTreeSet<_> = errors.map(|error| asof_server::codes::http(&error).as_str().to_owned()).collect();
+    for (path, done) in [("/v1/features", &["200"][..]), (EVENT, &["200", "201"]), (BATCH, &["200", "204"])] {
+        let responses = document["paths"][path]["post"]["responses"].as_object().unwrap();
+        let all: BTreeSet<_> = failures.iter().cloned().chain(done.iter().map(|s| (*s).to_owned())).collect();
+        assert_eq!(all, responses.keys().cloned().collect(), "{path}");
+    }
 }

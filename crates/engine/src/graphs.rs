@@ -1,0 +1,92 @@
+//! Graphs that were asked for, kept until something changes.
+//!
+//! What others told of is read from the catalog once; after that, only what came since. It is folded again when something
+//! came. A project's graph is drawn again when anything was written to the catalog. So a question about a graph that did not
+//! change costs what it reaches, and nothing is done before somebody asks.
+//!
+//! Holds in memory what all events say, but not their text, and the graph of each project that was asked about.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use asof_catalog::RunFilter;
+use asof_lineage::Graph;
+use asof_lineage::openlineage::{External, Heard};
+use asof_model::{Error, ErrorKind, Name, Result};
+
+use crate::Engine;
+
+/// How many events are read at once.
+const PAGE: u32 = 1_000;
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Graphs {
+    heard: tokio::sync::Mutex<Ear>,
+    /// By project, with the number of changes after which it was drawn.
+    kept: Mutex<HashMap<Name, (u64, Arc<Graph>)>>,
+}
+
+/// What was heard, up to which event, and what that comes to.
+#[derive(Default)]
+struct Ear {
+    heard: Heard,
+    last: i64,
+    folded: Option<Arc<External>>,
+}
+
+impl Engine {
+    /// The graph of a project, and of what others told of.
+    pub(crate) async fn graph(&self, project: &Name) -> Result<Arc<Graph>> {
+        // Before anything is read: what is written meanwhile makes this one too old.
+        let changes = self.catalog().changes();
+        let kept = self.graphs.kept.lock().unwrap_or_else(PoisonError::into_inner).get(project).cloned();
+        if let Some((since, graph)) = kept
+            && since == changes
+        {
+            return Ok(graph);
+        }
+        let (engine, of) = (self.clone(), project.clone());
+        let graph = self.workshop().run(async move { engine.drawn(&of).await.map(Arc::new) }).await?;
+        let mut kept = self.graphs.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(project.clone(), (changes, graph.clone()));
+        Ok(graph)
+    }
+
+    async fn drawn(&self, project: &Name) -> Result<Graph> {
+        let mut definitions = Vec::new();
+        for (name, _) in self.catalog().names(project).await? {
+            definitions.extend(self.catalog().versions(project, &name).await?);
+        }
+        let runs = self.catalog().runs(project, RunFilter::default()).await?;
+        Ok(Graph::with(&definitions, &runs, &*self.external().await?))
+    }
+
+    /// What others told of.
+    async fn external(&self) -> Result<Arc<External>> {
+        let mut ear = self.graphs.heard.lock().await;
+        loop {
+            let page = self.catalog().events_after(ear.last, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            ear.folded = None;
+            for (number, event) in page {
+                let value = serde_json::from_str(&event.body);
+                let heard =
+                    value.map_err(|e| damaged(number, &e.to_string())).and_then(|value| ear.heard.hear(&value))?;
+                if heard != event.digest {
+                    return Err(damaged(number, "it is not the one of its digest"));
+                }
+                ear.last = number;
+            }
+        }
+        let Ear { heard, folded, .. } = &mut *ear;
+        Ok(folded.get_or_insert_with(|| Arc::new(heard.fold())).clone())
+    }
+}
+
+fn damaged(number: i64, why: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, "event_corrupt", format!("event {number} of other tools cannot be read: {why}"))
+        .remedy("restore catalog.db from a backup")
+}

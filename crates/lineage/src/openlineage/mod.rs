@@ -1,0 +1,26 @@
+//! OpenLineage. In: what other tools say that their jobs read and wrote. Out: runs of ours, said so that they understand ([`out`]).
+//!
+//! **Promises.** The graph is a function of the set of events: whatever order they come in, and however often, it is the
+//! same ([`Heard::fold`]). It keeps its history: everything in it holds from a moment to a moment. What is not
+//! understood of an event is no reason to refuse it.
+//!
+//! **Costs.** A fold takes time in the number of events and of what they say (it sorts them), and memory in what they say, not in
+//! their text. Facets are kept once per job and dataset.
+//!
+//! **Deliberately not here.** No storage and no transport: events come as JSON values that somebody else keeps. Symlinks have
+//! no history: two names are one dataset, or are not, at all times.
+
+pub mod canonical;
+mod columns;
+mod event;
+mod external;
+mod fold;
+mod heard;
+mod naming;
+pub mod out;
+
+pub use columns::Transformation;
+pub use event::{About, Dataset, Event, Facets, Job, State};
+pub use external::{ColumnFlow, End, External, ExternalDataset, ExternalJob, Flow, Span};
+pub use heard::Heard;
+pub use naming::Name;

@@ -1,0 +1,106 @@
+//! The graph is that of the set of events, and as of a moment that of the events until then.
+
+use asof_lineage::openlineage::{End, External, Flow, Heard};
+use asof_model::Micros;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{dataset, folded, name, of_job};
+
+/// In another order, the same for the same seed.
+pub(crate) fn shuffled(events: &[Value], seed: u64) -> Vec<&Value> {
+    let mut order: Vec<&Value> = events.iter().collect();
+    let mut state = seed.wrapping_mul(2_862_933_555_777_941_757).wrapping_add(3_037_000_493);
+    for i in (1..order.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        order.swap(i, (state >> 33) as usize % (i + 1));
+    }
+    order
+}
+
+/// An event of one of few jobs and runs, about few datasets, at one of few moments: so that they meet.
+fn events() -> impl Strategy<Value = Vec<Value>> {
+    let names = || prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d/"]), 0..3);
+    let states = prop::sample::select(vec!["START", "RUNNING", "OTHER", "ABORT", "FAIL", "COMPLETE", "COMPLETE"]);
+    let one = (0..3u8, 0..3u8, 0i64..6, states, names(), names(), 0..12u8).prop_map(
+        |(job, run, second, state, inputs, outputs, extra)| {
+            // A run is of one job.
+            let run = format!("{job}-{run}");
+            let mut event = of_job(&format!("j{job}"), second, &run, state, &inputs, &outputs);
+            let columns = json!({"fields": {"y": {"inputFields": [{"namespace": "s3://lake", "name": "a", "field": "x"}]}}});
+            match extra {
+                0 => event["job"]["facets"] = json!({"jobType": {"processingType": "STREAMING"}}),
+                1 => put(&mut event["outputs"], with("b", json!({"columnLineage": columns}))),
+                2 => put(&mut event["outputs"], with("b", json!({"columnLineage": {"_deleted": true}}))),
+                3 => put(&mut event["inputs"], with("a", json!({"symlinks": {"identifiers": [
+                    {"namespace": "hive://m", "name": "t", "type": "TABLE"}]}}))),
+                4 => put(&mut event["inputs"], json!({"namespace": "hive://m", "name": "t"})),
+                5 => put(&mut event["inputs"], with("a", json!({"symlinks": {"_deleted": true}}))),
+                6 => event["eventType"] = Value::Null,
+                7 => event["run"] = Value::Null,
+                8 => return json!({"eventTime": event["eventTime"], "dataset": with("b", json!({"columnLineage": columns}))}),
+                _ => {}
+            }
+            event
+        },
+    );
+    prop::collection::vec(one, 0..24)
+}
+
+fn put(datasets: &mut Value, dataset: Value) {
+    datasets.as_array_mut().unwrap().push(dataset);
+}
+
+fn with(name: &str, facets: Value) -> Value {
+    let mut dataset = dataset(name);
+    dataset["facets"] = facets;
+    dataset
+}
+
+#[test]
+fn an_event_counts_once_however_it_is_written() {
+    let mut heard = Heard::new();
+    let digests: Vec<_> = [
+        r#"{"eventTime": "2026-01-01T00:00:00Z", "dataset": {"namespace": "n", "name": "d", "facets": {"x": 1}}}"#,
+        r#"{"dataset": {"facets": {"x": 1.0}, "name": "d", "namespace": "n"}, "eventTime": "2026-01-01T00:00:00Z"}"#,
+        r#"{"eventTime": "2026-01-01T00:00:00Z", "dataset": {"namespace": "n", "name": "d", "facets": {"x": 2}}}"#,
+    ]
+    .map(|text| heard.hear(&serde_json::from_str(text).unwrap()).unwrap())
+    .into();
+    assert_eq!((heard.len(), digests[0] == digests[1], digests[0] == digests[2]), (2, true, false));
+}
+
+/// What flows, by name, at a moment or now.
+fn holding(external: &External, at: Option<Micros>) -> Vec<(String, String)> {
+    let holds = |flow: &&Flow| flow.spans.iter().any(|span| span.holds(at));
+    let named = |end: End| name(external, end);
+    let mut all: Vec<_> = external.flows().iter().filter(holds).map(|f| (named(f.from), named(f.to))).collect();
+    all.sort();
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_order_and_no_repetition_changes_the_graph(events in events(), seed in any::<u64>()) {
+        let expected = folded(&events);
+        let doubled: Vec<Value> = events.iter().chain(&events).cloned().collect();
+        prop_assert_eq!(&folded(shuffled(&events, seed)), &expected);
+        prop_assert_eq!(&folded(shuffled(&doubled, seed)), &expected);
+    }
+
+    /// What is known of symlinks and of which jobs stream has no history, so these are left out here.
+    #[test]
+    fn as_of_a_moment_it_is_the_graph_of_what_was_said_until_then(events in events(), second in 0i64..6) {
+        let timeless = |event: &&Value| {
+            let text = event.to_string();
+            !text.contains("symlinks") && !text.contains("STREAMING")
+        };
+        let at = Micros(second * 1_000_000);
+        let until = |event: &&Value| event["eventTime"].as_str().unwrap().parse::<Micros>().unwrap() <= at;
+        let whole = folded(events.iter().filter(timeless));
+        let then = folded(events.iter().filter(timeless).filter(until));
+        prop_assert_eq!(holding(&whole, Some(at)), holding(&then, None));
+    }
+}

@@ -1,0 +1,78 @@
+//! Runs of ours, as others read them.
+
+use std::collections::HashMap;
+
+use asof_lineage::openlineage::out;
+use asof_model::run::{Item, Outcome, Verb};
+use asof_model::{Micros, Run};
+use serde_json::Value;
+
+use super::{folded, holding};
+use crate::tour::{Tour, file, run, snapshot};
+
+fn events(run: &Run) -> Vec<Value> {
+    let tour = Tour::new();
+    let definitions: HashMap<_, _> = tour.definitions.into_iter().map(|known| (known.pinned.clone(), known)).collect();
+    out::events(run, &definitions, &|dataset| format!("/store/datasets/tour/{dataset}"))
+}
+
+#[test]
+fn a_run_is_two_events_that_name_what_lies_where() {
+    let all: Vec<Value> = Tour::new().runs.iter().flat_map(events).collect();
+    insta::assert_snapshot!("out_ingest", serde_json::to_string_pretty(&events(&Tour::new().runs[1])).unwrap());
+    let jobs: Vec<_> = all.iter().step_by(2).map(|event| event["job"]["name"].as_str().unwrap().to_owned()).collect();
+    let expected =
+        ["apply", "ingest.flights", "ingest.weather", "train.delays", "materialize.carrier_delays", "ingest.flights"];
+    assert_eq!(jobs, expected);
+    assert_eq!(
+        holding(&folded(&all), None),
+        [
+            "asof://tour/uploads/late.csv > [asof://tour/ingest.flights]",
+            "asof://tour/uploads/weather.csv > [asof://tour/ingest.weather]",
+            "file:///store/datasets/tour/flights > [asof://tour/materialize.carrier_delays]",
+            "file:///store/datasets/tour/flights > [asof://tour/train.delays]",
+            "file:///store/datasets/tour/weather > [asof://tour/train.delays]",
+            "[asof://tour/ingest.flights] > file:///store/datasets/tour/flights",
+            "[asof://tour/ingest.weather] > file:///store/datasets/tour/weather",
+            "[asof://tour/materialize.carrier_delays] > asof://tour/online/carrier_delays",
+            "[asof://tour/train.delays] > asof://tour/training/delays",
+        ]
+    );
+}
+
+#[test]
+fn what_becomes_of_a_run_is_told_as_the_standard_has_it() {
+    let ended = |outcome: Outcome| {
+        let inputs = vec![file("s3a://b/x%20y.csv")];
+        let run = Run { outcome, ..run(1, Verb::Ingest, inputs, vec![snapshot("flights", 1)], 7) };
+        let events = events(&run);
+        let states: Vec<_> = events.iter().map(|event| event["eventType"].as_str().unwrap().to_owned()).collect();
+        (states, events.last().unwrap().clone())
+    };
+    let (states, done) = ended(Outcome::Done);
+    assert_eq!(states, ["START", "COMPLETE"]);
+    assert_eq!(done["eventTime"], Micros(2).to_string());
+    assert_eq!((&done["inputs"][0]["namespace"], &done["inputs"][0]["name"]), (&"s3://b".into(), &"x y.csv".into()));
+    assert_eq!(done["outputs"][0]["outputFacets"]["outputStatistics"]["rowCount"], 7);
+    let (states, failed) = ended(Outcome::Failed { error: "no room".into() });
+    assert_eq!(states, ["START", "FAIL"]);
+    assert_eq!(failed["run"]["facets"]["errorMessage"]["message"], "no room");
+    assert_eq!(ended(Outcome::Aborted).0, ["START", "ABORT"]);
+    assert_eq!(ended(Outcome::Running).0, ["START"]);
+}
+
+#[test]
+fn no_version_is_in_a_name() {
+    for number in [1, 2] {
+        let online = match &Tour::new().runs[4].outputs[0] {
+            Item::Online { view, rows, at, .. } => {
+                Item::Online { view: view.clone(), generation: number, rows: *rows, at: *at }
+            }
+            other => other.clone(),
+        };
+        let ended = events(&run(9, Verb::Materialize, vec![snapshot("flights", number)], vec![online], 16));
+        assert_eq!(ended[1]["inputs"][0]["name"], "/store/datasets/tour/flights");
+        assert_eq!(ended[1]["outputs"][0]["name"], "online/carrier_delays");
+        assert_eq!(ended[1]["outputs"][0]["facets"]["version"]["datasetVersion"], number.to_string());
+    }
+}
