@@ -15,10 +15,10 @@ use std::sync::Arc;
 use asof_model::run::{Item, RunId, Verb};
 use asof_model::{Columns, Definition, Error, Kind, Micros, Pinned, Reference, Registered, Result};
 use asof_offline::{Ongoing, Progress};
-use asof_online::{Basis, Layout, Publication, Published};
+use asof_online::{Basis, EVENT_TIME, KNOWN, Layout, Publication, Published};
 use asof_query::{Definitions, Planner, Tiled};
 use datafusion::catalog::{MemTable, TableProvider};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use futures::StreamExt;
 
 pub use self::extent::Extent;
@@ -277,6 +277,11 @@ impl Engine {
     /// When the first of the rows counts that a plan gives, all of which count later than the moment.
     async fn due(&self, work: &Ongoing, plan: LogicalPlan) -> Result<Option<Micros>> {
         let engine = self.clone();
+        // The times are enough; where they are columns of files, the files' statistics are.
+        let columns = plan.schema().columns().into_iter().filter(|column| [EVENT_TIME, KNOWN].contains(&&*column.name));
+        let times: Vec<_> = columns.map(Expr::Column).collect();
+        let plan = LogicalPlanBuilder::from(plan).project(times).and_then(LogicalPlanBuilder::build);
+        let plan = plan.map_err(asof_query::execution_error)?;
         let reading = async move {
             let (_, mut rows) = engine.execute(engine.workshop().session(), plan).await?;
             let mut counting = Counting::new(Micros(i64::MIN));
