@@ -22,6 +22,7 @@ use datafusion::common::Statistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::config::ConfigOptions;
+use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::{DataFusionError, Result};
@@ -156,6 +157,10 @@ impl PhysicalOptimizerRule for CountScans {
     fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
         let counted = plan.transform_up(|node| {
             let Some(source) = node.downcast_ref::<DataSourceExec>() else { return Ok(Transformed::no(node)) };
+            if source.data_source().downcast_ref::<MemorySourceConfig>().is_some() {
+                // It was read before.
+                return Ok(Transformed::no(node));
+            }
             let rows = rows_of(source)?;
             self.0.plan(rows);
             let scan = Scan { tally: self.0.clone(), rows, progress: Arc::default() };

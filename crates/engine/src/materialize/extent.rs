@@ -175,13 +175,6 @@ impl Engine {
         }
     }
 
-    /// All rows of a view over one dataset, those of its newest files first.
-    pub(super) fn every_row(&self, wanted: &Wanted<'_>, basis: &Basis, pins: &Pins) -> Result<LogicalPlan> {
-        let snapshot = pins.snapshots().find_map(|(name, snapshot)| (*name == basis.dataset).then_some(snapshot));
-        let snapshot = snapshot.ok_or_else(|| Error::internal("a dataset was read that is not pinned"))?;
-        plan(wanted, &basis.dataset, &snapshot.newest_first(self.workshop().limits().threads), None)
-    }
-
     /// What a view read as a whole rests on; none where it is not one that can be added to.
     pub(super) async fn basis(&self, wanted: &Wanted<'_>, pins: &Pins) -> Result<Option<Basis>> {
         let following = Planner::new(wanted.definitions, pins).row_wise(wanted.view)?;

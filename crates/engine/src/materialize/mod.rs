@@ -5,8 +5,7 @@
 //! and what is pushed meanwhile is in neither lost nor counted twice.
 
 mod extent;
-mod newest;
-mod reading;
+mod keys;
 mod upkeep;
 mod writing;
 
@@ -14,16 +13,16 @@ use std::future::Future;
 use std::sync::Arc;
 
 use asof_model::run::{Item, RunId, Verb};
-use asof_model::{Definition, Error, Kind, Micros, Pinned, Reference, Registered, Result};
-use asof_offline::Progress;
-use asof_online::{Basis, Layout, Publication, Published};
+use asof_model::{Columns, Definition, Error, Kind, Micros, Pinned, Reference, Registered, Result};
+use asof_offline::{Ongoing, Progress};
+use asof_online::{Basis, EVENT_TIME, KNOWN, Layout, Publication, Published};
 use asof_query::{Definitions, Planner, Tiled};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use futures::StreamExt;
 
 pub use self::extent::Extent;
 use self::extent::{Adding, Stop, Wanted};
-use self::reading::{Reduction, Shared};
 pub use self::upkeep::Upkeep;
 use self::writing::{Counting, Writing};
 use crate::run::Record;
@@ -49,6 +48,15 @@ struct How {
     /// Whether somebody named that moment.
     named: bool,
     full: bool,
+}
+
+/// Rows to be written.
+struct Rows {
+    plans: Vec<LogicalPlan>,
+    /// Whether they come in the order of their keys, each once.
+    in_order: bool,
+    /// Whether some may count later than the moment.
+    later: bool,
 }
 
 /// One view that is online now.
@@ -216,8 +224,9 @@ impl Engine {
         let Adding { increase, pins, basis, from, plans, rows } = adding;
         pins.items().for_each(|item| record.read(item));
         record.save().await?;
+        let lacking = Rows { plans, in_order: false, later: true };
         let extent = Extent::Increment { dataset: basis.dataset.clone(), from, to: basis.snapshot };
-        let work = self.written(wanted, increase.publication, plans, Some(basis), record, which, progress);
+        let work = self.written(wanted, increase.publication, lacking, Some(basis), record, which, progress);
         match self.workshop().run_as(record.work(), work).await {
             Ok(published) => Ok(Materialized { run: record.id(), published, extent, read: rows }),
             // What cannot be added to can be replaced.
@@ -249,60 +258,108 @@ impl Engine {
         let pins = self.pin(wanted.closure, None).await?;
         pins.items().for_each(|item| record.read(item));
         record.save().await?;
-        let basis = self.basis(wanted, &pins).await?;
+        let mut basis = self.basis(wanted, &pins).await?;
+        let mut rows = Rows { plans: Vec::new(), in_order: false, later: false };
         let planner = Planner::new(wanted.definitions, &pins);
-        let plan = match (wanted.tiled, &basis) {
-            (None, Some(basis)) => self.every_row(wanted, basis, &pins)?,
-            (Some(_), _) => planner.events(view, None)?,
-            (None, None) => planner.newest(view, wanted.at)?,
-        };
-        let work = self.written(wanted, publication, vec![plan], basis, record, which, progress);
+        match (wanted.tiled, &mut basis) {
+            (Some(_), _) => {
+                rows.plans.push(planner.events(view, None)?);
+                rows.later = true;
+            }
+            (None, None) => rows.plans.push(planner.newest(view, wanted.at)?),
+            (None, Some(basis)) => {
+                let (key, keys) = (&wanted.layout.key, planner.keys(view)?);
+                let (work, stage) = (record.work(), format!("finding the keys of {which}"));
+                basis.due = self.due(work, planner.stamped(view, Some(wanted.at))?).await?;
+                let plan = match self.keys_of(work, keys, key, progress, stage).await? {
+                    Some(keys) => {
+                        rows.in_order = true;
+                        planner.newest_among(view, wanted.at, keys)?
+                    }
+                    None => planner.newest(view, wanted.at)?,
+                };
+                rows.plans.push(plan);
+            }
+        }
+        let work = self.written(wanted, publication, rows, basis, record, which, progress);
         let published = self.workshop().run_as(record.work(), work).await?;
         let read = pins.snapshots().map(|(_, snapshot)| snapshot.rows).sum();
         Ok(Materialized { run: record.id(), published, extent: Extent::Whole(why), read })
     }
 
-    /// Writes the rows of plans into a publication, and makes it visible.
+    /// When the first of the rows counts that a plan gives, all of which count later than the moment.
+    async fn due(&self, work: &Ongoing, plan: LogicalPlan) -> Result<Option<Micros>> {
+        let engine = self.clone();
+        // The times are enough; where they are columns of files, the files' statistics are.
+        let columns = plan.schema().columns().into_iter().filter(|column| [EVENT_TIME, KNOWN].contains(&&*column.name));
+        let times: Vec<_> = columns.map(Expr::Column).collect();
+        let plan = LogicalPlanBuilder::from(plan).project(times).and_then(LogicalPlanBuilder::build);
+        let plan = plan.map_err(asof_query::execution_error)?;
+        let reading = async move {
+            let (_, mut rows) = engine.execute(engine.workshop().session(), plan).await?;
+            let mut counting = Counting::new(Micros(i64::MIN));
+            while let Some(batch) = rows.next().await {
+                counting.counting(batch.map_err(asof_query::execution_error)?)?;
+            }
+            Ok(counting.due)
+        };
+        self.workshop().run_as(work, reading).await
+    }
+
+    /// All keys that a plan gives, each once and in order, if there is memory for them.
+    async fn keys_of(
+        &self,
+        work: &Ongoing,
+        plan: LogicalPlan,
+        key: &Columns,
+        progress: &Arc<dyn Progress>,
+        stage: String,
+    ) -> Result<Option<Arc<dyn TableProvider>>> {
+        let (engine, key, progress, ongoing) = (self.clone(), key.clone(), Arc::clone(progress), work.clone());
+        let finding = async move {
+            let Some(keys) = engine.keys_in_order(plan, &key, &ongoing, &progress, stage).await? else {
+                return Ok(None);
+            };
+            let table = MemTable::try_new(Arc::new(key.to_arrow()), vec![keys]).map_err(Error::internal)?;
+            Ok(Some(Arc::new(table) as Arc<dyn TableProvider>))
+        };
+        self.workshop().run_as(work, finding).await
+    }
+
+    /// Writes rows into a publication, and makes it visible.
     #[expect(clippy::too_many_arguments, reason = "it is one step with two beginnings")]
     fn written(
         &self,
         wanted: &Wanted<'_>,
         mut publication: Box<dyn Publication>,
-        plans: Vec<LogicalPlan>,
+        rows: Rows,
         basis: Option<Basis>,
         record: &Record,
         which: &str,
         progress: &Arc<dyn Progress>,
     ) -> impl Future<Output = Result<Published>> + Send + 'static + use<> {
-        let (run, ongoing) = (record.id(), record.work().clone());
-        let (engine, tiled, at) = (self.clone(), wanted.tiled.cloned(), wanted.at);
+        let (engine, run, tiled, at) = (self.clone(), record.id(), wanted.tiled.cloned(), wanted.at);
         let (reading, publishing) = (format!("reading {which}"), format!("publishing {which}"));
-        let (key, progress) = (wanted.layout.key.clone(), Arc::clone(progress));
+        let progress = Arc::clone(progress);
         async move {
             // Pushes that the snapshot has are not to be taken twice.
             basis.iter().for_each(|basis| publication.rests_on(basis.clone()));
-            let due = if tiled.is_none() && basis.is_some() {
-                let shared = Shared::new(publication);
-                let reduction = Reduction { key, at, ongoing, reading, publishing };
-                let due = reduction.write(&engine, plans, &shared, &progress).await?;
-                publication = shared.alone()?;
-                due
-            } else {
-                let (tiled, counting) = (tiled.as_ref(), Counting::new(at));
-                let mut writing = Writing { publication: publication.as_mut(), tiled, counting };
-                let mut published = 0;
-                for plan in plans {
-                    let (mut rows, making) = engine.stream(plan, &progress, reading.clone()).await?;
-                    while let Some(batch) = rows.next().await {
-                        let batch = batch.map_err(asof_query::execution_error)?;
-                        writing.write(&batch)?;
-                        published += batch.num_rows() as u64;
-                        making.advance(&publishing, published, None);
-                    }
-                    making.all_read();
+            let counting = rows.later.then(|| Counting::new(at));
+            let tiled = tiled.as_ref();
+            let mut writing =
+                Writing { publication: publication.as_mut(), tiled, at, counting, in_order: rows.in_order };
+            let mut published = 0;
+            for plan in rows.plans {
+                let (mut rows, making) = engine.stream(plan, &progress, reading.clone()).await?;
+                while let Some(batch) = rows.next().await {
+                    let batch = batch.map_err(asof_query::execution_error)?;
+                    published += batch.num_rows() as u64;
+                    writing.write(batch)?;
+                    making.advance(&publishing, published, None);
                 }
-                writing.counting.due
-            };
+                making.all_read();
+            }
+            let due = writing.counting.and_then(|counting| counting.due);
             if let Some(basis) = basis {
                 let due = basis.due.into_iter().chain(due).min();
                 publication.rests_on(Basis { due, ..basis });

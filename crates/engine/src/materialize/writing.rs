@@ -46,18 +46,28 @@ impl Counting {
 pub(super) struct Writing<'a> {
     pub(super) publication: &'a mut dyn Publication,
     pub(super) tiled: Option<&'a Tiled>,
-    pub(super) counting: Counting,
+    pub(super) at: Micros,
+    /// None where all rows count by the moment.
+    pub(super) counting: Option<Counting>,
+    /// Whether they come in the order of their keys, each once.
+    pub(super) in_order: bool,
 }
 
 impl Writing<'_> {
-    /// Rows as [`Planner::newest`](asof_query::Planner::newest) or [`Planner::events`](asof_query::Planner::events) give them.
-    pub(super) fn write(&mut self, rows: &RecordBatch) -> Result<()> {
+    /// Rows of a view as a [`Planner`](asof_query::Planner) gives them: the newest, all of them with their stamps, or events.
+    pub(super) fn write(&mut self, rows: RecordBatch) -> Result<()> {
+        let rows = match self.tiled {
+            Some(tiled) => tiled.events(&rows, EVENT_TIME, Some(SEQ))?,
+            None => rows,
+        };
+        let rows = match &mut self.counting {
+            Some(counting) => counting.counting(rows)?,
+            None => rows,
+        };
         match self.tiled {
-            Some(tiled) => {
-                let events = self.counting.counting(tiled.events(rows, EVENT_TIME, Some(SEQ))?)?;
-                self.write_events(tiled, &events)
-            }
-            None => self.publication.write(rows),
+            Some(tiled) => self.write_events(tiled, &rows),
+            None if self.in_order => self.publication.write_in_order(&rows),
+            None => self.publication.write(&rows),
         }
     }
 
@@ -67,7 +77,7 @@ impl Writing<'_> {
         if tiling.endless() {
             return self.publication.write(events);
         }
-        let since = Micros(self.counting.at.0.saturating_sub(tiling.reach()));
+        let since = Micros(self.at.0.saturating_sub(tiling.reach()));
         let since = Scalar::new(TimestampMicrosecondArray::from(vec![since.0]).with_timezone("UTC"));
         let recent = cmp::gt(&moments(events, EVENT_TIME)?, &since).map_err(Error::internal)?;
         let some = |wanted: &BooleanArray| filter_record_batch(events, wanted).map_err(Error::internal);

@@ -124,8 +124,10 @@ async fn the_other_long_verbs_tell_theirs() {
         .await
         .unwrap();
     let expected = [
+        ("finding the keys of last_trip (1 of 2)".to_owned(), 9_000, Some(9_000)),
         ("reading last_trip (1 of 2)".to_owned(), 9_000, Some(9_000)),
         ("publishing last_trip (1 of 2)".to_owned(), 3, None),
+        ("finding the keys of tolled (2 of 2)".to_owned(), 60, Some(60)),
         ("reading tolled (2 of 2)".to_owned(), 60, Some(60)),
         ("publishing tolled (2 of 2)".to_owned(), 1, None),
     ];

@@ -62,14 +62,6 @@ impl Snapshot {
         Snapshot { rows: files.iter().map(|file| file.rows).sum(), files, ..self.clone() }
     }
 
-    /// The same files, those that came last first, dealt out so that this holds for each of so many parts of them.
-    #[must_use]
-    pub fn newest_first(&self, parts: usize) -> Snapshot {
-        // Their names begin with the run, and runs sort as they began.
-        let part = |part: usize| self.files.iter().rev().skip(part).step_by(parts.max(1)).cloned();
-        Snapshot { files: (0..parts.max(1)).flat_map(part).collect(), ..self.clone() }
-    }
-
     /// Reads every data file and compares it with its digest.
     ///
     /// # Errors

@@ -27,7 +27,8 @@ pub use keys::{
 pub use publishing::{
     an_abandoned_publication_leaves_nothing, batches_that_do_not_fit_are_refused, content_depends_on_no_order,
     dropped_views_are_gone_but_their_numbers_are_not, layouts_that_cannot_be_stored_are_refused,
-    of_one_key_the_newest_row_stays, publications_count_up_and_replace_whole, the_last_of_two_publications_stays,
+    of_one_key_the_newest_row_stays, publications_count_up_and_replace_whole, rows_in_order_are_published_like_any,
+    the_last_of_two_publications_stays,
 };
 pub use pushing::{
     a_publication_keeps_what_was_pushed_since_it_began, a_push_is_whole_or_not_at_all,
@@ -59,6 +60,7 @@ pub fn run_all(make: Make<'_>) {
     publications_count_up_and_replace_whole(make);
     the_last_of_two_publications_stays(make);
     an_abandoned_publication_leaves_nothing(make);
+    rows_in_order_are_published_like_any(make);
     of_one_key_the_newest_row_stays(make);
     content_depends_on_no_order(make);
     dropped_views_are_gone_but_their_numbers_are_not(make);

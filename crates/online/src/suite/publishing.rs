@@ -156,3 +156,25 @@ pub fn layouts_that_cannot_be_stored_are_refused(make: Make<'_>) {
     check(DataType::Float64, DataType::Int64, "unsupported_key", &["carrier_delays@1", "k DOUBLE"]);
     check(DataType::Int64, DataType::Null, "unsupported_type", &["carrier_delays@1", "v"]);
 }
+
+/// Rows that come in the order of their keys leave what they would leave in any other.
+pub fn rows_in_order_are_published_like_any(make: Make<'_>) {
+    let (store, view) = (make(), view("carrier_delays"));
+    let all =
+        [rows(&[("AA", 1, 10, None), ("DL", 2, 20, Some("x"))]), rows(&[("UA", 3, 30, None), ("UAX", 4, 40, None)])];
+    let mut turned = all.to_vec();
+    turned.reverse();
+    let any = publish(&*store, &view, &layout(), &turned);
+    let mut ordered = store.publish(&view, &layout()).expect("a layout that can be stored");
+    all.iter().for_each(|batch| ordered.write_in_order(batch).expect("rows in order"));
+    let published = ordered.commit(run(), AT).expect("a commit");
+    assert_eq!((published.generation, published.rows, published.content), (2, 4, any.content));
+    let found = get(&*store, delays(&view, &["UAX", "AA", "UA", "DL", "B"]));
+    assert_eq!(numbers(&found), [Some(40), Some(10), Some(30), Some(20), None]);
+    assert_eq!(store.check(&view), Ok(()));
+    // Left alone, they leave nothing.
+    let mut dropped = store.publish(&view, &layout()).expect("a layout that can be stored");
+    dropped.write_in_order(&all[0]).expect("rows in order");
+    drop(dropped);
+    assert_eq!(store.published(&view).map(|p| p.map(|p| p.generation)), Ok(Some(2)));
+}

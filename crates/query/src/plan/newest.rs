@@ -1,8 +1,12 @@
 //! The newest row of each key of a view: what goes online.
 
+use std::sync::Arc;
+
 use asof_model::definition::KnownAt;
 use asof_model::{Kind, Micros, Registered, Result};
+use datafusion::catalog::TableProvider;
 use datafusion::common::{Column, ScalarValue, TableReference};
+use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 
 use super::view::side;
@@ -30,6 +34,39 @@ impl Planner<'_> {
     /// # Errors
     /// `windows_trained_only`, and those of [`Planner::view`].
     pub fn newest(&self, registered: &Registered, at: Micros) -> Result<LogicalPlan> {
+        self.newest_of(registered, at, None)
+    }
+
+    /// The same for some keys, each of them once; in their order.
+    ///
+    /// # Errors
+    /// Those of [`Planner::newest`].
+    pub fn newest_among(
+        &self,
+        registered: &Registered,
+        at: Micros,
+        keys: Arc<dyn TableProvider>,
+    ) -> Result<LogicalPlan> {
+        self.newest_of(registered, at, Some(keys))
+    }
+
+    /// The keys of a view's rows that are whole, one a row.
+    ///
+    /// # Errors
+    /// Those of [`Planner::view`].
+    pub fn keys(&self, registered: &Registered) -> Result<LogicalPlan> {
+        let entity = self.input_of_kind(registered, Kind::Entity)?;
+        let rows = self.view(registered, KnownMoment::EventTime)?;
+        let keys: Vec<&str> = entity.columns.names().collect();
+        whole_keys(&rows.plan, &keys).and_then(LogicalPlanBuilder::build).map_err(planning_error)
+    }
+
+    fn newest_of(
+        &self,
+        registered: &Registered,
+        at: Micros,
+        among: Option<Arc<dyn TableProvider>>,
+    ) -> Result<LogicalPlan> {
         let view = match &registered.definition {
             Definition::FeatureView(view) => view,
             other => return Err(not_a(registered, Kind::FeatureView, other.kind())),
@@ -38,7 +75,11 @@ impl Planner<'_> {
         let entity = self.input_of_kind(registered, Kind::Entity)?;
         let keys: Vec<&str> = entity.columns.names().collect();
         let rows = self.view(registered, KnownMoment::EventTime)?;
-        let spine = keys_at(&rows.plan, &keys, at).map_err(planning_error)?;
+        let spine = match among {
+            None => whole_keys(&rows.plan, &keys).and_then(LogicalPlanBuilder::distinct),
+            Some(table) => LogicalPlanBuilder::scan(KEYS, provider_as_source(table), None),
+        };
+        let spine = spine.and_then(|spine| at_moment(spine, &keys, at)).map_err(planning_error)?;
         let features: Vec<_> = crate::features(view, registered, entity).names().map(str::to_owned).collect();
         let on = keys.iter().map(|key| (of(KEYS, key), *key)).collect();
         let known = match &view.known_at {
@@ -69,16 +110,16 @@ fn of(qualifier: &str, name: &str) -> Column {
     Column::new(Some(TableReference::bare(qualifier)), name)
 }
 
-/// Every key that a view has rows for, at one moment.
-fn keys_at(rows: &LogicalPlan, keys: &[&str], at: Micros) -> datafusion::common::Result<LogicalPlan> {
+/// Every key that a view has rows for, as often as it has.
+fn whole_keys(rows: &LogicalPlan, keys: &[&str]) -> datafusion::common::Result<LogicalPlanBuilder> {
     let key = |name: &&str| Expr::Column(Column::new_unqualified(*name));
     let complete = keys.iter().map(|k| key(k).is_not_null()).reduce(Expr::and).unwrap_or(lit(true));
+    LogicalPlanBuilder::from(rows.clone()).filter(complete)?.project(keys.iter().map(key))
+}
+
+/// Keys at one moment.
+fn at_moment(spine: LogicalPlanBuilder, keys: &[&str], at: Micros) -> datafusion::common::Result<LogicalPlan> {
+    let key = |name: &&str| Expr::Column(Column::new_unqualified(*name));
     let moment = lit(ScalarValue::TimestampMicrosecond(Some(at.0), Some("UTC".into())));
-    LogicalPlanBuilder::from(rows.clone())
-        .filter(complete)?
-        .project(keys.iter().map(key))?
-        .distinct()?
-        .project(keys.iter().map(key).chain([moment.alias(AT)]))?
-        .alias(KEYS)?
-        .build()
+    spine.project(keys.iter().map(key).chain([moment.alias(AT)]))?.alias(KEYS)?.build()
 }
