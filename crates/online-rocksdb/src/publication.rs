@@ -32,6 +32,8 @@ pub(crate) struct Aside {
     /// Rows that came in the order of their keys, on their way into files. Dropped before the folder of these.
     ordered: Option<Tables>,
     basis: Option<Basis>,
+    /// Tiles that end by then are left out.
+    until: Option<Micros>,
     folder: Folder,
 }
 
@@ -76,12 +78,24 @@ impl Aside {
         let slot = store.new_slot();
         let folder = Folder::create(&store.building().join(slot.to_string()))?;
         let sorter = Sorter::new(&folder.0, store.sort_bytes());
-        Ok(Aside { store, view: view.clone(), codec, from, slot, sorter, ordered: None, basis: None, folder })
+        Ok(Aside {
+            store,
+            view: view.clone(),
+            codec,
+            from,
+            slot,
+            sorter,
+            ordered: None,
+            basis: None,
+            until: None,
+            folder,
+        })
     }
 
     /// Takes the rows in, not yet to be seen.
     pub(crate) fn take_in(self) -> Result<Ready, Error> {
-        let Aside { store, view, codec, from, slot, sorter, ordered, basis, folder } = self;
+        let Aside { store, view, codec, from, slot, sorter, ordered, basis, until, folder } = self;
+        let over = |key: &[u8], row: &[u8]| until.is_some_and(|until| codec.is_over(&key[WIDTH..], row, until));
         let (catching, tables) = match from {
             From::Visible(of) if sorter.is_empty() => {
                 return Ok(Ready { view, codec, rows: NewRows::None { of }, basis });
@@ -90,7 +104,7 @@ impl Aside {
                 let db = store.db();
                 let (cursor, catching) = store.fork(&db, &of)?;
                 let mut tables = Tables::new(&store, &codec, &folder.0)?;
-                onto(cursor, &of, sorter, slot, &mut tables)?;
+                onto(cursor, &of, sorter, slot, &mut tables, over)?;
                 (catching, tables)
             }
             From::Nothing(catching) => {
@@ -98,7 +112,7 @@ impl Aside {
                     Some(tables) => tables,
                     None => Tables::new(&store, &codec, &folder.0)?,
                 };
-                sorter.finish(|key, row| tables.add_again(key, row))?;
+                sorter.finish(|key, row| if over(key, row) { Ok(()) } else { tables.add_again(key, row) })?;
                 (catching, tables)
             }
         };
@@ -116,6 +130,7 @@ fn onto(
     added: Sorter,
     slot: u64,
     tables: &mut Tables,
+    over: impl Fn(&[u8], &[u8]) -> bool,
 ) -> Result<(), Error> {
     let (mut moved, mut found) = (prefix(slot).to_vec(), Content::default());
     // A visible row under its key in the new slot; it is witnessed once for both.
@@ -123,6 +138,9 @@ fn onto(
         let mut one = Content::default();
         one.add(&key[WIDTH..], row);
         found.absorb(&one);
+        if over(key, row) {
+            return Ok(());
+        }
         tables.witness(&one);
         moved.truncate(WIDTH);
         moved.extend_from_slice(&key[WIDTH..]);
@@ -137,13 +155,13 @@ fn onto(
                     found.add(&old[WIDTH..], held);
                     let all = sort::merge(key, [held, row].into_iter())?.into_owned();
                     visible.next();
-                    return tables.add_again(key, &all);
+                    return if over(key, row) { Ok(()) } else { tables.add_again(key, &all) };
                 }
                 Ordering::Greater => break,
             }
             visible.next();
         }
-        tables.add_again(key, row)
+        if over(key, row) { Ok(()) } else { tables.add_again(key, row) }
     })?;
     while let Some((old, held)) = visible.item() {
         keep(tables, &mut found, old, held)?;
@@ -183,6 +201,10 @@ impl Publication for Aside {
             catching.behind(basis.pushed);
         }
         self.basis = Some(basis);
+    }
+
+    fn leave_out(&mut self, until: Micros) {
+        self.until = Some(until);
     }
 
     fn commit(self: Box<Self>, run: RunId, at: Micros) -> Result<Published> {

@@ -8,7 +8,7 @@ use asof_model::{Micros, Pinned};
 
 use crate::key::{KeyCodec, Keys};
 use crate::row::{RowCodec, Source, Stamp};
-use crate::tiles::{self, Asked, Cells, Events, Gathered, Tile};
+use crate::tiles::{self, Asked, Cells, Events, Gathered, Tile, TileKey};
 use crate::{EVENT_TIME, Error, KNOWN, Layout, SEQ, Value, Windows};
 
 /// A layout compiled once: it encodes batches for writing and lookups for reading, and decodes rows.
@@ -122,6 +122,12 @@ impl Codec {
             latest = latest.max(Some(Micros(time)));
         }
         Ok((cells, latest))
+    }
+
+    /// Whether this is a tile, and of events at or before a moment alone.
+    pub fn is_over(&self, key: &[u8], value: &[u8], until: Micros) -> bool {
+        let tiles = self.layout.tiles.as_ref().filter(|_| value.first() == Some(&tiles::VERSION));
+        tiles.is_some_and(|tiles| TileKey::ends_by(tiles, key, until.0))
     }
 
     /// Encodes the keys of a lookup, each behind `prefix`.

@@ -249,6 +249,7 @@ struct Publishing {
     /// The generation that it adds to.
     to: Option<u64>,
     basis: Option<Basis>,
+    until: Option<Micros>,
 }
 
 impl Publishing {
@@ -258,7 +259,7 @@ impl Publishing {
             // What adds to visible rows has what is pushed to these.
             store.write().views.entry(view.clone()).or_default().aside.push(Arc::downgrade(&aside));
         }
-        Publishing { store: store.clone(), view: view.clone(), aside, to, basis: None }
+        Publishing { store: store.clone(), view: view.clone(), aside, to, basis: None, until: None }
     }
 }
 
@@ -275,8 +276,12 @@ impl Publication for Publishing {
         self.basis = Some(basis);
     }
 
+    fn leave_out(&mut self, until: Micros) {
+        self.until = Some(until);
+    }
+
     fn commit(self: Box<Self>, run: RunId, at: Micros) -> Result<Published> {
-        let Publishing { store, view, aside, to, basis } = *self;
+        let Publishing { store, view, aside, to, basis, until } = *self;
         let mut held = store.write();
         let mut rows = std::mem::take(&mut *aside.rows());
         if let Some(to) = to {
@@ -284,6 +289,9 @@ impl Publication for Publishing {
             let visible = visible.ok_or_else(|| Error::Overtaken { view: view.reference() })?;
             let added = std::mem::replace(&mut rows, visible.rows.clone());
             added.0.iter().for_each(|(key, row)| rows.put(key, row));
+        }
+        if let Some(until) = until {
+            rows.0.retain(|key, row| !aside.codec.is_over(key, row, until));
         }
         let had = basis.as_ref().map_or(0, |basis| basis.pushed);
         let caught = std::mem::take(&mut *aside.caught());

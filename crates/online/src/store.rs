@@ -198,6 +198,9 @@ pub trait Publication: Send {
     /// among the rows that are written.
     fn rests_on(&mut self, basis: Basis);
 
+    /// No window that will be asked for reaches back beyond this moment: tiles that end by then are left out.
+    fn leave_out(&mut self, until: Micros);
+
     /// Makes the rows visible in place of the view's former ones, all at once, and durably where the store is
     /// durable. An error leaves the former ones visible, unless the machine failed in the very act: then
     /// [`OnlineStore::published`] tells after the next start which it was.

@@ -344,6 +344,8 @@ impl Engine {
         async move {
             // Pushes that the snapshot has are not to be taken twice.
             basis.iter().for_each(|basis| publication.rests_on(basis.clone()));
+            let reach = tiled.as_ref().map(|tiled| tiled.tiling.reach());
+            reach.into_iter().for_each(|reach| publication.leave_out(Micros(at.0.saturating_sub(reach))));
             let counting = rows.later.then(|| Counting::new(at));
             let tiled = tiled.as_ref();
             let mut writing =

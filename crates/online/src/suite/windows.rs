@@ -107,7 +107,8 @@ pub fn windows_hold_what_was_published_and_pushed(make: Make<'_>) {
         let fare = if n % 7 == 3 { None } else { Some((n * 37 % 101) as f64 - 20.0) };
         trips.push((["ann", "bob", "cleo"][n % 3], now - ago - n as i64 % 2, fare));
     }
-    let rows = |from: usize, to: usize| batch(&trips[from..to], from as i64 + 1);
+    let all = trips.clone();
+    let rows = |from: usize, to: usize| batch(&all[from..to], from as i64 + 1);
     publish(store, &view, &layout(), &[rows(0, 7), rows(7, 15)]);
     check(store, &view, &trips[..15], now);
     assert_eq!(store.check(&view), Ok(()));
@@ -139,7 +140,31 @@ pub fn windows_hold_what_was_published_and_pushed(make: Make<'_>) {
     let found = get(store, Lookup { view: &view, keys: vec![keys.clone()], columns: vec![], windows: windows.clone() });
     let last = trips.iter().filter(|t| t.0 == "ann").map(|t| t.1).max();
     assert_eq!(found.counts_from.map(|moment| moment.0), last);
+    // What no window reaches any more goes with the next publication, also with one that only adds: here, all but the last day.
+    let mut more = store.increase(&view, &layout()).expect("a look").expect("a visible view");
+    trips.push(("ann", now, Some(5.0)));
+    more.publication.write(&batch(&trips[40..], 41)).expect("rows that fit");
+    more.publication.leave_out(Micros(now - now.rem_euclid(DAY)));
+    more.publication.commit(run(), AT).expect("a commit");
+    assert_eq!(store.check(&view), Ok(()));
+    let counts = |span: Span| {
+        let keys: ArrayRef = Arc::new(StringArray::from(vec!["ann"]));
+        let windows = Some(Windows { at: Micros(now), spans: vec![span] });
+        let found = get(store, Lookup { view: &view, keys: vec![keys], columns: vec![], windows });
+        match &found.windows.expect("windows were asked for").columns[0] {
+            CellColumn::Counts(counts) => counts[0],
+            other => unreachable!("{other:?}"),
+        }
+    };
+    let since = |start: i64| trips.iter().filter(|t| t.0 == "ann" && t.1 > start && t.2.is_some()).count() as u64;
+    let today = now - now.rem_euclid(DAY);
+    assert_eq!(counts(Span { hop: DAY, start: Some(today) }), since(today));
+    assert_eq!(counts(Span { hop: DAY, start: Some(today - 4 * DAY) }), since(today));
+    assert_ne!(since(today - 4 * DAY), since(today));
+    assert_eq!(counts(Span { hop: 0, start: None }), since(i64::MIN));
     // A view without windows has none to give.
+    let keys: ArrayRef = Arc::new(StringArray::from(vec!["ann"]));
+    let windows = Some(Windows { at: Micros(now), spans: vec![Span { hop: DAY, start: Some(now / DAY * DAY) }] });
     let plain = sample::view("plain");
     publish(store, &plain, &Layout { tiles: None, ..layout() }, &[]);
     refused(store.get(&[Lookup { view: &plain, keys: vec![keys], columns: vec![], windows }]), "unknown_column", &[]);

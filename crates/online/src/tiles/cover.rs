@@ -33,6 +33,14 @@ impl TileKey {
         keys.chain(tiles.endless.then_some(TileKey { level: ENDLESS, number: 0 }))
     }
 
+    /// Whether all of it lies at or before a moment. The key is its entity's and its own.
+    pub(crate) fn ends_by(tiles: &Tiles, key: &[u8], until: i64) -> bool {
+        let Some([level, number @ ..]) = key.last_chunk::<{ Self::WIDTH }>() else { return false };
+        let Some(level) = tiles.levels.get(usize::from(*level)) else { return false };
+        let number = i64::from_be_bytes(*number) ^ i64::MIN;
+        number.saturating_add(1).saturating_mul(*level) <= until
+    }
+
     /// Its bytes, which stand behind the key of its entity.
     pub(crate) fn to_bytes(self) -> [u8; Self::WIDTH] {
         let mut bytes = [self.level; Self::WIDTH];
