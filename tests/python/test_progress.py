@@ -99,7 +99,7 @@ class Progress(unittest.TestCase):
         self.assertIn("built", done.stdout)
 
     def test_the_other_long_verbs_show_theirs(self):
-        self.check(self.bars("materialize", "costly"), "reading costly", ROWS)
+        self.check(self.bars("materialize", "costly"), "finding the keys of costly", ROWS)
         # A sample of moments of the view and of the dataset, the view whole, and the view at four moments.
         self.check(self.bars("verify", "costly", "--leakage", "--samples", "4"), "checking costly@1", 7 * ROWS)
 
