@@ -100,13 +100,13 @@ impl World {
 
     pub async fn materialize(&self, views: &[&str], at: Option<Micros>) -> Result<asof_engine::MaterializeReport> {
         let views = views.iter().map(|v| v.parse().unwrap()).collect();
-        self.engine.materialize(&self.scope, MaterializeRequest { views, at, full: false }, Arc::new(Quiet)).await
+        self.engine.materialize(&self.scope, MaterializeRequest { views, at, ..MaterializeRequest::default() }, Arc::new(Quiet)).await
     }
 
     /// Everything from the beginning.
     pub async fn materialize_whole(&self, views: &[&str]) -> Result<asof_engine::MaterializeReport> {
         let views = views.iter().map(|v| v.parse().unwrap()).collect();
-        let request = MaterializeRequest { views, at: None, full: true };
+        let request = MaterializeRequest { views, full: true, ..MaterializeRequest::default() };
         self.engine.materialize(&self.scope, request, Arc::new(Quiet)).await
     }
 

@@ -152,7 +152,7 @@ async fn every_type_comes_back_to_the_bit() {
         column(
             "y",
             Values::Binaries(Binaries {
-                values: vec![b"\0\xff".to_vec().into(), Vec::new().into(), Vec::new().into()],
+                values: vec![b"\0\xff".to_vec(), Vec::new(), Vec::new()],
             }),
         ),
         column("e", Values::Dates(Int32s { values: vec![-700_000, 0, 19_000] })),
