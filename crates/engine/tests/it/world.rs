@@ -100,7 +100,13 @@ impl World {
 
     pub async fn materialize(&self, views: &[&str], at: Option<Micros>) -> Result<asof_engine::MaterializeReport> {
         let views = views.iter().map(|v| v.parse().unwrap()).collect();
-        self.engine.materialize(&self.scope, MaterializeRequest { views, at, ..MaterializeRequest::default() }, Arc::new(Quiet)).await
+        self.engine
+            .materialize(
+                &self.scope,
+                MaterializeRequest { views, at, ..MaterializeRequest::default() },
+                Arc::new(Quiet),
+            )
+            .await
     }
 
     /// Everything from the beginning.

@@ -149,12 +149,7 @@ async fn every_type_comes_back_to_the_bit() {
             r#type: "DECIMAL(38,4)".into(),
             ..column("n", decimals(["-8507059173023461586584365185794205.4000", "0.0000", "0.0007"]))
         },
-        column(
-            "y",
-            Values::Binaries(Binaries {
-                values: vec![b"\0\xff".to_vec(), Vec::new(), Vec::new()],
-            }),
-        ),
+        column("y", Values::Binaries(Binaries { values: vec![b"\0\xff".to_vec(), Vec::new(), Vec::new()] })),
         column("e", Values::Dates(Int32s { values: vec![-700_000, 0, 19_000] })),
         column("m", Values::Timestamps(Int64s { values: vec![-1, 0, 1] })),
         column("l", Values::Lists(Box::new(lists))),
