@@ -17,6 +17,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::resident::Lookout;
@@ -31,6 +32,9 @@ pub struct Limits {
     pub threads: usize,
     /// Memory for operators, in bytes; what needs more spills to disk.
     pub memory: usize,
+    /// Whether its threads give way to all others: where features are served beside it. Requests are then answered as if it did
+    /// not run, and it gets what they leave.
+    pub gives_way: bool,
 }
 
 /// Threads and memory for offline work.
@@ -55,6 +59,13 @@ impl Workshop {
             .worker_threads(limits.threads)
             .thread_stack_size(STACK)
             .thread_name("asof-offline")
+            .on_thread_start(move || {
+                if limits.gives_way
+                    && let Err(error) = set_current_thread_priority(ThreadPriority::Min)
+                {
+                    tracing::warn!(?error, "offline work does not give way to requests");
+                }
+            })
             .enable_all()
             .build()
             .map_err(Error::internal)?;
@@ -152,5 +163,33 @@ struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How nice this thread is to others, from 0 to 19.
+    fn niceness() -> Option<i64> {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
+        // Behind the name, which may hold anything, the first field is the third.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn offline_work_gives_way_where_it_is_to() {
+        let own = niceness().unwrap_or_default();
+        for (gives_way, expected) in [(true, 19), (false, own)] {
+            let workshop = Workshop::new(Limits { threads: 1, memory: 1 << 20, gives_way }, None).unwrap();
+            let work = async {
+                let blocking = tokio::task::spawn_blocking(niceness).await.map_err(Error::internal)?;
+                Ok((niceness(), blocking))
+            };
+            let Ok((Some(worker), Some(blocking))) = workshop.run(work).await else { return };
+            assert_eq!((worker, blocking), (expected, expected));
+        }
+        // Who asks stays as it was.
+        assert_eq!(niceness().unwrap_or_default(), own);
     }
 }

@@ -11,7 +11,7 @@ use asof_model::{Error, ErrorKind, Result, clock};
 use asof_online::{MemoryStore, OnlineStore};
 use asof_online_rocksdb::{OpenOptions, RocksStore};
 
-use crate::config::{Config, Location, Online};
+use crate::config::{Config, Location, Offline, Online};
 use crate::lock::StoreLock;
 use crate::spool::Spool;
 
@@ -63,7 +63,8 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     let listen = (verb == "serve").then_some(config.server.listen.as_str());
     let lock = StoreLock::take(&folder, verb, listen, patience).await?;
     Spool::of(&folder).clear();
-    let limits = Limits { threads: config.offline.threads, memory: config.offline.memory };
+    let Offline { threads, memory } = config.offline;
+    let limits = Limits { threads, memory, gives_way: verb == "serve" };
     let engine = Engine::open(Parts {
         catalog: Catalog::open(&config.catalog.url).await?,
         offline: asof_offline::Store::open(path_text(&folder)?).await?,

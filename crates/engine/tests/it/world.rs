@@ -132,7 +132,7 @@ async fn open(folder: &TempDir, clock: &Arc<Moment>, online: &Arc<dyn OnlineStor
         offline: asof_offline::Store::open(&folder.path().join("store").display().to_string()).await?,
         online: online.clone(),
         clock: clock.clone(),
-        workshop: Workshop::new(Limits { threads: 2, memory: 256 << 20 }, None)?,
+        workshop: Workshop::new(Limits { threads: 2, memory: 256 << 20, gives_way: false }, None)?,
         push: PushLimits::default(),
     })
     .await?;
