@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch};
 use asof_engine::{Engine, GetRequest, Scope};
 use asof_server::{Config, Overrides};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::runtime::Handle;
 
 use crate::keys::Shape;
 use crate::measure::{Latencies, report};
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     parameter: Vec<String>,
     #[command(flatten)]
     shape: Shape,
-    /// Tasks that ask at the same time, each on a thread of its own.
+    /// Threads that ask at the same time.
     #[arg(long, default_value_t = 1)]
     pub(crate) threads: usize,
     /// Seconds that are not counted.
@@ -57,15 +57,17 @@ pub(crate) async fn run(args: Args) -> Result<()> {
     let requests: Arc<[GetRequest]> = requests.collect::<Result<_>>()?;
     let from = clock::now() + Duration::from_secs_f64(args.warm_up);
     let span = (from, from + Duration::from_secs_f64(args.seconds));
-    let mut tasks = JoinSet::new();
+    // Threads of their own: a task that never waits keeps its worker, and what is queued behind it, for itself.
+    let mut threads = Vec::new();
     for n in 0..args.threads.max(1) {
         let (engine, scope, requests) = (opened.engine.clone(), scope.clone(), Arc::clone(&requests));
         let first = n * requests.len() / args.threads.max(1);
-        tasks.spawn(async move { look_up(&engine, &scope, &requests, first, span).await });
+        let runtime = Handle::current();
+        threads.push(std::thread::spawn(move || runtime.block_on(look_up(&engine, &scope, &requests, first, span))));
     }
     let mut all = Latencies::new()?;
-    while let Some(latencies) = tasks.join_next().await {
-        all.merge(&latencies??)?;
+    for thread in threads {
+        all.merge(&thread.join().map_err(|_| "a thread failed")??)?;
     }
     let mut figures = all.summary();
     figures["requests"] = json!(all.count());

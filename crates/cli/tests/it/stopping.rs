@@ -174,6 +174,10 @@ fn an_interrupted_ingest_leaves_no_files() {
         }
         assert!(matches!(ended.code, Some(130) | None), "{ended:?}");
         let data = files(&project.path().join(".asof/datasets"));
+        if data.iter().any(|name| name.ends_with(".json")) {
+            // It had been committed when the word came, and is whole.
+            break;
+        }
         assert!(!data.iter().any(|name| name.ends_with(".parquet")), "{data:?}");
         assert_eq!(files(&project.path().join(".asof/tmp")), [] as [String; 0]);
         assert_eq!(files(&project.path().join("temporary")), [] as [String; 0]);
