@@ -2,6 +2,7 @@
 
 use asof_model::Status;
 use asof_proto::column::v1::Column;
+use asof_proto::error::v1::Error;
 use asof_proto::object::v1::Pinned;
 use asof_proto::serving::v1::{Feature, GetFeaturesResponse, View};
 use serde_json::{Value, json};
@@ -14,6 +15,8 @@ use crate::table::Table;
 /// Some entities as asked, and their features.
 #[derive(Debug)]
 pub(crate) struct Page {
+    /// How many entities came before.
+    pub(crate) start: usize,
     /// Keys and parameters, a row per entity.
     pub(crate) request: Vec<Column>,
     /// A row per entity, in the same order.
@@ -91,12 +94,30 @@ impl Page {
                 "request": request.collect::<serde_json::Map<_, _>>(),
                 "features": features.collect::<Vec<_>>(),
             });
+            if let Some(error) = self.error(row) {
+                entity["error"] = json!({ "code": error.code, "message": error.message, "remedy": error.remedy });
+            }
             if !self.reply.views.is_empty() {
                 entity["views"] = self.reply.views.iter().map(|view| view_json(view, row)).collect();
             }
             entity
         };
         (0..self.count()).map(entity).collect()
+    }
+
+    /// Why an entity could not be answered.
+    fn error(&self, row: usize) -> Option<&Error> {
+        self.reply.errors.iter().find(|bad| bad.row as usize == row)?.error.as_ref()
+    }
+
+    /// Those that could not be answered, for people.
+    pub(crate) fn errors(&self) -> impl Iterator<Item = String> {
+        self.reply.errors.iter().filter_map(|bad| {
+            let error = bad.error.as_ref()?;
+            // The server counts the rows of its own request.
+            let message = error.message.strip_prefix(&format!("row {}: ", bad.row)).unwrap_or(&error.message);
+            Some(format!("row {}: error[{}]: {}", self.start + bad.row as usize, error.code, message))
+        })
     }
 
     /// The views that a feature was computed from.

@@ -56,7 +56,7 @@ impl Args {
             at: self.at.map(|at| at.0),
         };
         let ExplainResponse { reply, origins } = connection.lineage().explain(asked).await?.into_inner();
-        let page = Page { request, reply: reply.unwrap_or_default() };
+        let page = Page { start: 0, request, reply: reply.unwrap_or_default() };
         match self.output {
             Style::Json => out.json(&document(&page, &origins))?,
             Style::Table => print(out, &page, &origins)?,

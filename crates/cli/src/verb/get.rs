@@ -40,6 +40,9 @@ pub(crate) struct Args {
     /// Add where the values came from: version and run.
     #[arg(long)]
     receipts: bool,
+    /// Answer a row that cannot be answered with its error, and the others all the same.
+    #[arg(long)]
+    row_errors: bool,
     /// How to print the rows.
     #[arg(long, value_enum, default_value_t)]
     output: Format,
@@ -69,11 +72,12 @@ impl Args {
                 at,
                 event_times: self.event_times,
                 receipts: self.receipts,
+                row_errors: self.row_errors,
                 ..GetFeaturesRequest::default()
             };
             let reply = serving.get_features(asked).await?.into_inner();
             at = Some(reply.at);
-            pages.push(Page { request, reply });
+            pages.push(Page { start, request, reply });
         }
         let one = self.file.is_none();
         let columns = pages.iter().map(Page::columns).collect::<Vec<_>>();
@@ -83,6 +87,11 @@ impl Args {
         };
         let document = || reply::json(described.service.as_ref(), at.unwrap_or_default(), &pages);
         rows::print(out, self.output, &columns, table, document)?;
+        if self.output == Format::Table {
+            for line in pages.iter().flat_map(Page::errors) {
+                out.line(line)?;
+            }
+        }
         Ok(Answer::Done)
     }
 }

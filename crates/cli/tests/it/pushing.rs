@@ -102,6 +102,31 @@ fn a_server_reads_from_memory_and_what_is_pushed_wins() {
     assert_eq!((newest(&server.url, "sensor=2"), copied(&server.url)), (json!(3), 0));
 }
 
+/// A row that cannot be answered spoils the others, unless that is not wanted.
+#[test]
+fn a_row_in_error_is_answered_apart_where_that_is_asked_for() {
+    let project = project();
+    let shares =
+        "CREATE FEATURE SERVICE shares REQUEST (parts BIGINT) AS SELECT newest.n / parts AS share FROM newest;";
+    project.write("shares.sql", shares);
+    project.done(&["apply"]);
+    project.done(&["push", "ticks", "sensor=1", "n=6", "at=2024-01-01T00:00:01Z"]);
+    project.done(&["materialize", "newest", "--at", "2024-01-01T00:00:01Z"]);
+    project.write(
+        "asked.jsonl",
+        "{\"sensor\": 1, \"parts\": 2}\n{\"sensor\": 1, \"parts\": 0}\n{\"sensor\": 1, \"parts\": 3}\n",
+    );
+    let get = ["get", "shares", "--file", "asked.jsonl", "--at", "2024-01-01T00:00:02Z"];
+    let refused = project.refused(1, &get);
+    assert!(refused.contains("error[cannot_compute]: row 1: "), "{refused}");
+    said("row_errors", project.done(&[&get[..], &["--row-errors"]].concat()));
+    let entities = project.json(&[&get[..], &["--row-errors"]].concat())["entities"].clone();
+    let (value, error) =
+        (|n: usize| entities[n]["features"][0]["value"].clone(), |n: usize| entities[n]["error"]["code"].clone());
+    assert_eq!([value(0), value(1), value(2)], [json!(3), json!(null), json!(2)]);
+    assert_eq!([error(0), error(1), error(2)], [json!(null), json!("cannot_compute"), json!(null)]);
+}
+
 /// A damaged online store is refused, and built again from the tables, with what was pushed and not yet in them.
 #[test]
 fn a_damaged_store_is_rebuilt() {
