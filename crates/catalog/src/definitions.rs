@@ -162,8 +162,12 @@ pub(crate) async fn list(
     .bind(kind.map(Kind::as_str))
     .fetch_all(db)
     .await?;
+    listed(rows.into_iter())
+}
+
+/// Lines out of bodies, whether they are current, and newest versions, which come by name.
+pub(crate) fn listed(rows: impl Iterator<Item = (String, bool, u32)>) -> Result<Vec<Listed>> {
     let listed = rows
-        .into_iter()
         .map(|(body, current, newest)| Ok(Listed { registered: from_body(&body)?, current, newest: Version(newest) }));
     let mut listed: Vec<_> = listed.collect::<Result<_>>()?;
     listed.sort_by_key(|l| l.registered.pinned.kind); // stable: by name inside a kind

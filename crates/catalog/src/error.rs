@@ -35,8 +35,10 @@ pub(crate) enum Error {
     OtherDigest { wanted: Box<Pinned>, stored: Digest },
     #[error("`{name}` is {} in this project; {} cannot take its name", is.one(), wanted.one())]
     NameTaken { name: Name, is: Kind, wanted: Kind },
-    #[error("another apply got in between: {0}")]
+    #[error("something got in between: {0}")]
     Concurrent(String),
+    #[error("somebody else was quicker: in `{environment}` `{name}` is {now}, not {seen} any more{by}")]
+    Overtaken { name: Name, environment: Name, now: String, seen: String, by: String },
     #[error("{of} reads {input}, which is not in the catalog")]
     Dangling { of: Box<Pinned>, input: Box<Pinned> },
     #[error("{0} is to be annotated, but is not in the catalog")]
@@ -171,6 +173,9 @@ impl From<Error> for asof_model::Error {
             Error::NameTaken { .. } => with(ErrorKind::Conflict, "name_taken").remedy("choose another name"),
             Error::Concurrent(_) => with(ErrorKind::Conflict, "concurrent_apply")
                 .remedy("nothing was changed; look at `asof plan` and apply again"),
+            Error::Overtaken { name, environment, .. } => with(ErrorKind::Conflict, "pointer_moved").remedy(format!(
+                "nothing was changed; `asof log {name}@{environment}` tells how it moved: look, then decide"
+            )),
             Error::RunDone(_) => with(ErrorKind::Conflict, "run_done"),
             Error::Dangling { .. } | Error::NotThere(_) => Shown::internal(&message),
             Error::Damaged { .. } => corrupt(),

@@ -22,17 +22,18 @@ mod apply;
 mod definitions;
 mod error;
 mod events;
+mod moves;
 mod products;
 mod runs;
 mod select;
 mod store;
 
 use asof_model::run::Item;
-use asof_model::{Kind, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
+use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
 
-pub use apply::{Move, PointerMove, WHO, WHY};
 pub use definitions::Listed;
 pub use events::LineageEvent;
+pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
 
 /// A handle on one catalog. Cheap to clone; all clones share its connections.
@@ -175,7 +176,7 @@ impl Catalog {
         runs::record(&mut transaction, run).await?;
         let mut written = apply::register(&mut transaction, &new).await?;
         written |= apply::annotate(&mut transaction, &annotated).await?;
-        written |= apply::move_pointers(&mut transaction, project, environment, &moves, run).await?;
+        written |= moves::move_pointers(&mut transaction, project, environment, &moves, run).await?;
         if written {
             transaction.commit().await?;
         }
@@ -183,12 +184,52 @@ impl Catalog {
         Ok(written)
     }
 
+    /// Moves pointers of an environment to versions that are there, all or none, and records the finished run that does it.
+    /// False if they are all there already: then nothing is written, the run neither.
+    ///
+    /// As with [`Catalog::apply`], a [`Move`] whose `from` and `to` are equal only holds the others to it.
+    ///
+    /// # Errors
+    /// `pointer_moved` when a pointer is not where its move starts, with who moved it; nothing was changed.
+    /// `unknown_version`.
+    pub async fn move_pointers(
+        &self,
+        project: &Name,
+        environment: &Name,
+        moves: Vec<Move>,
+        run: &Run,
+    ) -> Result<bool> {
+        self.apply(project, environment, Vec::new(), Vec::new(), moves, run).await
+    }
+
     /// How an environment's pointer for a name moved, newest first.
     ///
     /// # Errors
     /// Only those of the store.
     pub async fn pointer_history(&self, project: &Name, environment: &Name, name: &Name) -> Result<Vec<PointerMove>> {
-        Ok(apply::history(&mut *self.store.read().await?, project, environment, name).await?)
+        Ok(moves::history(&mut *self.store.read().await?, project, environment, name).await?)
+    }
+
+    /// How all pointers of an environment moved, the last `limit` moves, newest first.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn moves(&self, project: &Name, environment: &Name, limit: Option<usize>) -> Result<Vec<PointerMove>> {
+        Ok(moves::all_moves(&mut *self.store.read().await?, project, environment, limit).await?)
+    }
+
+    /// As [`Catalog::list`], of what the environment pointed at, at a moment. Remarks are those of now: they make no version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn list_at(
+        &self,
+        project: &Name,
+        environment: &Name,
+        kind: Option<Kind>,
+        at: Micros,
+    ) -> Result<Vec<Listed>> {
+        Ok(moves::list_at(&mut *self.store.read().await?, project, environment, kind, at).await?)
     }
 }
 

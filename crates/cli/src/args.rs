@@ -7,7 +7,8 @@ use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, explain, get, ingest, init, lineage, log, ls, materialize, plan, push, rebuild, serve, show, train, verify,
+    apply, diff, explain, get, ingest, init, lineage, log, ls, materialize, plan, promote, push, rebuild, rollback, serve,
+    show, train, verify,
 };
 
 /// Features and their lineage: what was known when.
@@ -77,6 +78,9 @@ pub(crate) enum Brief {
     Explain(explain::Args),
     Rebuild(rebuild::Args),
     Verify(verify::Args),
+    Promote(promote::Args),
+    Rollback(rollback::Args),
+    Diff(diff::Args),
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What `plan` and `apply` say: a line per definition, then a summary.
+//! What `plan`, `apply` and `diff` say: a line per definition, then a summary.
 
 use asof_proto::registry::v1::{Change, ClauseChange, Effect};
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ pub(crate) fn print(out: &mut Out, changes: &[Change]) -> Result<()> {
         let paint = match change.effect() {
             Effect::Created => Paint::Green,
             Effect::Versioned | Effect::Annotated => Paint::Yellow,
+            Effect::Removed => Paint::Red,
             Effect::Unchanged | Effect::Unspecified => Paint::Dim,
         };
         out.painted(paint, line(change))?;
@@ -50,6 +51,7 @@ pub(crate) fn json(changes: &[Change]) -> Value {
             Effect::Versioned => "versioned",
             Effect::Annotated => "annotated",
             Effect::Unchanged => "unchanged",
+            Effect::Removed => "removed",
             Effect::Unspecified => "unknown",
         };
         let clause = |c: &ClauseChange| json!({ "clause": c.clause, "before": c.before, "after": c.after });
@@ -71,6 +73,7 @@ fn line(change: &Change) -> String {
         Effect::Created => format!("+ {words} {name}@{}", pinned.version),
         Effect::Versioned => format!("~ {words} {name} {} → {}", change.from, pinned.version),
         Effect::Annotated => format!("* {words} {name}@{}", pinned.version),
+        Effect::Removed => format!("- {words} {name}@{}", pinned.version),
         Effect::Unchanged | Effect::Unspecified => format!("= {words} {name}@{}", pinned.version),
     };
     for clause in &change.clauses {
@@ -132,6 +135,7 @@ mod tests {
     fn a_definition_is_one_line() {
         check(Effect::Created, &[], &[], "+ feature view delays@2");
         check(Effect::Unchanged, &[], &[], "= feature view delays@2");
+        check(Effect::Removed, &[], &[], "- feature view delays@2");
         check(
             Effect::Versioned,
             &[("TTL", "10800000000", "21600000000")],

@@ -7,6 +7,7 @@
 //! is no error.
 
 mod args;
+mod author;
 mod changes;
 mod comparison;
 mod connection;
@@ -18,6 +19,7 @@ mod file_rows;
 mod leakage;
 mod literal;
 mod moments;
+mod moves;
 mod out;
 mod pairs;
 mod pinned;

@@ -10,7 +10,7 @@ use asof_model::{Columns, Error, Kind, Name, Pinned, Registered, Result, Selecto
 use asof_offline::Progress;
 use asof_query::{Change, Effect, Registry, Source};
 
-use crate::{Checked, Engine, Probe, Scope, Upkeep};
+use crate::{Author, Checked, Engine, Probe, Scope, Upkeep};
 
 /// What the files would change, upstream first.
 #[derive(Debug)]
@@ -66,9 +66,9 @@ impl Engine {
     ///
     /// # Errors
     /// Those of [`Engine::plan`], and `concurrent_apply` when somebody else changed a definition meanwhile.
-    pub async fn apply(&self, scope: &Scope, sources: Vec<Source>) -> Result<Applied, Vec<Error>> {
+    pub async fn apply(&self, scope: &Scope, sources: Vec<Source>, author: &Author) -> Result<Applied, Vec<Error>> {
         let (changes, known) = self.bind(scope, sources).await?;
-        self.register(scope, changes, &known).await
+        self.register(scope, changes, &known, author).await
     }
 
     /// Checks the views whose meaning these files change over the data that is there, and then applies them, unless
@@ -80,6 +80,7 @@ impl Engine {
         &self,
         scope: &Scope,
         sources: Vec<Source>,
+        author: &Author,
         probe: &Probe,
         plan: bool,
         progress: Arc<dyn Progress>,
@@ -95,13 +96,19 @@ impl Engine {
         let upkeep = if plan { self.upkeep_of(&changes).await.map_err(|e| vec![e])? } else { Vec::new() };
         let mut outcome = AppliedChecked { views: checked.map_err(|e| vec![e])?, changes, run: None, upkeep };
         if !plan && !outcome.refused() {
-            let applied = self.register(scope, outcome.changes, &known).await?;
+            let applied = self.register(scope, outcome.changes, &known, author).await?;
             outcome = AppliedChecked { run: applied.run, changes: applied.changes, ..outcome };
         }
         Ok(outcome)
     }
 
-    async fn register(&self, scope: &Scope, changes: Vec<Change>, known: &Known) -> Result<Applied, Vec<Error>> {
+    async fn register(
+        &self,
+        scope: &Scope,
+        changes: Vec<Change>,
+        known: &Known,
+        author: &Author,
+    ) -> Result<Applied, Vec<Error>> {
         let mut run = self.new_run(&scope.project, Verb::Apply);
         let (mut new, mut annotated, mut moves) = (Vec::new(), Vec::new(), Vec::new());
         for Change { registered, effect } in &changes {
@@ -129,18 +136,12 @@ impl Engine {
         run.outcome = Outcome::Done;
         run.notes.insert("environment".to_owned(), scope.environment.to_string());
         let id = run.id;
-        let (engine, scope, ongoing) = (self.clone(), scope.clone(), self.workshop().ongoing().begin());
-        // It goes on to its end, whoever waits: nobody may be served by what a reference meant before.
-        let applying = tokio::spawn(async move {
-            let applied = engine.catalog().apply(&scope.project, &scope.environment, new, annotated, moves, &run).await;
-            // Also after an error: who knows how far it came.
-            engine.plans.forget();
-            engine.pusher().entrances.forget();
-            drop(ongoing);
-            applied
-        });
+        author.note(&mut run);
+        let (catalog, scope) = (self.catalog().clone(), scope.clone());
+        let applying =
+            async move { catalog.apply(&scope.project, &scope.environment, new, annotated, moves, &run).await };
         // Somebody else may have applied the same meanwhile: then there was nothing left to do.
-        let written = applying.await.map_err(Error::internal).flatten().map_err(|e| vec![e])?;
+        let written = self.settle(applying).await.map_err(|e| vec![e])?;
         Ok(Applied { run: written.then_some(id), changes })
     }
 

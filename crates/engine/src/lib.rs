@@ -5,13 +5,14 @@
 //! Promises: every verb that changes something is one recorded run with exact inputs and outputs (law 4);
 //! a crash leaves the state before it or the state after it, and the next start repairs the record.
 //! Offline work runs on the [`Workshop`]'s own threads and memory pool, so serving never waits for it. A verb whose
-//! future is dropped is given up: it leaves nothing behind, and its run is recorded as aborted ([`Engine::ended`]). Only the one transaction of
-//! an apply goes on to its end.
+//! future is dropped is given up: it leaves nothing behind, and its run is recorded as aborted ([`Engine::ended`]). Only a transaction that
+//! moves pointers (apply, promote, rollback) goes on to its end.
 //!
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
 mod apply;
 mod datasets;
+mod diff;
 mod equal;
 mod explain;
 mod graphs;
@@ -21,10 +22,13 @@ mod lineage;
 mod log;
 mod materialize;
 mod plans;
+mod pointers;
+mod promote;
 mod push;
 mod rebuild;
 mod recover;
 mod resident;
+mod rollback;
 mod rows;
 mod run;
 mod scope;
@@ -38,8 +42,10 @@ mod windows;
 mod workshop;
 
 pub use apply::{Applied, AppliedChecked, Planned};
+pub use asof_catalog::PointerMove;
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
+pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};
 pub use hear::Heard;
@@ -47,8 +53,11 @@ pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
+pub use pointers::{Author, Moved, Refusal, Shift, Stay};
+pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
 pub use rebuild::Rebuilt;
+pub use rollback::RollbackRequest;
 pub use rows::RowError;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};

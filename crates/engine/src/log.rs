@@ -1,11 +1,11 @@
-//! `log`: the runs, newest first.
+//! `log`: the runs, newest first; and how an environment's pointers moved.
 
 use std::collections::{HashMap, HashSet};
 
-use asof_catalog::RunFilter;
+use asof_catalog::{PointerMove, RunFilter};
 use asof_lineage::openlineage::out;
 use asof_model::run::{Item, Run, Verb};
-use asof_model::{Pinned, Reference, Result};
+use asof_model::{Name, Pinned, Reference, Result, Selector};
 
 use crate::{Engine, Scope};
 
@@ -59,6 +59,20 @@ impl Engine {
             .iter()
             .flat_map(|run| out::events(run, &definitions, &|dataset| self.offline().location(&run.project, dataset)));
         Ok(events.map(|event| event.to_string()).collect())
+    }
+
+    /// How the environment's pointers moved, or that of one name, newest first; at most so many.
+    ///
+    /// # Errors
+    /// `unknown_name` for a name that was never declared.
+    pub async fn history(&self, scope: &Scope, name: Option<&Name>, limit: Option<usize>) -> Result<Vec<PointerMove>> {
+        let Some(name) = name else {
+            return self.catalog().moves(&scope.project, &scope.environment, limit).await;
+        };
+        self.catalog().select(&scope.project, name, &Selector::Latest).await?;
+        let mut moves = self.catalog().pointer_history(&scope.project, &scope.environment, name).await?;
+        moves.truncate(limit.unwrap_or(usize::MAX));
+        Ok(moves)
     }
 }
 

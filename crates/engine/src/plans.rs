@@ -1,8 +1,8 @@
 //! Serving plans, found without asking the catalog.
 //!
-//! What a reference means changes only when definitions are applied, and only this engine does that to its catalog: the
-//! caller of [`Engine::open`](crate::Engine::open) holds the stores alone. So a reference is looked up once, remembered, and forgotten with the
-//! next apply. A request whose reference is remembered costs two look-ups by hash: no SQL, no lock, nothing allocated.
+//! What a reference means changes only when pointers move (apply, promote, rollback), and only this engine does that to its
+//! catalog: the caller of [`Engine::open`](crate::Engine::open) holds the stores alone. So a reference is looked up once, remembered, and
+//! forgotten with the next move. A request whose reference is remembered costs two look-ups by hash: no SQL, no lock, nothing allocated.
 //! Requests that are under way keep the plan that they began with.
 //!
 //! A plan itself never changes, as its service does not, and is kept for good.

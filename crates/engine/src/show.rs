@@ -1,7 +1,7 @@
 //! `ls` and `show`: what is there, and one thing with all its clauses.
 
 use asof_model::run::{Item, RunId};
-use asof_model::{Columns, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber};
+use asof_model::{Columns, Error, ErrorKind, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber};
 use asof_offline::Manifest;
 
 use crate::{Engine, Scope, Upkeep};
@@ -93,6 +93,25 @@ impl Engine {
             listings.push(Listing { current: listed.current, newest, online: at, registered: listed.registered });
         }
         Ok(listings)
+    }
+
+    /// What the environment pointed at, at a moment, by kind and name: definitions only, what there was of data is not told.
+    ///
+    /// # Errors
+    /// `future_moment`; those of the catalog.
+    pub async fn list_at(&self, scope: &Scope, kind: Option<Kind>, at: Micros) -> Result<Vec<Listing>> {
+        if at > self.clock().now() {
+            let message = format!("{at} lies in the future: what `{}` points at then is not known", scope.environment);
+            return Err(Error::new(ErrorKind::Invalid, "future_moment", message).remedy("leave --at out for now"));
+        }
+        let listed = self.catalog().list_at(&scope.project, &scope.environment, kind, at).await?.into_iter();
+        let listings = listed.map(|listed| Listing {
+            registered: listed.registered,
+            current: listed.current,
+            newest: None,
+            online: None,
+        });
+        Ok(listings.collect())
     }
 
     /// One thing. The number of a dataset selects a snapshot, that of a training set the n-th built, every

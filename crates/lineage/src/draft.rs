@@ -37,7 +37,7 @@ impl<'a> Draft<'a> {
             files: HashMap::new(),
         };
         draft.definitions(definitions);
-        for run in runs.iter().filter(|run| run.outcome == Outcome::Done && run.verb != Verb::Apply) {
+        for run in runs.iter().filter(|run| run.outcome == Outcome::Done && !run.verb.is_of_names()) {
             draft.run(run);
         }
         draft.snapshots_in_sequence();

@@ -66,12 +66,25 @@ pub enum Verb {
     Push,
     /// Views were looked through for rows that tell the future.
     Verify,
+    /// An environment was made to point at versions that are there.
+    Promote,
+    /// The last move of an environment's pointers was taken back.
+    Rollback,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 7] =
-        [Verb::Apply, Verb::Ingest, Verb::Train, Verb::Rebuild, Verb::Materialize, Verb::Push, Verb::Verify];
+    pub const ALL: [Verb; 9] = [
+        Verb::Apply,
+        Verb::Ingest,
+        Verb::Train,
+        Verb::Rebuild,
+        Verb::Materialize,
+        Verb::Push,
+        Verb::Verify,
+        Verb::Promote,
+        Verb::Rollback,
+    ];
 
     /// As typed on the command line.
     pub fn as_str(self) -> &'static str {
@@ -83,7 +96,14 @@ impl Verb {
             Verb::Materialize => "materialize",
             Verb::Push => "push",
             Verb::Verify => "verify",
+            Verb::Promote => "promote",
+            Verb::Rollback => "rollback",
         }
+    }
+
+    /// Whether it is about what names mean, and neither reads nor makes data.
+    pub fn is_of_names(self) -> bool {
+        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback)
     }
 }
 

@@ -31,7 +31,7 @@ mod syntax;
 mod text;
 
 pub use asof::KnownMoment;
-pub use bind::{Change, ClauseChange, Effect, Registry, bind};
+pub use bind::{Change, ClauseChange, Effect, Registry, bind, difference};
 pub use features::features;
 pub use plan::{
     Definitions, Following, Moments, Planner, RowWise, ServedView, ServedWindows, Serving, Stored, Tables, Tiled,

@@ -124,6 +124,8 @@ async fn every_move_is_kept() {
     let history = catalog.pointer_history(&project(), &dev(), &name("flights")).await.unwrap();
     assert_eq!(history.len(), 3);
     let moved = |from, to, at, run, who: Option<&str>, why: &str| PointerMove {
+        name: name("flights"),
+        verb: Verb::Apply,
         from: Some(Version(from)),
         to: Version(to),
         at: Micros(at),

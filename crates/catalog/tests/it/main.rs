@@ -8,5 +8,6 @@ mod events;
 mod files;
 mod finding;
 mod golden;
+mod moves;
 mod running;
 mod sample;

@@ -7,6 +7,7 @@ use asof_proto::registry::v1::ApplyRequest;
 use serde_json::json;
 
 use crate::args::Global;
+use crate::author::By;
 use crate::changes;
 use crate::connection::Connection;
 use crate::failure::Result;
@@ -27,6 +28,8 @@ pub(crate) struct Args {
     /// nothing if one does. See `asof verify`.
     #[arg(long)]
     check_leakage: bool,
+    #[command(flatten)]
+    by: By,
     /// How to print what changed.
     #[arg(long, value_enum, default_value_t)]
     output: Style,
@@ -40,12 +43,12 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "apply").await?;
         let sources = sources::read(&self.paths, &connection)?;
-        let scope = connection.scope();
+        let (scope, author) = (connection.scope(), self.by.author());
         let applied = if self.check_leakage {
-            let request = ApplyCheckedRequest { scope, sources, probe: None, plan: false };
+            let request = ApplyCheckedRequest { scope, sources, author, ..ApplyCheckedRequest::default() };
             progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
         } else {
-            let applied = connection.registry().apply(ApplyRequest { scope, sources }).await?.into_inner();
+            let applied = connection.registry().apply(ApplyRequest { scope, sources, author }).await?.into_inner();
             ApplyCheckedResult { run: applied.run, changes: applied.changes, ..ApplyCheckedResult::default() }
         };
         let run = (!applied.run.is_empty()).then_some(&applied.run);

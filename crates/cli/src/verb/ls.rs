@@ -1,6 +1,6 @@
 //! `asof ls`: what is there.
 
-use asof_model::Kind;
+use asof_model::{Kind, Micros};
 use asof_proto::registry::v1::{ListRequest, Listing};
 use serde_json::json;
 
@@ -19,6 +19,9 @@ use crate::verb::Answer;
 pub(crate) struct Args {
     /// Only datasets, entities, views, services or training_sets.
     kind: Option<Kind>,
+    /// Only what the environment pointed at, at this moment: what it was then.
+    #[arg(long, value_name = "TIME")]
+    at: Option<Micros>,
     /// How to print the rows.
     #[arg(long, value_enum, default_value_t)]
     output: Format,
@@ -32,7 +35,7 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "ls").await?;
         let kind = self.kind.map(wire_kind).unwrap_or_default().into();
-        let request = ListRequest { scope: connection.scope(), kind };
+        let request = ListRequest { scope: connection.scope(), kind, at: self.at.map(|at| at.0) };
         let listings = connection.registry().list(request).await?.into_inner().listings;
         let named = |listing: &Listing| listing.pinned.clone().unwrap_or_default();
         let table = || {

@@ -1,6 +1,7 @@
 //! The verbs, one file each: what can be typed, what is asked of the server, what is printed.
 
 pub(crate) mod apply;
+pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod get;
 pub(crate) mod ingest;
@@ -10,8 +11,10 @@ pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod materialize;
 pub(crate) mod plan;
+pub(crate) mod promote;
 pub(crate) mod push;
 pub(crate) mod rebuild;
+pub(crate) mod rollback;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod train;
@@ -29,7 +32,7 @@ use crate::signals;
 pub(crate) enum Answer {
     /// As asked.
     Done,
-    /// The answer is no (`plan --exit-code`, `rebuild --check`, `verify`, `--check-leakage`): exit code 1.
+    /// The answer is no (`plan --exit-code`, `rebuild --check`, `verify`, `--check-leakage`, `promote --dry-run`, …): exit code 1.
     Refused,
 }
 
@@ -76,5 +79,8 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Explain(args) => args.run(global, out).await,
         Brief::Rebuild(args) => args.run(global, out).await,
         Brief::Verify(args) => args.run(global, out).await,
+        Brief::Promote(args) => args.run(global, out).await,
+        Brief::Rollback(args) => args.run(global, out).await,
+        Brief::Diff(args) => args.run(global, out).await,
     }
 }

@@ -46,7 +46,7 @@ impl Args {
         let sources = sources::read(&self.paths, &connection)?;
         let scope = connection.scope();
         let planned = if self.check_leakage {
-            let request = ApplyCheckedRequest { scope, sources, probe: None, plan: true };
+            let request = ApplyCheckedRequest { scope, sources, plan: true, ..ApplyCheckedRequest::default() };
             progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
         } else {
             let planned = connection.registry().plan(PlanRequest { scope, sources }).await?.into_inner();

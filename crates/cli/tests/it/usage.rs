@@ -10,7 +10,10 @@ fn check(args: &[&str], says: &str) {
 #[test]
 fn wrong_usage_says_what_is_wrong() {
     check(&["aply"], "a similar subcommand exists: 'apply'");
-    check(&["promote", "x"], "unrecognized subcommand");
+    check(&["demote", "x"], "unrecognized subcommand");
+    check(&["promote", "x"], "--to <ENV>");
+    check(&["promote", "x", "--to", "prod", "--skip-gates"], "--why <TEXT>");
+    check(&["rollback", "x"], "--in <ENV>");
     check(&["get", "departure_delay", "origin"], "write it as key=value");
     check(&["get", "departure_delay", "=JFK"], "the key is missing");
     check(&["get", "departure_delay", "a=1", "a=2"], "`a` is given twice");
@@ -57,6 +60,9 @@ fn help_and_version_are_answers() {
         "explain",
         "rebuild",
         "verify",
+        "promote",
+        "rollback",
+        "diff",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use asof_engine::GetRequest;
-use asof_model::Version;
+use asof_engine::{Author, GetRequest, PromoteRequest, RollbackRequest, Scope};
+use asof_model::{Name, Version};
 
 use crate::world::{PROJECT, World, request, trips};
 
@@ -70,5 +70,75 @@ async fn from_an_apply_on_everybody_gets_what_was_applied() {
     stop.store(true, Ordering::Relaxed);
     for other in others {
         other.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn from_a_promote_or_a_rollback_on_everybody_gets_what_it_moved_to() {
+    let world = served().await;
+    world.apply(&project(true)).await.unwrap();
+    let prod: Name = "prod".parse().unwrap();
+    let environments: Vec<Name> = ["dev", "prod"].map(|name| name.parse().unwrap()).into();
+    let promote = async |version: u32| {
+        let request = PromoteRequest {
+            references: vec![format!("pricing@{version}").parse().unwrap()],
+            to: prod.clone(),
+            environments: environments.clone(),
+            author: Author::default(),
+            dry_run: false,
+            skip_gates: false,
+            backwards: false,
+        };
+        world.engine.promote(&world.scope, request).await.unwrap()
+    };
+    promote(1).await;
+    let scope = Scope { environment: prod.clone(), ..world.scope.clone() };
+    let stop = Arc::new(AtomicBool::new(false));
+    let ask = {
+        let engine = world.engine.clone();
+        move || {
+            let (engine, scope) = (engine.clone(), scope.clone());
+            let rows = request(&[(Some("ann"), Some(0), 1.0)]);
+            async move { engine.get(&scope, GetRequest { service: "pricing".parse().unwrap(), rows, at: None }).await }
+        }
+    };
+    // Others who ask all the time, and of whose requests none may fail.
+    let others: Vec<_> = (0..2)
+        .map(|_| {
+            let (ask, stop) = (ask.clone(), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut asked = 0_u64;
+                while !stop.load(Ordering::Relaxed) {
+                    ask().await.unwrap();
+                    asked += 1;
+                    tokio::task::yield_now().await;
+                }
+                asked
+            })
+        })
+        .collect();
+    for turn in 0..40 {
+        let expected = if turn % 2 == 0 {
+            promote(2).await;
+            Version(2)
+        } else {
+            let request = RollbackRequest {
+                name: "pricing".parse().unwrap(),
+                environment: prod.clone(),
+                environments: environments.clone(),
+                author: Author::default(),
+                dry_run: false,
+                skip_gates: false,
+            };
+            world.engine.rollback(&world.scope, request).await.unwrap();
+            Version(1)
+        };
+        for _ in 0..3 {
+            assert_eq!(ask().await.unwrap().service.version, expected, "in turn {turn}");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    for other in others {
+        assert!(other.await.unwrap() > 0);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use asof_catalog::Catalog;
 use asof_engine::{
-    Engine, GetReply, GetRequest, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts,
+    Author, Engine, GetReply, GetRequest, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts,
     PushLimits, ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
 };
 use asof_model::{Clock, Error, Micros, Result};
@@ -80,7 +80,8 @@ impl World {
     }
 
     pub async fn apply(&self, sql: &str) -> Result<asof_engine::Applied, Vec<Error>> {
-        self.engine.apply(&self.scope, vec![Source { file: "test.sql".into(), text: sql.into() }]).await
+        let sources = vec![Source { file: "test.sql".into(), text: sql.into() }];
+        self.engine.apply(&self.scope, sources, &Author::default()).await
     }
 
     pub async fn ingest(&self, dataset: &str, path: &str) -> Result<IngestReport> {
@@ -100,13 +101,8 @@ impl World {
 
     pub async fn materialize(&self, views: &[&str], at: Option<Micros>) -> Result<asof_engine::MaterializeReport> {
         let views = views.iter().map(|v| v.parse().unwrap()).collect();
-        self.engine
-            .materialize(
-                &self.scope,
-                MaterializeRequest { views, at, ..MaterializeRequest::default() },
-                Arc::new(Quiet),
-            )
-            .await
+        let request = MaterializeRequest { views, at, ..MaterializeRequest::default() };
+        self.engine.materialize(&self.scope, request, Arc::new(Quiet)).await
     }
 
     /// Everything from the beginning.

@@ -59,7 +59,7 @@ impl Out<'_> {
             put(&mut facets, "errorMessage", "1-0-1/ErrorMessageRunFacet", message);
         }
         // Files of definitions are no data.
-        let inputs = self.run.inputs.iter().filter(|_| self.run.verb != Verb::Apply);
+        let inputs = self.run.inputs.iter().filter(|_| !self.run.verb.is_of_names());
         json!({
             "eventTime": at.to_string(), "eventType": state.as_str(), "producer": PRODUCER, "schemaURL": EVENT,
             "run": {"runId": self.run.id.to_string(), "facets": facets},

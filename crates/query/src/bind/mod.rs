@@ -26,6 +26,7 @@ use crate::syntax::Statement;
 use crate::text::Text;
 pub(crate) use problem::Problem;
 use scope::{Scope, Stop};
+pub use versions::difference;
 
 /// What binding must know of a project.
 pub trait Registry: Sync {

@@ -33,17 +33,22 @@ pub(super) fn register(definition: &Definition, bound: Bound, registry: &dyn Reg
     let effect = match &current {
         None => Effect::Created,
         Some(current) if current.definition == *definition && current.pinned == registered.pinned => Effect::Unchanged,
-        Some(current) => {
-            let clauses = clause_changes(&current.definition, definition);
-            if current.pinned == registered.pinned {
-                Effect::Annotated { clauses }
-            } else {
-                let upstream = upstream_changes(&current.inputs, &registered.inputs);
-                Effect::Versioned { from: current.pinned.version, clauses, upstream }
-            }
+        Some(current) if current.pinned == registered.pinned => {
+            Effect::Annotated { clauses: clause_changes(&current.definition, definition) }
         }
+        Some(current) => difference(current, &registered),
     };
     Change { registered, effect }
+}
+
+/// How one version of a name differs from another.
+pub fn difference(before: &Registered, after: &Registered) -> Effect {
+    if before.pinned == after.pinned {
+        return Effect::Unchanged;
+    }
+    let clauses = clause_changes(&before.definition, &after.definition);
+    let upstream = upstream_changes(&before.inputs, &after.inputs);
+    Effect::Versioned { from: before.pinned.version, clauses, upstream }
 }
 
 /// The clauses that differ. Both definitions are of one kind, so their clauses stand side by side.

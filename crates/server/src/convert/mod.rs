@@ -11,6 +11,7 @@ pub(crate) mod json;
 pub(crate) mod leakage;
 pub(crate) mod lineage;
 pub(crate) mod object;
+pub(crate) mod pointers;
 pub(crate) mod push;
 pub(crate) mod registry;
 pub(crate) mod reply;

@@ -15,7 +15,7 @@ pub(crate) fn from_changes(changes: &[Change]) -> Vec<wire::Change> {
     changes.iter().map(from_change).collect()
 }
 
-fn from_change(change: &Change) -> wire::Change {
+pub(crate) fn from_change(change: &Change) -> wire::Change {
     let (effect, from, clauses, upstream) = match &change.effect {
         Effect::Created => (wire::Effect::Created, 0, &[][..], &[][..]),
         Effect::Versioned { from, clauses, upstream } => (wire::Effect::Versioned, from.0, &clauses[..], &upstream[..]),

@@ -116,7 +116,7 @@ impl Encoder for Direct {
 mod tests {
     use std::time::Duration;
 
-    use asof_engine::{IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
+    use asof_engine::{Author, IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
     use asof_offline::Quiet;
     use asof_proto::column::v1::column::Values;
     use asof_proto::column::v1::{Column, Doubles, Int64s};
@@ -154,7 +154,8 @@ mod tests {
         let opened = crate::open(&config, "test", Duration::from_secs(5)).await.unwrap();
         let scope = Scope { project: "p".parse().unwrap(), environment: "dev".parse().unwrap() };
         let engine = opened.engine;
-        engine.apply(&scope, vec![Source { file: "p.sql".into(), text: PROJECT.into() }]).await.unwrap();
+        let sources = vec![Source { file: "p.sql".into(), text: PROJECT.into() }];
+        engine.apply(&scope, sources, &Author::default()).await.unwrap();
         let sources = vec![file.display().to_string()];
         let (dataset, called) = ("facts".parse().unwrap(), Default::default());
         let ingest = IngestRequest { dataset, sources, called, options: ReadOptions::default() };

@@ -27,6 +27,7 @@ use crate::convert::jobs::{
 };
 use crate::convert::leakage::{from_applied_checked, from_verified, to_probe};
 use crate::convert::object::reference;
+use crate::convert::pointers::to_author;
 use crate::convert::registry::to_sources;
 use crate::events::{Events, events};
 use crate::spool::failure;
@@ -167,13 +168,15 @@ impl JobService for Jobs {
         &self,
         request: Request<ApplyCheckedRequest>,
     ) -> Result<Response<Self::ApplyCheckedStream>, Status> {
-        let ApplyCheckedRequest { scope, sources, probe, plan } = request.into_inner();
+        let ApplyCheckedRequest { scope, sources, probe, plan, author } = request.into_inner();
         let desk = self.0.clone();
         let scope = desk.scope(scope).map_err(status)?;
         let (sources, probe) = (to_sources(sources), to_probe(probe));
+        let author = to_author(author).map_err(status)?;
         let stream = events(
             move |reporter| async move {
-                let applied = desk.engine.apply_checked(&scope, sources, &probe, plan, Arc::new(reporter)).await?;
+                let (engine, reporter) = (&desk.engine, Arc::new(reporter));
+                let applied = engine.apply_checked(&scope, sources, &author, &probe, plan, reporter).await?;
                 from_applied_checked(applied).map_err(|e| vec![e])
             },
             |progress| ApplyCheckedEvent { event: Some(apply_checked_event::Event::Progress(progress)) },

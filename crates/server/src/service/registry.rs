@@ -1,14 +1,20 @@
-//! `asof.registry.v1`: what would change, changing it, and what is there.
+//! `asof.registry.v1`: what would change, changing it, and what is there; and what environments point at.
 
+use asof_model::{Micros, Name};
 use asof_proto::registry::v1::registry_service_server::RegistryService;
 use asof_proto::registry::v1::{
-    ApplyRequest, ApplyResponse, ListRequest, ListResponse, PlanRequest, PlanResponse, ShowRequest, ShowResponse,
+    ApplyRequest, ApplyResponse, DiffRequest, DiffResponse, HistoryRequest, HistoryResponse, ListRequest, ListResponse,
+    PlanRequest, PlanResponse, PromoteRequest, PromoteResponse, RollbackRequest, RollbackResponse, ShowRequest,
+    ShowResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::SharedDesk;
 use crate::convert::error::{status, statuses};
 use crate::convert::object::{optional_kind, reference};
+use crate::convert::pointers::{
+    from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback,
+};
 use crate::convert::registry::{from_changes, from_listing, from_shown, from_upkeep, to_sources};
 
 /// The service.
@@ -25,18 +31,23 @@ impl RegistryService for Registry {
     }
 
     async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
-        let ApplyRequest { scope, sources } = request.into_inner();
+        let ApplyRequest { scope, sources, author } = request.into_inner();
         let scope = self.0.scope(scope).map_err(status)?;
-        let applied = self.0.engine.apply(&scope, to_sources(sources)).await.map_err(statuses)?;
+        let author = to_author(author).map_err(status)?;
+        let applied = self.0.engine.apply(&scope, to_sources(sources), &author).await.map_err(statuses)?;
         let run = applied.run.map(|run| run.to_string()).unwrap_or_default();
         Ok(Response::new(ApplyResponse { run, changes: from_changes(&applied.changes) }))
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
-        let ListRequest { scope, kind } = request.into_inner();
+        let ListRequest { scope, kind, at } = request.into_inner();
         let scope = self.0.scope(scope).map_err(status)?;
         let kind = optional_kind(kind).map_err(status)?;
-        let listings = self.0.engine.list(&scope, kind).await.map_err(status)?;
+        let listings = match at {
+            None => self.0.engine.list(&scope, kind).await,
+            Some(at) => self.0.engine.list_at(&scope, kind, Micros(at)).await,
+        };
+        let listings = listings.map_err(status)?;
         Ok(Response::new(ListResponse { listings: listings.iter().map(from_listing).collect() }))
     }
 
@@ -46,5 +57,45 @@ impl RegistryService for Registry {
         let reference = reference(&request.reference).map_err(status)?;
         let shown = self.0.engine.show(&scope, &reference).await.map_err(status)?;
         Ok(Response::new(from_shown(shown)))
+    }
+
+    async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let request = to_promote(&self.0.project, &scope, request).map_err(status)?;
+        let moved = self.0.engine.promote(&scope, request).await.map_err(status)?;
+        Ok(Response::new(PromoteResponse { moved: Some(from_moved(moved)) }))
+    }
+
+    async fn rollback(&self, request: Request<RollbackRequest>) -> Result<Response<RollbackResponse>, Status> {
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let request = to_rollback(&self.0.project, &scope, request).map_err(status)?;
+        let moved = self.0.engine.rollback(&scope, request).await.map_err(status)?;
+        Ok(Response::new(RollbackResponse { moved: Some(from_moved(moved)) }))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
+        let HistoryRequest { scope, name, limit } = request.into_inner();
+        let scope = self.0.scope(scope).map_err(status)?;
+        let name = if name.is_empty() { None } else { Some(name.parse::<Name>().map_err(status)?) };
+        let limit = (limit > 0).then_some(limit as usize);
+        let moves = self.0.engine.history(&scope, name.as_ref(), limit).await.map_err(status)?;
+        let moves = moves.into_iter().map(from_pointer_move).collect();
+        Ok(Response::new(HistoryResponse { environment: scope.environment.to_string(), moves }))
+    }
+
+    async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
+        let DiffRequest { scope, left, right } = request.into_inner();
+        let scope = self.0.scope(scope).map_err(status)?;
+        let environment = |text: &str| self.0.project.environments.iter().find(|known| known.as_str() == text);
+        let differences = match (environment(&left), environment(&right)) {
+            (Some(left), Some(right)) => self.0.engine.diff_environments(&scope, left, right).await.map_err(status)?,
+            _ => {
+                let (left, right) = (reference(&left).map_err(status)?, reference(&right).map_err(status)?);
+                self.0.engine.diff(&scope, &left, &right).await.map_err(status)?.into_iter().collect()
+            }
+        };
+        Ok(Response::new(DiffResponse { changes: differences.iter().map(from_difference).collect() }))
     }
 }

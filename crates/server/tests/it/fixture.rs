@@ -103,7 +103,7 @@ impl Fixture {
 
     pub(crate) async fn apply(&self, text: &str) -> Result<ApplyResponse, Status> {
         let source = SourceFile { path: "definitions.sql".into(), text: text.into() };
-        let request = ApplyRequest { scope: None, sources: vec![source] };
+        let request = ApplyRequest { sources: vec![source], ..ApplyRequest::default() };
         self.registry().apply(request).await.map(tonic::Response::into_inner)
     }
 

@@ -37,9 +37,9 @@ async fn refusals_have_stable_codes() {
     assert_eq!(codes(&status), (Code::InvalidArgument, "invalid_reference".into()));
 
     let scope = Some(Scope { environment: "production".into(), ..Scope::default() });
-    let status = fixture.registry().list(ListRequest { scope, kind: 0 }).await.unwrap_err();
+    let status = fixture.registry().list(ListRequest { scope, ..ListRequest::default() }).await.unwrap_err();
     assert_eq!(codes(&status), (Code::NotFound, "unknown_environment".into()));
-    let status = fixture.registry().list(ListRequest { scope: None, kind: 77 }).await.unwrap_err();
+    let status = fixture.registry().list(ListRequest { kind: 77, ..ListRequest::default() }).await.unwrap_err();
     assert_eq!(codes(&status), (Code::InvalidArgument, "invalid_request".into()));
 
     let get = |values| {

@@ -54,6 +54,6 @@ async fn health_answers() {
 async fn a_message_that_is_too_large_is_refused() {
     let fixture = Fixture::new().await;
     let text = " ".repeat(fixture.config.server.max_message + 1);
-    let request = ApplyRequest { scope: None, sources: vec![SourceFile { path: "a.sql".into(), text }] };
+    let request = ApplyRequest { sources: vec![SourceFile { path: "a.sql".into(), text }], ..ApplyRequest::default() };
     assert_eq!(fixture.registry().apply(request).await.unwrap_err().code(), Code::OutOfRange);
 }

@@ -1,0 +1,135 @@
+//! What environments point at: moves, their history, and how two of them differ.
+
+use asof_engine::{Author, Difference, Moved, PointerMove, PromoteRequest, RollbackRequest, Scope};
+use asof_model::{Error, ErrorKind, Result};
+use asof_proto::registry::v1 as wire;
+
+use super::object::{self, from_pinned, reference};
+use super::registry::from_change;
+use crate::config;
+
+/// The longest text that is kept of who moved a pointer and why, in bytes.
+const LONGEST: usize = 4096;
+
+/// # Errors
+/// `invalid_request` for a text that is too long to be kept.
+pub(crate) fn to_author(author: Option<wire::Author>) -> Result<Author> {
+    let wire::Author { who, why } = author.unwrap_or_default();
+    let said = |text: String| match text.len() {
+        0 => Ok(None),
+        1..=LONGEST => Ok(Some(text)),
+        long => {
+            let message = format!("who moves a pointer and why is said in {long} bytes; at most {LONGEST} are kept");
+            Err(Error::new(ErrorKind::Invalid, "invalid_request", message).remedy("say it shortly"))
+        }
+    };
+    Ok(Author { who: said(who)?, why: said(why)? })
+}
+
+/// The same project, and another environment.
+///
+/// # Errors
+/// `unknown_environment`, also where none is named.
+fn elsewhere(project: &config::Project, scope: &Scope, environment: String) -> Result<Scope> {
+    if environment.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "invalid_request", "no environment is named")
+            .remedy("name the environment whose pointers are to move"));
+    }
+    let named = asof_proto::object::v1::Scope { project: scope.project.to_string(), environment };
+    object::scope(project, Some(named))
+}
+
+pub(crate) fn to_promote(
+    project: &config::Project,
+    scope: &Scope,
+    request: wire::PromoteRequest,
+) -> Result<PromoteRequest> {
+    let references = request.references.iter().map(|text| reference(text));
+    let references: Vec<_> = references.collect::<Result<_>>()?;
+    if references.is_empty() {
+        return Err(Error::new(ErrorKind::Invalid, "invalid_request", "nothing is named to be promoted")
+            .remedy("name at least one version: name@3"));
+    }
+    Ok(PromoteRequest {
+        references,
+        to: elsewhere(project, scope, request.to)?.environment,
+        environments: project.environments.clone(),
+        author: to_author(request.author)?,
+        dry_run: request.dry_run,
+        skip_gates: request.skip_gates,
+        backwards: request.backwards,
+    })
+}
+
+pub(crate) fn to_rollback(
+    project: &config::Project,
+    scope: &Scope,
+    request: wire::RollbackRequest,
+) -> Result<RollbackRequest> {
+    Ok(RollbackRequest {
+        name: request.name.parse()?,
+        environment: elsewhere(project, scope, request.environment)?.environment,
+        environments: project.environments.clone(),
+        author: to_author(request.author)?,
+        dry_run: request.dry_run,
+        skip_gates: request.skip_gates,
+    })
+}
+
+pub(crate) fn from_moved(moved: Moved) -> wire::Moved {
+    let moves = moved.moves.iter().map(|shift| wire::Move {
+        pinned: Some(from_pinned(&shift.to)),
+        from: shift.from.map_or(0, |version| version.0),
+        others: shift.others.iter().map(from_pinned).collect(),
+    });
+    let refusals = moved.refusals.iter().map(|refusal| wire::Refusal {
+        service: Some(from_pinned(&refusal.service)),
+        view: Some(from_pinned(&refusal.view)),
+        reason: refusal.reason.clone(),
+    });
+    let stays = moved.stays.iter();
+    wire::Moved {
+        environment: moved.environment.to_string(),
+        run: moved.run.map(|run| run.to_string()).unwrap_or_default(),
+        moves: moves.collect(),
+        refusals: refusals.collect(),
+        stays: stays.map(|s| wire::Stay { name: s.name.to_string(), reason: s.reason.clone() }).collect(),
+    }
+}
+
+pub(crate) fn from_pointer_move(moved: PointerMove) -> wire::PointerMove {
+    wire::PointerMove {
+        name: moved.name.to_string(),
+        from: moved.from.map_or(0, |version| version.0),
+        to: moved.to.0,
+        at: moved.at.0,
+        run: moved.run.to_string(),
+        verb: moved.verb.as_str().to_owned(),
+        who: moved.who.unwrap_or_default(),
+        why: moved.why,
+    }
+}
+
+pub(crate) fn from_difference(difference: &Difference) -> wire::Change {
+    match difference {
+        Difference::Changed(change) => from_change(change),
+        Difference::Removed(registered) => wire::Change {
+            pinned: Some(from_pinned(&registered.pinned)),
+            effect: wire::Effect::Removed.into(),
+            ..wire::Change::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_move_is_bounded() {
+        let author = |who: usize| to_author(Some(wire::Author { who: "a".repeat(who), why: String::new() }));
+        assert_eq!(author(0), Ok(Author::default()));
+        assert_eq!(author(LONGEST).unwrap().who.map(|who| who.len()), Some(LONGEST));
+        assert_eq!(author(LONGEST + 1).unwrap_err().code(), "invalid_request");
+    }
+}
