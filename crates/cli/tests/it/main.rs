@@ -7,6 +7,7 @@
 
 mod comparing;
 mod crates;
+mod environments;
 mod flights;
 mod increments;
 mod interruption;
