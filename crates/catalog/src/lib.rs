@@ -192,13 +192,7 @@ impl Catalog {
     /// # Errors
     /// `pointer_moved` when a pointer is not where its move starts, with who moved it; nothing was changed.
     /// `unknown_version`.
-    pub async fn move_pointers(
-        &self,
-        project: &Name,
-        environment: &Name,
-        moves: Vec<Move>,
-        run: &Run,
-    ) -> Result<bool> {
+    pub async fn move_pointers(&self, project: &Name, environment: &Name, moves: Vec<Move>, run: &Run) -> Result<bool> {
         self.apply(project, environment, Vec::new(), Vec::new(), moves, run).await
     }
 

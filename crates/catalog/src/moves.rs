@@ -147,9 +147,7 @@ async fn overtaken(
         None => String::new(),
     };
     Ok(match verb {
-        Verb::Apply => {
-            Error::Concurrent(format!("in `{environment}` `{name}` is {now}, the plan found it {seen}{by}"))
-        }
+        Verb::Apply => Error::Concurrent(format!("in `{environment}` `{name}` is {now}, the plan found it {seen}{by}")),
         _ => Error::Overtaken { name: name.clone(), environment: environment.clone(), now, seen, by },
     })
 }

@@ -10,7 +10,7 @@ use asof_proto::registry::v1::Author;
 pub(crate) struct By {
     /// Why; it is kept with the move.
     #[arg(long, value_name = "TEXT")]
-    pub(crate) why: Option<String>,
+    why: Option<String>,
     /// In whose name; by default the user of the system.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,

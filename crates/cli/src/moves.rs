@@ -27,7 +27,7 @@ pub(crate) fn print(out: &mut Out, moved: &Moved, words: &str, dry_run: bool) ->
         out.painted(Paint::Dim, format!("= {}   stays: {}", stay.name, stay.reason))?;
     }
     for refusal in &moved.refusals {
-        let named = |pinned: &Option<_>| pinned.as_ref().map(pinned::reference).unwrap_or_default();
+        let named = |of: &Option<_>| of.as_ref().map(pinned::reference).unwrap_or_default();
         let (service, view) = (named(&refusal.service), named(&refusal.view));
         let verdict = if dry_run { "a gate refuses" } else { "a gate is skipped" };
         out.painted(Paint::Red, format!("! {verdict}: {service} reads {view}, which {}", refusal.reason))?;
@@ -89,9 +89,8 @@ pub(crate) fn table(moves: &[PointerMove]) -> Table {
 
 /// A move per row.
 pub(crate) fn columns(environment: &str, moves: &[PointerMove]) -> Vec<Column> {
-    let texts = |name: &str, text: &dyn Fn(&PointerMove) -> Option<String>| {
-        rows::texts(name, moves.iter().map(text).collect())
-    };
+    let texts =
+        |name: &str, text: &dyn Fn(&PointerMove) -> Option<String>| rows::texts(name, moves.iter().map(text).collect());
     vec![
         texts("environment", &|_| Some(environment.to_owned())),
         texts("name", &|moved| Some(moved.name.clone())),

@@ -107,12 +107,7 @@ impl Target {
 
 impl Engine {
     /// Moves pointers, all or none. A target that is where it shall be holds the others to that.
-    pub(crate) async fn move_pointers(
-        &self,
-        how: Moving<'_>,
-        targets: Vec<Target>,
-        stays: Vec<Stay>,
-    ) -> Result<Moved> {
+    pub(crate) async fn move_pointers(&self, how: Moving<'_>, targets: Vec<Target>, stays: Vec<Stay>) -> Result<Moved> {
         if how.skip_gates && how.author.why.is_none() {
             let message = "gates are skipped for a reason only";
             return Err(Error::new(ErrorKind::Invalid, "why_not_said", message)

@@ -1,7 +1,9 @@
 //! `ls` and `show`: what is there, and one thing with all its clauses.
 
 use asof_model::run::{Item, RunId};
-use asof_model::{Columns, Error, ErrorKind, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber};
+use asof_model::{
+    Columns, Error, ErrorKind, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber,
+};
 use asof_offline::Manifest;
 
 use crate::{Engine, Scope, Upkeep};

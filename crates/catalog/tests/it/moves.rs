@@ -40,7 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// Three versions of each name, and nothing points at them.
 async fn versions() -> Catalog {
     let catalog = memory().await;
-    let all = NAMES.iter().flat_map(|name| (1..4).map(|version| dataset(name, version, &format!("t{version}"))));
+    let all = NAMES.iter().flat_map(|name| (1..4).map(move |version| dataset(name, version, &format!("t{version}"))));
     apply(&catalog, all.collect(), vec![]).await.unwrap();
     catalog
 }
@@ -67,8 +67,8 @@ async fn check(steps: Vec<Step>) {
                 let moving: Vec<_> = moving.collect();
                 if moving.iter().all(|(name, _)| now[environment].get(name) == seen.get(name)) {
                     assert_eq!(moved, Ok(!moving.is_empty()));
-                    for (name, version) in moving {
-                        let from = now[environment].insert(name, *version);
+                    for (name, version) in moving.into_iter().copied() {
+                        let from = now[environment].insert(name, version);
                         stands.entry((environment, name)).or_default().push(from);
                     }
                 } else {

@@ -39,9 +39,7 @@ impl Args {
         let request = DiffRequest { scope: connection.scope(), left: left.clone(), right: right.clone() };
         let changes = connection.registry().diff(request).await?.into_inner().changes;
         match self.output {
-            Style::Json => {
-                out.json(&json!({ "left": left, "right": right, "changes": changes::json(&changes) }))?
-            }
+            Style::Json => out.json(&json!({ "left": left, "right": right, "changes": changes::json(&changes) }))?,
             Style::Table if changes.is_empty() => out.line(format!("no difference between {left} and {right}"))?,
             Style::Table => changes::print(out, &changes)?,
         }

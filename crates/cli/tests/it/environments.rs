@@ -34,12 +34,8 @@ fn a_version_goes_to_prod_and_back() {
     assert_eq!(served(&project, &[]), json!(1));
 
     project.done(&["materialize", "--at", LATER]);
-    let promoted: Ended = project
-        .command(&[&promote[..], &["--output", "json"]].concat())
-        .env("USER", "grace")
-        .output()
-        .unwrap()
-        .into();
+    let promoted: Ended =
+        project.command(&[&promote[..], &["--output", "json"]].concat()).env("USER", "grace").output().unwrap().into();
     assert_eq!(promoted.code, Some(0), "{promoted:?}");
     let promoted: Value = serde_json::from_str(&promoted.stdout).unwrap();
     let moves: Vec<_> = promoted["moves"].as_array().unwrap().iter().collect();
@@ -55,7 +51,8 @@ fn a_version_goes_to_prod_and_back() {
     said("nothing_before", project.refused(1, &["rollback", "departure_delay", "--in", "prod"]));
 
     let moves = project.json(&["log", "departure_delay@prod"]);
-    let told: Vec<_> = moves.as_array().unwrap().iter().map(|m| json!([m["verb"], m["to"], m["who"], m["why"]])).collect();
+    let told: Vec<_> =
+        moves.as_array().unwrap().iter().map(|m| json!([m["verb"], m["to"], m["who"], m["why"]])).collect();
     let expected = [
         json!(["rollback", 1, "ada", "too warm"]),
         json!(["promote", 2, "grace", null]),
@@ -117,9 +114,8 @@ fn a_running_server_follows_at_once() {
     }
     assert_eq!(served(&project, &there), json!(1));
     // Two at once: each is whole, and who comes too late is told.
-    let promote = |version: &str| {
-        project.start(&["promote", version, "--to", "prod", "--server", &server.url, "--by", "ada"])
-    };
+    let promote =
+        |version: &str| project.start(&["promote", version, "--to", "prod", "--server", &server.url, "--by", "ada"]);
     let both = [promote("departure_delay@1"), promote("departure_delay@2")];
     for ended in both.map(|child| Ended::from(child.wait_with_output().unwrap())) {
         assert!(ended.code == Some(0) || ended.stderr.starts_with("error[pointer_moved]"), "{ended:?}");

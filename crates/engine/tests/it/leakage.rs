@@ -314,7 +314,9 @@ async fn a_leak_keeps_definitions_from_being_applied() {
         let sources = vec![Source { file: "a.sql".into(), text: format!("{DATASETS}{sql}") }];
         let engine = world.engine.clone();
         let scope = world.scope.clone();
-        async move { engine.apply_checked(&scope, sources, &Author::default(), &Probe::default(), plan, Arc::new(Quiet)).await }
+        async move {
+            engine.apply_checked(&scope, sources, &Author::default(), &Probe::default(), plan, Arc::new(Quiet)).await
+        }
     };
     let (good, bad) = (PER_DAY.replace("AS day", "+ INTERVAL '1 day' AS day"), PER_DAY);
     let names = || async { world.engine.list(&world.scope, Some(asof_model::Kind::FeatureView)).await.unwrap().len() };

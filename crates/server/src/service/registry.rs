@@ -12,9 +12,7 @@ use tonic::{Request, Response, Status};
 use super::SharedDesk;
 use crate::convert::error::{status, statuses};
 use crate::convert::object::{optional_kind, reference};
-use crate::convert::pointers::{
-    from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback,
-};
+use crate::convert::pointers::{from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback};
 use crate::convert::registry::{from_changes, from_listing, from_shown, from_upkeep, to_sources};
 
 /// The service.

@@ -162,7 +162,11 @@ async fn every_verb_answers_through_the_wire() {
     );
 
     // What there is and what was done.
-    let listed = fixture.registry().list(ListRequest { kind: Kind::FeatureView.into(), ..ListRequest::default() }).await.unwrap();
+    let listed = fixture
+        .registry()
+        .list(ListRequest { kind: Kind::FeatureView.into(), ..ListRequest::default() })
+        .await
+        .unwrap();
     let listed = listed.into_inner().listings;
     assert_eq!((listed.len(), listed[0].online, listed[0].current), (1, Some(AT), true));
     let show = |reference: &str| ShowRequest { scope: None, reference: reference.into() };
