@@ -1,7 +1,7 @@
 //! What environments point at: moves, their history, and how two of them differ.
 
 use asof_engine::{Author, Difference, Moved, PointerMove, PromoteRequest, RollbackRequest, Scope};
-use asof_model::{Error, ErrorKind, Result};
+use asof_model::{Error, ErrorKind, Name, Reference, Result};
 use asof_proto::registry::v1 as wire;
 
 use super::object::{self, from_pinned, reference};
@@ -76,6 +76,27 @@ pub(crate) fn to_rollback(
     })
 }
 
+/// What is to be compared.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Sides {
+    /// Two environments.
+    Environments(Name, Name),
+    /// Two versions.
+    Versions(Reference, Reference),
+}
+
+/// # Errors
+/// `invalid_reference`; `unknown_environment` where only one side is an environment.
+pub(crate) fn to_sides(project: &config::Project, scope: &Scope, request: wire::DiffRequest) -> Result<Sides> {
+    let wire::DiffRequest { left, right, .. } = request;
+    let is_environment = |text: &str| project.environments.iter().any(|known| known.as_str() == text);
+    if is_environment(&left) || is_environment(&right) {
+        let side = |text| elsewhere(project, scope, text).map(|scope| scope.environment);
+        return Ok(Sides::Environments(side(left)?, side(right)?));
+    }
+    Ok(Sides::Versions(reference(&left)?, reference(&right)?))
+}
+
 pub(crate) fn from_moved(moved: Moved) -> wire::Moved {
     let moves = moved.moves.iter().map(|shift| wire::Move {
         pinned: Some(from_pinned(&shift.to)),
@@ -131,5 +152,20 @@ mod tests {
         assert_eq!(author(0), Ok(Author::default()));
         assert_eq!(author(LONGEST).unwrap().who.map(|who| who.len()), Some(LONGEST));
         assert_eq!(author(LONGEST + 1).unwrap_err().code(), "invalid_request");
+    }
+
+    #[test]
+    fn what_is_compared_is_two_environments_or_two_versions() {
+        let project = config::Project::default();
+        let scope = object::scope(&project, None).unwrap();
+        let sides = |left: &str, right: &str| {
+            let request = wire::DiffRequest { left: left.into(), right: right.into(), ..wire::DiffRequest::default() };
+            to_sides(&project, &scope, request).map_err(|error| error.to_string())
+        };
+        let name = |name: &str| name.parse::<Name>().unwrap();
+        assert_eq!(sides("staging", "prod"), Ok(Sides::Environments(name("staging"), name("prod"))));
+        assert!(matches!(sides("a@1", "a"), Ok(Sides::Versions(_, _))));
+        let refused = sides("staging", "prd").unwrap_err();
+        assert!(refused.contains("there is no environment `prd`") && refused.contains("`prod`"), "{refused}");
     }
 }

@@ -12,7 +12,9 @@ use tonic::{Request, Response, Status};
 use super::SharedDesk;
 use crate::convert::error::{status, statuses};
 use crate::convert::object::{optional_kind, reference};
-use crate::convert::pointers::{from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback};
+use crate::convert::pointers::{
+    Sides, from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback, to_sides,
+};
 use crate::convert::registry::{from_changes, from_listing, from_shown, from_upkeep, to_sources};
 
 /// The service.
@@ -84,16 +86,15 @@ impl RegistryService for Registry {
     }
 
     async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
-        let DiffRequest { scope, left, right } = request.into_inner();
-        let scope = self.0.scope(scope).map_err(status)?;
-        let environment = |text: &str| self.0.project.environments.iter().find(|known| known.as_str() == text);
-        let differences = match (environment(&left), environment(&right)) {
-            (Some(left), Some(right)) => self.0.engine.diff_environments(&scope, left, right).await.map_err(status)?,
-            _ => {
-                let (left, right) = (reference(&left).map_err(status)?, reference(&right).map_err(status)?);
-                self.0.engine.diff(&scope, &left, &right).await.map_err(status)?.into_iter().collect()
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let differences = match to_sides(&self.0.project, &scope, request).map_err(status)? {
+            Sides::Environments(left, right) => self.0.engine.diff_environments(&scope, &left, &right).await,
+            Sides::Versions(left, right) => {
+                self.0.engine.diff(&scope, &left, &right).await.map(|difference| difference.into_iter().collect())
             }
         };
+        let differences = differences.map_err(status)?;
         Ok(Response::new(DiffResponse { changes: differences.iter().map(from_difference).collect() }))
     }
 }
