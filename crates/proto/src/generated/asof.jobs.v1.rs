@@ -355,6 +355,8 @@ pub struct ApplyCheckedRequest {
     /// Only say what would be changed, and whether it would be refused.
     #[prost(bool, tag = "4")]
     pub plan: bool,
+    #[prost(message, optional, tag = "5")]
+    pub author: ::core::option::Option<super::super::registry::v1::Author>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyCheckedEvent {

@@ -53,6 +53,16 @@ pub struct ApplyRequest {
     pub scope: ::core::option::Option<super::super::object::v1::Scope>,
     #[prost(message, repeated, tag = "2")]
     pub sources: ::prost::alloc::vec::Vec<SourceFile>,
+    #[prost(message, optional, tag = "3")]
+    pub author: ::core::option::Option<Author>,
+}
+/// In whose name pointers move, and why. It is kept as it is told.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Author {
+    #[prost(string, tag = "1")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub why: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyResponse {
@@ -93,6 +103,9 @@ pub struct ListRequest {
     /// Unspecified means all.
     #[prost(enumeration = "super::super::object::v1::Kind", tag = "2")]
     pub kind: i32,
+    /// Only what the environment pointed at, at this moment, in microseconds; absent means now, and all.
+    #[prost(int64, optional, tag = "3")]
+    pub at: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListResponse {
@@ -242,6 +255,161 @@ pub struct BuiltTrainingSet {
     #[prost(message, repeated, tag = "14")]
     pub files: ::prost::alloc::vec::Vec<DataFile>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PromoteRequest {
+    /// Whose project, and in which environment a name without a selector is looked up.
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    /// At least one.
+    #[prost(string, repeated, tag = "2")]
+    pub references: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The environment that shall point at them.
+    #[prost(string, tag = "3")]
+    pub to: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub author: ::core::option::Option<Author>,
+    /// Only say what would move.
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
+    /// Move also where a gate refuses; a reason must be given.
+    #[prost(bool, tag = "6")]
+    pub skip_gates: bool,
+    /// Also from an environment that stands after `to`.
+    #[prost(bool, tag = "7")]
+    pub backwards: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PromoteResponse {
+    #[prost(message, optional, tag = "1")]
+    pub moved: ::core::option::Option<Moved>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollbackRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Where.
+    #[prost(string, tag = "3")]
+    pub environment: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub author: ::core::option::Option<Author>,
+    #[prost(bool, tag = "5")]
+    pub dry_run: bool,
+    #[prost(bool, tag = "6")]
+    pub skip_gates: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RollbackResponse {
+    #[prost(message, optional, tag = "1")]
+    pub moved: ::core::option::Option<Moved>,
+}
+/// Pointers that moved, or would.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Moved {
+    #[prost(string, tag = "1")]
+    pub environment: ::prost::alloc::string::String,
+    /// Empty if nothing moved.
+    #[prost(string, tag = "2")]
+    pub run: ::prost::alloc::string::String,
+    /// Upstream first.
+    #[prost(message, repeated, tag = "3")]
+    pub moves: ::prost::alloc::vec::Vec<Move>,
+    /// What gates have against it: they were skipped, or it is a dry run.
+    #[prost(message, repeated, tag = "4")]
+    pub refusals: ::prost::alloc::vec::Vec<Refusal>,
+    /// What is left where it is.
+    #[prost(message, repeated, tag = "5")]
+    pub stays: ::prost::alloc::vec::Vec<Stay>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Move {
+    /// Where the pointer is now, or would be.
+    #[prost(message, optional, tag = "1")]
+    pub pinned: ::core::option::Option<super::super::object::v1::Pinned>,
+    /// The version before; 0 if there was none.
+    #[prost(uint32, tag = "2")]
+    pub from: u32,
+    /// What the environment points at that reads another version of it, and goes on reading that.
+    #[prost(message, repeated, tag = "3")]
+    pub others: ::prost::alloc::vec::Vec<super::super::object::v1::Pinned>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Refusal {
+    #[prost(message, optional, tag = "1")]
+    pub service: ::core::option::Option<super::super::object::v1::Pinned>,
+    /// What it reads.
+    #[prost(message, optional, tag = "2")]
+    pub view: ::core::option::Option<super::super::object::v1::Pinned>,
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Stay {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HistoryRequest {
+    /// Whose environment.
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    /// Empty means all names.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// At most so many; 0 means all.
+    #[prost(uint32, tag = "3")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HistoryResponse {
+    #[prost(string, tag = "1")]
+    pub environment: ::prost::alloc::string::String,
+    /// Newest first.
+    #[prost(message, repeated, tag = "2")]
+    pub moves: ::prost::alloc::vec::Vec<PointerMove>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PointerMove {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// 0 if there was none.
+    #[prost(uint32, tag = "2")]
+    pub from: u32,
+    #[prost(uint32, tag = "3")]
+    pub to: u32,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[prost(int64, tag = "4")]
+    pub at: i64,
+    #[prost(string, tag = "5")]
+    pub run: ::prost::alloc::string::String,
+    /// apply, promote, rollback.
+    #[prost(string, tag = "6")]
+    pub verb: ::prost::alloc::string::String,
+    /// Empty if nobody said.
+    #[prost(string, tag = "7")]
+    pub who: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub why: ::prost::alloc::string::String,
+}
+/// Two environments or two references. A text that is the name of an environment means that.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DiffRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    #[prost(string, tag = "2")]
+    pub left: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub right: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DiffResponse {
+    /// Created is only on the right, removed only on the left; what is the same is left out.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<Change>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Effect {
@@ -251,6 +419,8 @@ pub enum Effect {
     /// Only remarks differ; no new version.
     Annotated = 3,
     Unchanged = 4,
+    /// Of a difference: it is only on the left.
+    Removed = 5,
 }
 impl Effect {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -264,6 +434,7 @@ impl Effect {
             Self::Versioned => "EFFECT_VERSIONED",
             Self::Annotated => "EFFECT_ANNOTATED",
             Self::Unchanged => "EFFECT_UNCHANGED",
+            Self::Removed => "EFFECT_REMOVED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -274,6 +445,7 @@ impl Effect {
             "EFFECT_VERSIONED" => Some(Self::Versioned),
             "EFFECT_ANNOTATED" => Some(Self::Annotated),
             "EFFECT_UNCHANGED" => Some(Self::Unchanged),
+            "EFFECT_REMOVED" => Some(Self::Removed),
             _ => None,
         }
     }
@@ -444,6 +616,103 @@ pub mod registry_service_client {
                 .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "Show"));
             self.inner.unary(req, path, codec).await
         }
+        /// Makes an environment point at versions, with all that they depend on: all or nothing.
+        pub async fn promote(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PromoteRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PromoteResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.registry.v1.RegistryService/Promote",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "Promote"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes back the last move of a name that stands, with what moved with it.
+        pub async fn rollback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollbackResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.registry.v1.RegistryService/Rollback",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "Rollback"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How an environment's pointers moved.
+        pub async fn history(
+            &mut self,
+            request: impl tonic::IntoRequest<super::HistoryRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::HistoryResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.registry.v1.RegistryService/History",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "History"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How two environments, or two versions of a name, differ.
+        pub async fn diff(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DiffRequest>,
+        ) -> std::result::Result<tonic::Response<super::DiffResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.registry.v1.RegistryService/Diff",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "Diff"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -477,6 +746,29 @@ pub mod registry_service_server {
             &self,
             request: tonic::Request<super::ShowRequest>,
         ) -> std::result::Result<tonic::Response<super::ShowResponse>, tonic::Status>;
+        /// Makes an environment point at versions, with all that they depend on: all or nothing.
+        async fn promote(
+            &self,
+            request: tonic::Request<super::PromoteRequest>,
+        ) -> std::result::Result<tonic::Response<super::PromoteResponse>, tonic::Status>;
+        /// Takes back the last move of a name that stands, with what moved with it.
+        async fn rollback(
+            &self,
+            request: tonic::Request<super::RollbackRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollbackResponse>,
+            tonic::Status,
+        >;
+        /// How an environment's pointers moved.
+        async fn history(
+            &self,
+            request: tonic::Request<super::HistoryRequest>,
+        ) -> std::result::Result<tonic::Response<super::HistoryResponse>, tonic::Status>;
+        /// How two environments, or two versions of a name, differ.
+        async fn diff(
+            &self,
+            request: tonic::Request<super::DiffRequest>,
+        ) -> std::result::Result<tonic::Response<super::DiffResponse>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct RegistryServiceServer<T> {
@@ -715,6 +1007,185 @@ pub mod registry_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ShowSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.registry.v1.RegistryService/Promote" => {
+                    #[allow(non_camel_case_types)]
+                    struct PromoteSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<super::PromoteRequest>
+                    for PromoteSvc<T> {
+                        type Response = super::PromoteResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PromoteRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::promote(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PromoteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.registry.v1.RegistryService/Rollback" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollbackSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<super::RollbackRequest>
+                    for RollbackSvc<T> {
+                        type Response = super::RollbackResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollbackRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::rollback(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollbackSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.registry.v1.RegistryService/History" => {
+                    #[allow(non_camel_case_types)]
+                    struct HistorySvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<super::HistoryRequest>
+                    for HistorySvc<T> {
+                        type Response = super::HistoryResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::HistoryRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::history(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HistorySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.registry.v1.RegistryService/Diff" => {
+                    #[allow(non_camel_case_types)]
+                    struct DiffSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<super::DiffRequest> for DiffSvc<T> {
+                        type Response = super::DiffResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DiffRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::diff(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DiffSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

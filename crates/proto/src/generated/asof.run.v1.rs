@@ -5,7 +5,7 @@ pub struct Run {
     pub id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub project: ::prost::alloc::string::String,
-    /// apply, ingest, train, rebuild, materialize, verify.
+    /// apply, ingest, train, rebuild, materialize, push, verify, promote, rollback.
     #[prost(string, tag = "3")]
     pub verb: ::prost::alloc::string::String,
     /// Microseconds since 1970-01-01T00:00:00Z.
