@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use asof_model::run::{Item, Outcome, Verb};
+use asof_model::run::{Item, Outcome};
 use asof_model::{Digest, Micros, Pinned, Registered, Run};
 
 use crate::graph::{ColumnDrawn, Drawn, Graph, Reason, Told, Via};

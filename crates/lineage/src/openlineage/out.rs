@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use asof_model::run::{Item, Outcome, Verb};
+use asof_model::run::{Item, Outcome};
 use asof_model::schema::sql_type;
 use asof_model::{Definition, Micros, Name as ProjectName, Pinned, Registered, Run};
 use serde_json::{Value, json};
