@@ -123,7 +123,7 @@ impl Inner {
             Err(needed) => tracing::info!(%view, needed, left = self.budget().left(), "no memory for the rows"),
         }
         self.alone(|| match self.views().get(view) {
-            Some(visible) if Arc::ptr_eq(visible, generation) => generation.copy.end(made),
+            Some(visible) if Arc::ptr_eq(&visible.copy, &generation.copy) => generation.copy.end(made),
             _ => generation.copy.drop_now(),
         });
         result

@@ -12,7 +12,7 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::tuning;
 
 /// What there must be room for before it is tried to write again.
-const ROOM: usize = 1 << 20;
+const ROOM: usize = 8 << 20;
 
 /// How long those are waited for who still read from a database that is to be closed, and between two looks.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,6 +41,8 @@ pub(crate) struct Database {
     current: ArcSwap<DB>,
     /// Whether `current` is open for writing too.
     writable: AtomicBool,
+    /// How often it was opened again.
+    openings: AtomicU64,
     /// Shared by those who write, alone for who opens it again.
     writing: RwLock<()>,
 }
@@ -94,7 +96,8 @@ impl Database {
     ) -> Result<Self, rocksdb::Error> {
         let settings = Settings { path: path.to_owned(), cache: cache.clone(), newest_push: Arc::clone(newest_push) };
         let current = ArcSwap::from_pointee(settings.open(new)?);
-        Ok(Database { settings, current, writable: AtomicBool::new(true), writing: RwLock::default() })
+        let (writable, openings) = (AtomicBool::new(true), AtomicU64::new(0));
+        Ok(Database { settings, current, writable, openings, writing: RwLock::default() })
     }
 
     /// For reading. Who holds it for long keeps it from being opened again.
@@ -113,15 +116,16 @@ impl Database {
         attempt: impl Fn(&DB) -> Result<(), rocksdb::Error>,
         happened: impl FnOnce(&DB) -> Result<bool, Error>,
     ) -> Result<(), Error> {
-        let first = {
+        let (first, opening) = {
             let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
-            match self.writable.load(Ordering::Relaxed) {
+            let first = match self.writable.load(Ordering::Relaxed) {
                 true => attempt(&self.load()).map_err(Error::rocks(doing)),
                 false => Err(Error::Full { doing }),
-            }
+            };
+            (first, self.openings.load(Ordering::Relaxed))
         };
         match first {
-            Err(error) if error.is_full() && self.settings.has_room() => self.reopen(error)?,
+            Err(error) if error.is_full() && self.settings.has_room() => self.reopen(opening, error)?,
             other => return other,
         }
         let _shared = self.writing.read().unwrap_or_else(PoisonError::into_inner);
@@ -129,9 +133,13 @@ impl Database {
         if happened(&db)? { Ok(()) } else { attempt(&db).map_err(Error::rocks(doing)) }
     }
 
-    /// Opens it again, for a write that failed with this error.
-    fn reopen(&self, failed: Error) -> Result<(), Error> {
+    /// Opens it again, for a write that failed with this error after it had been opened so often.
+    fn reopen(&self, opening: u64, failed: Error) -> Result<(), Error> {
         let _alone = self.writing.write().unwrap_or_else(PoisonError::into_inner);
+        if self.openings.load(Ordering::Relaxed) != opening {
+            // Somebody else, whose write failed too, was quicker.
+            return Ok(());
+        }
         if self.writable.load(Ordering::Relaxed) {
             let reading = self.settings.open_for_reading().map_err(Error::rocks("opening for reading"))?;
             let old = self.current.swap(Arc::new(reading));
@@ -144,6 +152,7 @@ impl Database {
         let writing = self.settings.open(false).map_err(Error::rocks("opening again"))?;
         self.current.store(Arc::new(writing));
         self.writable.store(true, Ordering::Relaxed);
+        self.openings.fetch_add(1, Ordering::Relaxed);
         tracing::info!("there is room again: the online store is open for writing");
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Reads: out of the copies in memory where they know, out of the database otherwise.
 //!
 //! Both ways give what was true at one moment for all keys of all views. The database reads at one order of writes; but a
-//! push goes to the generation that is visible then, so a read of several views that a switch came into begins again. A copy is marked before a push is written: so what was found in copies, all of them still the ones that are marked, was true
-//! when the first of it was looked at; and where some keys were read from the database besides, it was still true then if
-//! no mark came since. Otherwise, which is rare, all is read from the database.
+//! push goes to the generation that is visible then, so a read of several views that a switch came into begins again. A
+//! copy is marked before a push is written: so what was found in copies, all of them still the ones that are marked, was
+//! true when the first of it was looked at; and where some keys were read from the database besides, it was still true
+//! then if no mark came since. Otherwise, which is rare, all is read from the database.
 
 use std::sync::Arc;
 

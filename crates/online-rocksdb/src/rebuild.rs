@@ -42,9 +42,13 @@ impl RocksStore {
     /// # Errors
     /// `store_held`; `online_failed` and `storage_full` for the machine's own troubles; then the old store is still there.
     pub fn set_aside(path: &Path) -> Result<SetAside> {
+        fs::create_dir_all(path).map_err(Error::file("creating", path))?;
         let holder = Holder::take(path)?;
         let Salvaged { pairs, rows, reached } = salvage(path);
-        let short = short(path, &reached)?;
+        let short = short(path, &reached).unwrap_or_else(|error| {
+            tracing::warn!(%error, "how far pushes were acknowledged cannot be read");
+            Vec::new()
+        });
         let new = beside(path);
         if new.exists() {
             fs::remove_dir_all(&new).map_err(Error::file("emptying", &new))?;
@@ -60,7 +64,13 @@ impl RocksStore {
 
 /// Where the new store is made.
 fn beside(path: &Path) -> PathBuf {
-    path.with_extension("rebuilt")
+    with_suffix(path, "rebuilt")
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{suffix}"));
+    path.with_file_name(name)
 }
 
 /// Puts a store in place that was made beside, if there is one and none in its place.
@@ -78,7 +88,7 @@ pub(crate) fn finish(path: &Path) -> Result<(), Error> {
 fn free(path: &Path) -> PathBuf {
     let mut number = 1_u32;
     loop {
-        let name = path.with_extension(format!("damaged-{number}"));
+        let name = with_suffix(path, &format!("damaged-{number}"));
         if !name.exists() {
             return name;
         }

@@ -248,7 +248,10 @@ impl Engine {
         progress: &Arc<dyn Progress>,
     ) -> Result<Materialized> {
         let view = wanted.view;
-        if let Some(Item::Online { generation, .. }) = self.recorded(&view.pinned).await? {
+        // A store that has the view counts by itself.
+        if self.online().published(&view.pinned)?.is_none()
+            && let Some(Item::Online { generation, .. }) = self.recorded(&view.pinned).await?
+        {
             self.online().count_from(&view.pinned, generation);
         }
         // From here on the publication gets what is pushed; what was pushed before is in the snapshots that are pinned.

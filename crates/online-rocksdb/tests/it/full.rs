@@ -13,7 +13,7 @@ use crate::open;
 /// Set where the test runs in a file system of its own, to its folder.
 const WITHIN: &str = "ASOF_TEST_SMALL_DISK";
 
-/// Needs a file system that it can fill: mounts one of 16 MiB in memory, seen by a process of its own alone. Where the system lets
+/// Needs a file system that it can fill: mounts one of 64 MiB in memory, seen by a process of its own alone. Where the system lets
 /// nobody mount anything, there is nothing to be tested.
 #[test]
 fn a_full_disk_refuses_pushes_and_spoils_nothing() {
@@ -28,7 +28,7 @@ fn a_full_disk_refuses_pushes_and_spoils_nothing() {
             "--map-root-user",
             "sh",
             "-ec",
-            &format!("mount -t tmpfs -o size=16m none \"$1\"; {script}"),
+            &format!("mount -t tmpfs -o size=64m none \"$1\"; {script}"),
         ]);
         command.arg("sh").arg(folder.path());
         command

@@ -94,3 +94,19 @@ fn a_crash_between_the_two_renames_loses_no_journal() {
     assert_eq!(RocksStore::set_aside(&folder).unwrap().rows, 2);
     assert_eq!(waiting(&open(&folder).unwrap()), [2, 3]);
 }
+
+#[test]
+fn whatever_is_damaged_or_gone_it_can_be_begun_anew() {
+    let root = tempfile::tempdir().unwrap();
+    // A name with a dot in it is not another store's.
+    let folder = root.path().join("online.v1");
+    written(&folder);
+    fs::write(folder.join("accepted"), "no JSON").unwrap();
+    assert_eq!(open(&folder).unwrap_err().code(), "online_damaged");
+    let aside = RocksStore::set_aside(&folder).unwrap();
+    assert_eq!((aside.folder, aside.rows), (root.path().join("online.v1.damaged-1"), 2));
+    assert_eq!(waiting(&open(&folder).unwrap()), [2, 3]);
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(RocksStore::set_aside(&folder).unwrap().rows, 0);
+    assert_eq!(waiting(&open(&folder).unwrap()), [0; 0]);
+}
