@@ -1,18 +1,53 @@
 //! Pointers that moved, as people and programs read them.
 
 use asof_proto::column::v1::Column;
-use asof_proto::registry::v1::{Moved, PointerMove};
+use asof_proto::registry::v1::{Author, Moved, PointerMove};
 use serde_json::{Value, json};
 
+use crate::author::By;
 use crate::failure::Result;
 use crate::moments::moment;
 use crate::out::{Out, Paint};
 use crate::pinned;
-use crate::rows;
+use crate::rows::{self, Style};
 use crate::table::Table;
+use crate::verb::Answer;
+
+/// How pointers are to be moved, and how to tell what became of it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct How {
+    #[command(flatten)]
+    by: By,
+    /// Only show what would move, and what gates would say; exit with 1 if one would refuse.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Move also where a gate refuses; it is kept with the reason.
+    #[arg(long, requires = "why")]
+    pub(crate) skip_gates: bool,
+    /// How to print what moved.
+    #[arg(long, value_enum, default_value_t)]
+    output: Style,
+}
+
+impl How {
+    /// In whose name, and why.
+    pub(crate) fn author(&self) -> Option<Author> {
+        self.by.author()
+    }
+
+    /// Prints what moved.
+    pub(crate) fn tell(&self, out: &mut Out, moved: &Moved, words: &str) -> Result<Answer> {
+        match self.output {
+            Style::Json => out.json(&json(moved))?,
+            Style::Table => print(out, moved, words, self.dry_run)?,
+        }
+        let refused = self.dry_run && !self.skip_gates && !moved.refusals.is_empty();
+        Ok(if refused { Answer::Refused } else { Answer::Done })
+    }
+}
 
 /// A line per pointer, what was left, what gates have against it, and the end of it: `promoted to prod`.
-pub(crate) fn print(out: &mut Out, moved: &Moved, words: &str, dry_run: bool) -> Result<()> {
+fn print(out: &mut Out, moved: &Moved, words: &str, dry_run: bool) -> Result<()> {
     for shift in &moved.moves {
         let to = shift.pinned.clone().unwrap_or_default();
         let from = if shift.from > 0 { shift.from.to_string() } else { "none".to_owned() };
@@ -44,7 +79,7 @@ pub(crate) fn print(out: &mut Out, moved: &Moved, words: &str, dry_run: bool) ->
 }
 
 /// All of it.
-pub(crate) fn json(moved: &Moved) -> Value {
+fn json(moved: &Moved) -> Value {
     let moves = moved.moves.iter().map(|shift| {
         json!({
             "definition": pinned::json_option(shift.pinned.as_ref()),

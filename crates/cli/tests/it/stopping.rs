@@ -175,7 +175,13 @@ fn an_interrupted_ingest_leaves_no_files() {
         assert!(matches!(ended.code, Some(130) | None), "{ended:?}");
         let data = files(&project.path().join(".asof/datasets"));
         if data.iter().any(|name| name.ends_with(".json")) {
-            // It had been committed when the word came, and is whole.
+            // It had been committed when the word came: then it is whole, and on record as done.
+            let log = project.json(&["log", "flights"]);
+            assert!(
+                log.as_array().unwrap().iter().any(|run| run["verb"] == "ingest" && run["state"] == "done"),
+                "{log}"
+            );
+            assert!(after > 150, "the first word came long before the end");
             break;
         }
         assert!(!data.iter().any(|name| name.ends_with(".parquet")), "{data:?}");
