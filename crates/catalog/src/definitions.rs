@@ -44,6 +44,11 @@ pub(crate) fn kind_from(text: &str) -> Result<Kind> {
     text.parse().map_err(|e: asof_model::Error| Error::damaged("a name's kind", e.message()))
 }
 
+pub(crate) fn version_from(number: i64) -> Result<Version> {
+    let number = u32::try_from(number).map_err(|_| Error::damaged("a version", "its number is none"))?;
+    Ok(Version(number))
+}
+
 pub(crate) async fn current(
     db: &mut Connection,
     project: &Name,
@@ -147,8 +152,8 @@ pub(crate) async fn list(
     environment: &Name,
     kind: Option<Kind>,
 ) -> Result<Vec<Listed>> {
-    let rows: Vec<(String, bool, u32)> = query_as(
-        "SELECT d.body, p.version IS NOT NULL, n.newest
+    let rows: Vec<(String, Option<i64>, i64)> = query_as(
+        "SELECT d.body, p.version, n.newest
          FROM (SELECT name.project, name.name, max(definition.version) AS newest
                FROM name JOIN definition ON definition.project = name.project AND definition.name = name.name
                WHERE name.project = $1 AND ($3 IS NULL OR name.kind = $3)
@@ -162,13 +167,14 @@ pub(crate) async fn list(
     .bind(kind.map(Kind::as_str))
     .fetch_all(db)
     .await?;
-    listed(rows.into_iter())
+    listed(rows.into_iter().map(|(body, current, newest)| (body, current.is_some(), newest)))
 }
 
 /// Lines out of bodies, whether they are current, and newest versions, which come by name.
-pub(crate) fn listed(rows: impl Iterator<Item = (String, bool, u32)>) -> Result<Vec<Listed>> {
-    let listed = rows
-        .map(|(body, current, newest)| Ok(Listed { registered: from_body(&body)?, current, newest: Version(newest) }));
+pub(crate) fn listed(rows: impl Iterator<Item = (String, bool, i64)>) -> Result<Vec<Listed>> {
+    let listed = rows.map(|(body, current, newest)| {
+        Ok(Listed { registered: from_body(&body)?, current, newest: version_from(newest)? })
+    });
     let mut listed: Vec<_> = listed.collect::<Result<_>>()?;
     listed.sort_by_key(|l| l.registered.pinned.kind); // stable: by name inside a kind
     Ok(listed)

@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Unreachable { reason: String },
     #[error("the file is not a catalog of Asof")]
     NotACatalog,
+    #[error("the schema holds tables that are not a catalog of Asof")]
+    NotASchema,
     #[error("the catalog was written by a newer Asof (layout {0})")]
     Newer(i64),
     #[error("the catalog is held by another process")]
@@ -53,16 +55,17 @@ pub(crate) enum Error {
     Sql(#[source] sqlx::Error),
 }
 
-/// The results of SQLite that have an answer of their own.
+/// What a database may say that has an answer of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SqliteCode {
+pub(crate) enum Reason {
     Busy,
     ReadOnly,
-    Io,
     Corrupt,
     Full,
     CannotOpen,
     NotADatabase,
+    /// A server that cannot be reached, or does not let us in.
+    NoServer,
 }
 
 impl Error {
@@ -73,25 +76,51 @@ impl Error {
 
     /// Adds which catalog was being opened.
     pub(crate) fn opening(self, url: &str) -> Self {
-        Error::Opening { url: url.to_owned(), source: Box::new(self) }
+        Error::Opening { url: crate::store::hidden(url), source: Box::new(self) }
     }
 
-    /// What SQLite said, if it was SQLite.
-    pub(crate) fn sqlite_code(&self) -> Option<SqliteCode> {
-        let Error::Sql(sqlx::Error::Database(e)) = self else { return None };
-        let extended: u32 = e.code()?.parse().ok()?;
-        // The low byte is the primary result, see https://www.sqlite.org/rescode.html
-        Some(match extended & 0xff {
-            5 | 6 => SqliteCode::Busy,
-            8 => SqliteCode::ReadOnly,
-            10 => SqliteCode::Io,
-            11 => SqliteCode::Corrupt,
-            13 => SqliteCode::Full,
-            14 => SqliteCode::CannotOpen,
-            26 => SqliteCode::NotADatabase,
+    /// What the database said, where that has an answer of its own.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        let e = match self {
+            Error::Sql(sqlx::Error::Database(e)) => e,
+            Error::Sql(sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed) => {
+                return Some(Reason::NoServer);
+            }
             _ => return None,
-        })
+        };
+        let code = e.code()?;
+        match e.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+            Some(_) => of_sqlite(code.parse().ok()?),
+            None => of_postgres(&code),
+        }
     }
+}
+
+fn of_sqlite(extended: u32) -> Option<Reason> {
+    // The low byte is the primary result, see https://www.sqlite.org/rescode.html
+    Some(match extended & 0xff {
+        5 | 6 => Reason::Busy,
+        8 => Reason::ReadOnly,
+        11 => Reason::Corrupt,
+        13 => Reason::Full,
+        14 => Reason::CannotOpen,
+        26 => Reason::NotADatabase,
+        _ => return None,
+    })
+}
+
+fn of_postgres(state: &str) -> Option<Reason> {
+    // See https://www.postgresql.org/docs/current/errcodes-appendix.html; the first two characters are the class.
+    Some(match state {
+        "55P03" | "53300" => Reason::Busy,
+        "25006" | "42501" => Reason::ReadOnly,
+        "53100" => Reason::Full,
+        _ => match state.get(..2)? {
+            "XX" => Reason::Corrupt,
+            "08" | "28" | "3D" | "57" => Reason::NoServer,
+            _ => return None,
+        },
+    })
 }
 
 impl From<sqlx::Error> for Error {
@@ -118,11 +147,11 @@ impl From<Error> for asof_model::Error {
     fn from(error: Error) -> Self {
         use asof_model::Error as Shown;
         let message = error.to_string();
-        let sqlite = error.sqlite_code();
+        let reason = error.reason();
         let with = |kind, code| Shown::new(kind, code, message.clone());
         let locked = || {
             with(ErrorKind::Unavailable, "catalog_locked")
-                .remedy("try again; if it stays so, find the process that holds the file and stop it")
+                .remedy("try again; if it stays so, find the process that holds it and stop it")
         };
         let not_a_catalog = || {
             with(ErrorKind::Corrupt, "not_a_catalog")
@@ -130,11 +159,13 @@ impl From<Error> for asof_model::Error {
         };
         let corrupt = || with(ErrorKind::Corrupt, "catalog_corrupt").remedy("restore the catalog from a backup");
         match error {
-            Error::InvalidUrl { .. } => with(ErrorKind::Invalid, "invalid_url").remedy("write it as sqlite:<path>"),
-            Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path>"),
+            Error::InvalidUrl { .. } => with(ErrorKind::Invalid, "invalid_url").remedy("write it as sqlite:<path> or postgres://<user>@<host>/<database>"),
+            Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path> or postgres://<user>@<host>/<database>"),
             Error::Unreachable { .. } => with(ErrorKind::Precondition, "catalog_unreachable")
                 .remedy("make the folder and let this user write there"),
             Error::NotACatalog => not_a_catalog(),
+            Error::NotASchema => with(ErrorKind::Corrupt, "not_a_catalog")
+                .remedy("give the catalog a schema of its own: CREATE SCHEMA asof, and `?options[search_path]=asof` at the end of `[catalog] url`"),
             Error::Newer(_) => with(ErrorKind::Precondition, "other_format").remedy("use the newer Asof"),
             Error::Locked => locked(),
             Error::UnknownName { nearest, empty, .. } => {
@@ -180,17 +211,19 @@ impl From<Error> for asof_model::Error {
             Error::Dangling { .. } | Error::NotThere(_) => Shown::internal(&message),
             Error::Damaged { .. } => corrupt(),
             Error::Opening { url, source } => Shown::from(*source).context(url),
-            Error::Sql(_) => match sqlite {
-                Some(SqliteCode::Busy) => locked(),
-                Some(SqliteCode::ReadOnly) => with(ErrorKind::Precondition, "catalog_read_only")
-                    .remedy("let this user write the file and its folder"),
-                Some(SqliteCode::CannotOpen) => with(ErrorKind::Precondition, "catalog_unreachable")
+            Error::Sql(_) => match reason {
+                Some(Reason::Busy) => locked(),
+                Some(Reason::ReadOnly) => with(ErrorKind::Precondition, "catalog_read_only")
+                    .remedy("let this user write the file and its folder, or the tables of the schema"),
+                Some(Reason::CannotOpen) => with(ErrorKind::Precondition, "catalog_unreachable")
                     .remedy("check that the path is a file which this user may read and write"),
-                Some(SqliteCode::Corrupt) => corrupt(),
-                Some(SqliteCode::NotADatabase) => not_a_catalog(),
-                Some(SqliteCode::Full) => with(ErrorKind::Unavailable, "storage_full")
+                Some(Reason::NoServer) => with(ErrorKind::Unavailable, "catalog_unreachable")
+                    .remedy("check that the server runs, and host, database, user and password in `[catalog] url`"),
+                Some(Reason::Corrupt) => corrupt(),
+                Some(Reason::NotADatabase) => not_a_catalog(),
+                Some(Reason::Full) => with(ErrorKind::Unavailable, "storage_full")
                     .remedy("make space on the disk, then try again; nothing was changed"),
-                Some(SqliteCode::Io) | None => Shown::internal(&message),
+                None => Shown::internal(&message),
             },
         }
     }

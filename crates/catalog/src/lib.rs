@@ -4,19 +4,19 @@
 //! **Promises.** A version never changes but for its remarks, and never loses its number. Every writing
 //! call is one transaction: it is there whole or not at all, also after a crash, and when it returns it
 //! is on the disk. Pointers move by compare-and-swap and every move is kept. Writers are serialized, in this
-//! process by a queue and between processes by SQLite's lock; readers never wait for them. A definition that
+//! process by a queue and between processes by the database's lock; readers never wait for them. A definition that
 //! is read back is checked against its digest.
 //!
 //! **Costs.** One question is one to three indexed statements, tens of microseconds each; [`Catalog::list`]
 //! parses one body per name, [`Catalog::runs`] one per run it returns, and nothing reads the whole history.
-//! A commit costs one fsync. Memory: five connections, each with SQLite's page cache of 2 MB.
+//! A commit costs one fsync. Memory: five connections; with SQLite each has a page cache of 2 MB.
 //!
 //! **Deliberately not here.** No bytes of datasets or of online rows, no SQL of definitions is understood, and
 //! what a number after `@` may mean besides a version (a snapshot, a training set that was built) is the
 //! engine's to decide. Time comes with the records; the catalog asks no clock.
 //!
-//! The statements keep to what SQLite and PostgreSQL both read, with `$n` parameters; what only SQLite
-//! does is in `store`.
+//! The statements keep to what SQLite and PostgreSQL both read, with `$n` parameters and numbers of 64 bits; what they differ in is
+//! in `store`.
 
 mod apply;
 mod definitions;
@@ -35,6 +35,7 @@ pub use definitions::Listed;
 pub use events::LineageEvent;
 pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
+pub use store::Held;
 
 /// A handle on one catalog. Cheap to clone; all clones share its connections.
 #[derive(Clone, Debug)]
@@ -45,15 +46,25 @@ pub struct Catalog {
 /// Opening and closing.
 impl Catalog {
     /// Opens the catalog at `sqlite:<path>`, or a private one that lives as long as the handle at
-    /// `sqlite::memory:`. A file that does not exist is made, with its folder; an older one is brought to
-    /// the present layout; one that may only be read answers questions.
+    /// `sqlite::memory:`, or the one at `postgres://<user>:<password>@<host>/<database>`, in the first schema of the search
+    /// path (`?options[search_path]=…`). A file that does not exist is made, with its folder; what is older is brought to
+    /// the present layout; a file that may only be read answers questions.
     ///
     /// # Errors
     /// `invalid_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_locked`,
-    /// `not_a_catalog`, `catalog_corrupt`, `other_format` for what is wrong with the file. These, and
+    /// `not_a_catalog`, `catalog_corrupt`, `other_format` for what is wrong with the file or the server. These, and
     /// `catalog_read_only` and `storage_full` for a call that writes, are **those of the store**, which any call may give.
     pub async fn open(url: &str) -> Result<Self> {
         Ok(Catalog { store: store::Store::open(url).await? })
+    }
+
+    /// Holds the catalog for whoever works with it: as long as the guard lives and its connection does, nobody else gets one. For a
+    /// file the guard holds nothing, since the store that it belongs to has a lock.
+    ///
+    /// # Errors
+    /// `catalog_locked` if another process holds it; those of the store.
+    pub async fn hold(&self) -> Result<Held> {
+        Ok(self.store.hold().await?)
     }
 
     /// How often anything was written through this handle and its clones: what was read before is what is there now as long

@@ -8,7 +8,7 @@ use asof_model::run::Verb;
 use asof_model::{Kind, Micros, Name, Run, RunId, Version};
 use sqlx::{query, query_as, query_scalar};
 
-use crate::definitions::{self, Listed, name_from};
+use crate::definitions::{self, Listed, name_from, version_from};
 use crate::error::{Error, Result};
 use crate::store::Connection;
 
@@ -77,14 +77,14 @@ pub(crate) async fn move_pointers(
 ) -> Result<bool> {
     let mut moved = false;
     for Move { name, from, to } in moves {
-        let now: Option<u32> =
+        let now: Option<i64> =
             query_scalar("SELECT version FROM pointer WHERE project = $1 AND environment = $2 AND name = $3")
                 .bind(project.as_str())
                 .bind(environment.as_str())
                 .bind(name.as_str())
                 .fetch_optional(&mut *db)
                 .await?;
-        let now = now.map(Version);
+        let now = now.map(version_from).transpose()?;
         if now == Some(*to) {
             continue;
         }
@@ -152,7 +152,7 @@ async fn overtaken(
     })
 }
 
-type Row = (String, Option<u32>, u32, i64, String, String, Option<String>, String);
+type Row = (String, Option<i64>, i64, i64, String, String, Option<String>, String);
 
 fn from_rows(rows: Vec<Row>) -> Result<Vec<PointerMove>> {
     let damaged = |reason: &str| Error::damaged("a pointer's history", reason);
@@ -162,8 +162,8 @@ fn from_rows(rows: Vec<Row>) -> Result<Vec<PointerMove>> {
         let verb = known.ok_or_else(|| damaged("its run is of no verb that there is"))?;
         Ok(PointerMove {
             name: name_from(name)?,
-            from: from.map(Version),
-            to: Version(to),
+            from: from.map(version_from).transpose()?,
+            to: version_from(to)?,
             at: Micros(at),
             run,
             verb,
@@ -222,7 +222,7 @@ pub(crate) async fn list_at(
     at: Micros,
 ) -> Result<Vec<Listed>> {
     // The last move by then in the order of moves: clocks may have gone back.
-    let rows: Vec<(String, u32)> = query_as(
+    let rows: Vec<(String, i64)> = query_as(
         "SELECT d.body, n.newest
          FROM (SELECT name, max(number) AS number FROM pointer_move
                WHERE project = $1 AND environment = $2 AND moved <= $4 GROUP BY name) l

@@ -4,7 +4,7 @@ use asof_model::name::nearest;
 use asof_model::{Kind, Name, Pinned, Registered, Selector, Version};
 use sqlx::query_as;
 
-use crate::definitions::{self, name_from};
+use crate::definitions::{self, name_from, version_from};
 use crate::error::{Error, Result};
 use crate::store::Connection;
 
@@ -116,11 +116,11 @@ async fn why_not(
 
 /// Which environments point at a name, and at which version.
 async fn pointers(db: &mut Connection, project: &Name, name: &Name) -> Result<Vec<(Name, Version)>> {
-    let rows: Vec<(String, u32)> =
+    let rows: Vec<(String, i64)> =
         query_as("SELECT environment, version FROM pointer WHERE project = $1 AND name = $2 ORDER BY environment")
             .bind(project.as_str())
             .bind(name.as_str())
             .fetch_all(db)
             .await?;
-    rows.into_iter().map(|(environment, version)| Ok((name_from(environment)?, Version(version)))).collect()
+    rows.into_iter().map(|(environment, version)| Ok((name_from(environment)?, version_from(version)?))).collect()
 }

@@ -1,0 +1,63 @@
+//! A catalog in a schema of a PostgreSQL database: the first of the connection's search path.
+//!
+//! Writers take one advisory lock of that schema before they read, which makes them one after the other like SQLite's
+//! file lock; with it, reading what is committed is as good as a serializable transaction, and never has to be tried
+//! again. The lock ends with the transaction, also when a process dies.
+
+use std::time::Duration;
+
+use sqlx::any::{Any, AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::Migrator;
+use sqlx::{AnyPool, Transaction};
+
+use super::Connection;
+use crate::error::{Error, Result};
+
+static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+
+pub(super) fn options(url: &str) -> Result<AnyConnectOptions> {
+    super::parsed(url)
+}
+
+/// Connections that are looked at before they are used: a server may have been restarted since.
+pub(super) fn pool(connections: u32, busy: Duration) -> AnyPoolOptions {
+    let busy = busy.as_millis();
+    // Remarks of the server ("… exists, skipping") are nobody's business here.
+    let ready = format!("SET lock_timeout = {busy}; SET synchronous_commit = on; SET client_min_messages = warning");
+    super::pool(connections, ready)
+}
+
+pub(super) async fn begin(writer: &AnyPool) -> Result<Transaction<'static, Any>> {
+    let mut transaction = writer.begin().await?;
+    // 0x4173_6f66 is "Asof" in ASCII. A row, because the function itself returns nothing that a row could hold.
+    sqlx::query("SELECT 1 FROM pg_advisory_xact_lock(1098084198, hashtext(current_schema()))")
+        .execute(&mut *transaction)
+        .await?;
+    Ok(transaction)
+}
+
+/// Takes the lock of whoever works with the catalog, for as long as the connection lives.
+pub(super) async fn hold(db: &mut Connection) -> Result<()> {
+    // 0x4173_6f68: another one than that of writers.
+    let (taken,): (bool,) =
+        sqlx::query_as("SELECT pg_try_advisory_lock(1098084200, hashtext(current_schema()))").fetch_one(db).await?;
+    if taken { Ok(()) } else { Err(Error::Locked) }
+}
+
+/// Brings the schema to the present layout, all or nothing, one process at a time. A schema that holds something else is left
+/// as it is.
+pub(super) async fn migrate(writer: &AnyPool) -> Result<()> {
+    let mut transaction = begin(writer).await?;
+    let (tables, ours): (i64, bool) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()),
+                to_regclass(current_schema() || '._sqlx_migrations') IS NOT NULL
+                AND to_regclass(current_schema() || '.pointer_move') IS NOT NULL",
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if tables > 0 && !ours {
+        return Err(Error::NotASchema);
+    }
+    MIGRATOR.run_direct(None, &mut *transaction, false).await?;
+    Ok(transaction.commit().await?)
+}
