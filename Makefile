@@ -33,6 +33,8 @@ demo: build ## the tour: real flights, from raw files to a served feature and a 
 
 test: setup ## all tests: Rust, then Python against the built binary
 	cargo test --workspace --locked
+	@deploy/with-postgres.sh cargo t asof-catalog --locked
+	@deploy/with-postgres.sh cargo t asof-cli --locked --test it -- environments tour
 	@deploy/venv.sh $(TARGET)/venv-tests tests/python/requirements.txt
 	ASOF_BIN=$(ASOF) $(TARGET)/venv-tests/bin/python -B -m unittest discover --start-directory tests/python
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use asof_catalog::Catalog;
+use asof_catalog::{Catalog, Held};
 use asof_engine::{Engine, Limits, Parts, PushLimits, Workshop};
 use asof_model::{Error, ErrorKind, Result, clock};
 use asof_online::{MemoryStore, OnlineStore};
@@ -21,6 +21,8 @@ pub struct Opened {
     pub engine: Engine,
     /// Keep it as long as the engine: dropping it lets another process in.
     pub lock: StoreLock,
+    /// As the lock, of a catalog that does not lie in the store.
+    pub catalog: Held,
 }
 
 impl Opened {
@@ -65,8 +67,10 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     Spool::of(&folder).clear();
     let Offline { threads, memory } = config.offline;
     let limits = Limits { threads, memory, gives_way: verb == "serve" };
+    let catalog = Catalog::open(&config.catalog.url).await?;
+    let held = catalog.hold().await?;
     let engine = Engine::open(Parts {
-        catalog: Catalog::open(&config.catalog.url).await?,
+        catalog,
         offline: asof_offline::Store::open(path_text(&folder)?).await?,
         online: online(&config.online, verb == "serve")?,
         clock: Arc::new(clock::System),
@@ -78,7 +82,7 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
             waiting: config.push.waiting as u64,
         },
     });
-    Ok(Opened { engine: engine.await?, lock })
+    Ok(Opened { engine: engine.await?, lock, catalog: held })
 }
 
 /// What became of an online store that was set aside.

@@ -36,17 +36,30 @@ pub(super) async fn begin(writer: &AnyPool) -> Result<Transaction<'static, Any>>
     Ok(transaction)
 }
 
-/// Takes the lock of whoever works with the catalog, for as long as the connection lives.
+/// Takes the lock of whoever works with the catalog, for as long as the connection lives. A process that ended just now is
+/// waited for: the server may not have heard of it.
 pub(super) async fn hold(db: &mut Connection) -> Result<()> {
+    sqlx::query("SET lock_timeout = 1000").execute(&mut *db).await?;
     // 0x4173_6f68: another one than that of writers.
-    let (taken,): (bool,) =
-        sqlx::query_as("SELECT pg_try_advisory_lock(1098084200, hashtext(current_schema()))").fetch_one(db).await?;
-    if taken { Ok(()) } else { Err(Error::Locked) }
+    sqlx::query("SELECT 1 FROM pg_advisory_lock(1098084200, hashtext(current_schema()))").execute(db).await?;
+    Ok(())
 }
+
+/// Makes the schema that the search path begins with, if nothing of the path is there.
+const MAKE_SCHEMA: &str = r#"DO $$
+DECLARE first TEXT := trim(split_part(current_setting('search_path'), ',', 1));
+BEGIN
+    IF current_schema() IS NULL THEN
+        -- Names without quotes are small letters.
+        EXECUTE format('CREATE SCHEMA %I', CASE WHEN first LIKE '"%' THEN trim(both '"' from first) ELSE lower(first) END);
+    END IF;
+EXCEPTION WHEN unique_violation OR duplicate_schema THEN -- somebody else made it just now
+END $$"#;
 
 /// Brings the schema to the present layout, all or nothing, one process at a time. A schema that holds something else is left
 /// as it is.
 pub(super) async fn migrate(writer: &AnyPool) -> Result<()> {
+    sqlx::raw_sql(MAKE_SCHEMA).execute(&mut *writer.acquire().await?).await?;
     let mut transaction = begin(writer).await?;
     let (tables, ours): (i64, bool) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()),

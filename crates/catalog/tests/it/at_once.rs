@@ -1,19 +1,17 @@
-//! Many writers: tasks of one process, and two handles on one file as two processes have them.
-
-use std::path::Path;
+//! Many writers: tasks of one process, and two handles on one catalog as two processes have them.
 
 use asof_catalog::{Catalog, RunFilter};
 use asof_model::run::{Item, Outcome, Verb};
 use asof_model::{Run, SnapshotNumber};
 use futures::future::join_all;
 
-use crate::sample::{apply, dataset, dev, name, project, run, to};
+use crate::sample::{Place, apply, dataset, dev, name, project, run, to};
 
 const WRITERS: u32 = 12;
 
-/// Two handles with connections of their own, opened at the same moment on a file that is not there yet.
-async fn two_on(file: &Path) -> [Catalog; 2] {
-    let url = format!("sqlite:{}", file.display());
+/// Two handles with connections of their own, opened at the same moment on what is not there yet.
+async fn two_on(place: &Place) -> [Catalog; 2] {
+    let url = &place.url;
     let opened = join_all([(); 2].map(|()| {
         tokio::spawn({
             let url = url.clone();
@@ -25,10 +23,9 @@ async fn two_on(file: &Path) -> [Catalog; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_new_file_may_be_opened_by_many_at_once() {
-    let folder = tempfile::tempdir().unwrap();
-    for attempt in 0..5 {
-        let url = format!("sqlite:{}/{attempt}.db", folder.path().display());
+async fn a_new_catalog_may_be_opened_by_many_at_once() {
+    for _ in 0..5 {
+        let Place { url, .. } = &Place::new();
         let opening = (0..8).map(|_| {
             let url = url.clone();
             tokio::spawn(async move { Catalog::open(&url).await.map(drop) })
@@ -43,8 +40,8 @@ async fn a_new_file_may_be_opened_by_many_at_once() {
 /// from the same state one wins and the others are told; told, they plan again; in the end all are there.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_applies_to_one_name_one_wins_each_round() {
-    let folder = tempfile::tempdir().unwrap();
-    let catalogs = two_on(&folder.path().join("catalog.db")).await;
+    let place = Place::new();
+    let catalogs = two_on(&place).await;
     let writers = (0..WRITERS).map(|writer| {
         let catalog = catalogs[writer as usize % 2].clone();
         tokio::spawn(async move {
@@ -74,8 +71,8 @@ async fn of_many_applies_to_one_name_one_wins_each_round() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_equal_applies_are_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let catalogs = two_on(&folder.path().join("catalog.db")).await;
+    let place = Place::new();
+    let catalogs = two_on(&place).await;
     let writers = (0..WRITERS).map(|writer| {
         let catalog = catalogs[writer as usize % 2].clone();
         tokio::spawn(
@@ -90,8 +87,8 @@ async fn many_equal_applies_are_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_object_of_applies_at_once_is_lost() {
-    let folder = tempfile::tempdir().unwrap();
-    let catalogs = two_on(&folder.path().join("catalog.db")).await;
+    let place = Place::new();
+    let catalogs = two_on(&place).await;
     let writers = (0..WRITERS).map(|writer| {
         let catalog = catalogs[writer as usize % 2].clone();
         let of = format!("d{writer:02}");
@@ -106,8 +103,8 @@ async fn no_object_of_applies_at_once_is_lost() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn runs_are_recorded_while_others_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let catalogs = two_on(&folder.path().join("catalog.db")).await;
+    let place = Place::new();
+    let catalogs = two_on(&place).await;
     let work = (0..WRITERS).map(|writer| {
         let catalog = catalogs[writer as usize % 2].clone();
         tokio::spawn(async move {
@@ -121,4 +118,20 @@ async fn runs_are_recorded_while_others_read() {
     });
     join_all(work).await.into_iter().for_each(|done| done.unwrap());
     assert_eq!(catalogs[0].runs(&project(), RunFilter::default()).await.unwrap().len(), WRITERS as usize);
+}
+
+/// Who works with a catalog on a server keeps others out, and lets them in when done.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalog_is_held_by_one() {
+    let place = Place::new();
+    let [one, other] = two_on(&place).await;
+    let held = one.hold().await.unwrap();
+    if place.url.starts_with("sqlite:") {
+        // The store that the file lies in has a lock.
+        return assert!(other.hold().await.is_ok());
+    }
+    assert_eq!(other.hold().await.unwrap_err().code(), "catalog_locked");
+    assert_eq!(other.names(&project()).await, Ok(vec![]));
+    drop(held);
+    assert!(other.hold().await.is_ok());
 }

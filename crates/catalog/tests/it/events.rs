@@ -3,7 +3,7 @@
 use asof_catalog::{Catalog, LineageEvent};
 use asof_model::{Digest, Micros};
 
-use crate::sample::memory;
+use crate::sample::{Place, memory};
 
 fn event(text: &str, received: i64) -> LineageEvent {
     LineageEvent { digest: Digest::of(text.as_bytes()), received: Micros(received), body: text.to_owned() }
@@ -43,11 +43,10 @@ async fn they_are_read_in_pages_that_go_on() {
 
 #[tokio::test]
 async fn they_are_there_after_opening_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}/catalog.db", folder.path().display());
-    Catalog::open(&url).await.unwrap().keep_events(&[event("a", 1)]).await.unwrap();
+    let place = Place::new();
+    place.open().await.keep_events(&[event("a", 1)]).await.unwrap();
     // Without closing: what was answered is in the write-ahead log.
-    assert_eq!(kept(&Catalog::open(&url).await.unwrap()).await.len(), 1);
+    assert_eq!(kept(&place.open().await).await.len(), 1);
 }
 
 #[tokio::test]

@@ -84,8 +84,39 @@ pub(crate) fn to(of: &str, from: Option<u32>, to: u32) -> Move {
     Move { name: name(of), from: from.map(Version), to: Version(to) }
 }
 
+/// Names a PostgreSQL server on which the suite makes a schema for each catalog; without it catalogs are SQLite's.
+const SERVER: &str = "ASOF_TEST_POSTGRES";
+
+/// Where one catalog lies, until it is dropped.
+pub(crate) struct Place {
+    pub(crate) url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = match std::env::var(SERVER) {
+            Ok(server) => {
+                let schema = RunId::new(Micros(0)).to_string().replace('-', "");
+                format!("{server}{}options[search_path]=t{schema}", if server.contains('?') { '&' } else { '?' })
+            }
+            Err(_) => format!("sqlite:{}/catalog.db", folder.path().display()),
+        };
+        Place { url, _folder: folder }
+    }
+
+    pub(crate) async fn open(&self) -> Catalog {
+        Catalog::open(&self.url).await.unwrap()
+    }
+}
+
+/// A catalog that nobody opens again.
 pub(crate) async fn memory() -> Catalog {
-    Catalog::open("sqlite::memory:").await.unwrap()
+    match std::env::var(SERVER) {
+        Ok(_) => Place::new().open().await,
+        Err(_) => Catalog::open("sqlite::memory:").await.unwrap(),
+    }
 }
 
 /// Applies to dev.

@@ -27,9 +27,20 @@ impl Project {
         let project = Project { folder: tempfile::tempdir().unwrap() };
         project.write(
             "asof.toml",
-            "[project]\nname = \"flights\"\n\n[server]\nlisten = \"127.0.0.1:0\"\n\n[offline]\nthreads = 2\nmemory = \"256MiB\"\n",
+            format!(
+                "[project]\nname = \"flights\"\n\n[server]\nlisten = \"127.0.0.1:0\"\n\n[offline]\nthreads = 2\nmemory = \"256MiB\"\n{}",
+                project.catalog()
+            ),
         );
         project
+    }
+
+    /// Where `ASOF_TEST_POSTGRES` names a server: a catalog there, in a schema of its own.
+    fn catalog(&self) -> String {
+        let Ok(server) = std::env::var("ASOF_TEST_POSTGRES") else { return String::new() };
+        let schema = self.path().file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let and = if server.contains('?') { '&' } else { '?' };
+        format!("\n[catalog]\nurl = \"{server}{and}options[search_path]=t{schema}\"\n")
     }
 
     /// Its folder.
