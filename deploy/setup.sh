@@ -7,7 +7,8 @@
 #   C++ compiler   RocksDB is C++ and compiled with the crate; SQLite and zstd are C
 #   libclang       RocksDB's Rust binding is generated from its header
 #   Python 3 venv  for the tests that read our files from Python, and for `make demo`
-# Not needed: protoc (generated code is committed), cmake, OpenSSL, a database, a server.
+# Not needed: protoc (generated code is committed), cmake, OpenSSL, a database, a server. (Tests of the catalog in PostgreSQL
+# fetch one for themselves where they can: deploy/with-postgres.sh.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

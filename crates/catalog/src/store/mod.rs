@@ -70,6 +70,7 @@ impl Store {
         if !memory {
             sqlite::make_folder(url)?;
         }
+        look(&options, &sqlite::ready(busy)).await?;
         let pool = |connections| sqlite::pool(connections, busy);
         let writer = pool(1).connect_with(options.clone()).await?;
         sqlite::use_write_ahead_log(&mut *writer.acquire().await?).await?;
@@ -81,6 +82,7 @@ impl Store {
 
     async fn postgres(url: &str, busy: Duration) -> Result<Self> {
         let options = postgres::options(url)?;
+        look(&options, &postgres::ready(busy)).await?;
         let pool = |connections| postgres::pool(connections, busy);
         let writer = pool(1).connect_with(options.clone()).await?;
         postgres::migrate(&writer).await?;
@@ -90,14 +92,28 @@ impl Store {
 
     /// A connection to ask with. Must not be held while [`Store::write`] is awaited.
     pub(crate) async fn read(&self) -> Result<PoolConnection<Any>> {
-        Ok(self.readers.acquire().await?)
+        self.readers.acquire().await.map_err(|e| self.no_connection(e))
+    }
+
+    /// Why there is no connection: none got free in time, or none can be made.
+    fn no_connection(&self, error: sqlx::Error) -> Error {
+        match (error, self.database) {
+            (sqlx::Error::PoolTimedOut, Database::Postgres) => {
+                Error::Unreachable { reason: "its server does not answer".to_owned() }
+            }
+            (other, _) => other.into(),
+        }
     }
 
     /// The one writing transaction; dropped without a commit it leaves no trace.
     pub(crate) async fn write(&self) -> Result<Writing> {
         let transaction = match self.database {
             Database::Sqlite => self.writer.begin_with(sqlite::BEGIN).await?,
-            Database::Postgres => postgres::begin(&self.writer).await?,
+            Database::Postgres => {
+                // Apart from the lock, whose own waiting is another matter.
+                let ready = self.writer.begin().await.map_err(|e| self.no_connection(e))?;
+                postgres::locked(ready).await?
+            }
         };
         Ok(Writing { transaction, commits: self.commits.clone() })
     }
@@ -173,6 +189,14 @@ pub(crate) fn hidden(url: &str) -> String {
     }
 }
 
+/// Connects once and says what is wrong at once, where a pool would try again and again.
+async fn look(options: &AnyConnectOptions, ready: &str) -> Result<()> {
+    use sqlx::{ConnectOptions, Connection};
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(sqlx::AssertSqlSafe(ready)).execute(&mut connection).await?;
+    Ok(connection.close().await?)
+}
+
 /// A pool that makes its connections ready with these statements.
 fn pool(connections: u32, ready: String) -> AnyPoolOptions {
     AnyPoolOptions::new().max_connections(connections).idle_timeout(None).after_connect(move |connection, _| {
@@ -187,6 +211,14 @@ fn pool(connections: u32, ready: String) -> AnyPoolOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_layout_is_there_for_both_databases() {
+        let versions = |of: &sqlx::migrate::Migrator| {
+            of.iter().map(|migration| (migration.version, migration.description.to_string())).collect::<Vec<_>>()
+        };
+        assert_eq!(versions(&postgres::MIGRATOR), versions(&sqlite::MIGRATOR));
+    }
 
     #[test]
     fn passwords_are_not_told() {

@@ -13,7 +13,7 @@ use sqlx::{AnyPool, Transaction};
 use super::Connection;
 use crate::error::{Error, Result};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/postgres");
 
 pub(super) fn options(url: &str) -> Result<AnyConnectOptions> {
     super::parsed(url)
@@ -21,14 +21,18 @@ pub(super) fn options(url: &str) -> Result<AnyConnectOptions> {
 
 /// Connections that are looked at before they are used: a server may have been restarted since.
 pub(super) fn pool(connections: u32, busy: Duration) -> AnyPoolOptions {
-    let busy = busy.as_millis();
-    // Remarks of the server ("… exists, skipping") are nobody's business here.
-    let ready = format!("SET lock_timeout = {busy}; SET synchronous_commit = on; SET client_min_messages = warning");
-    super::pool(connections, ready)
+    super::pool(connections, ready(busy)).acquire_timeout(busy)
 }
 
-pub(super) async fn begin(writer: &AnyPool) -> Result<Transaction<'static, Any>> {
-    let mut transaction = writer.begin().await?;
+/// What makes a connection ready.
+pub(super) fn ready(busy: Duration) -> String {
+    let busy = busy.as_millis();
+    // Remarks of the server ("… exists, skipping") are nobody's business here.
+    format!("SET lock_timeout = {busy}; SET synchronous_commit = on; SET client_min_messages = warning")
+}
+
+/// The transaction, once it has the lock of writers.
+pub(super) async fn locked(mut transaction: Transaction<'static, Any>) -> Result<Transaction<'static, Any>> {
     // 0x4173_6f66 is "Asof" in ASCII. A row, because the function itself returns nothing that a row could hold.
     sqlx::query("SELECT 1 FROM pg_advisory_xact_lock(1098084198, hashtext(current_schema()))")
         .execute(&mut *transaction)
@@ -60,7 +64,7 @@ END $$"#;
 /// as it is.
 pub(super) async fn migrate(writer: &AnyPool) -> Result<()> {
     sqlx::raw_sql(MAKE_SCHEMA).execute(&mut *writer.acquire().await?).await?;
-    let mut transaction = begin(writer).await?;
+    let mut transaction = locked(writer.begin().await?).await?;
     let (tables, ours): (i64, bool) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()),
                 to_regclass(current_schema() || '._sqlx_migrations') IS NOT NULL

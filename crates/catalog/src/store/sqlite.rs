@@ -15,7 +15,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use super::Connection;
 use crate::error::{Error, Reason, Result};
 
-static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static MIGRATOR: Migrator = sqlx::migrate!("migrations/sqlite");
 
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
@@ -45,9 +45,13 @@ fn file_of(url: &str) -> Result<SqliteConnectOptions> {
 
 /// Connections that never age: nothing between here and the file can go stale.
 pub(super) fn pool(connections: u32, busy: Duration) -> AnyPoolOptions {
+    super::pool(connections, ready(busy)).test_before_acquire(false).max_lifetime(None)
+}
+
+/// What makes a connection ready.
+pub(super) fn ready(busy: Duration) -> String {
     let busy = busy.as_millis();
-    let ready = format!("PRAGMA busy_timeout = {busy}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
-    super::pool(connections, ready).test_before_acquire(false).max_lifetime(None)
+    format!("PRAGMA busy_timeout = {busy}; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")
 }
 
 pub(super) fn make_folder(url: &str) -> Result<()> {

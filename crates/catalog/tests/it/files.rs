@@ -59,7 +59,10 @@ async fn urls_are_checked() {
     check(Catalog::open("catalog.db").await, ErrorKind::Invalid, invalid, "it has no scheme");
     check(Catalog::open("sqlite:").await, ErrorKind::Invalid, invalid, "it names no file");
     check(Catalog::open("sqlite:a.db?mode=x").await, ErrorKind::Invalid, invalid, "mode");
-    check(Catalog::open("postgres://localhost/asof").await, ErrorKind::Unsupported, "not_yet", "`postgres:`");
+    check(Catalog::open("mysql://localhost/asof").await, ErrorKind::Unsupported, "not_yet", "`mysql:`");
+    // Nobody listens there; the password is not told.
+    let refused = Catalog::open("postgres://asof:secret@127.0.0.1:9/asof").await;
+    check(refused, ErrorKind::Unavailable, "catalog_unreachable", "postgres://asof@127.0.0.1:9/asof");
 }
 
 #[tokio::test]

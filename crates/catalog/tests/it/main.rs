@@ -11,3 +11,4 @@ mod golden;
 mod moves;
 mod running;
 mod sample;
+mod server;

@@ -38,7 +38,8 @@ impl Project {
     /// Where `ASOF_TEST_POSTGRES` names a server: a catalog there, in a schema of its own.
     fn catalog(&self) -> String {
         let Ok(server) = std::env::var("ASOF_TEST_POSTGRES") else { return String::new() };
-        let schema = self.path().file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "");
+        let schema =
+            self.path().file_name().unwrap().to_string_lossy().replace(|c: char| !c.is_ascii_alphanumeric(), "");
         let and = if server.contains('?') { '&' } else { '?' };
         format!("\n[catalog]\nurl = \"{server}{and}options[search_path]=t{schema}\"\n")
     }

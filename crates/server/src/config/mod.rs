@@ -82,7 +82,7 @@ impl Default for Store {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Catalog {
-    /// By default `sqlite:<store>/catalog.db`.
+    /// By default `sqlite:<store>/catalog.db`; or `postgres://<user>:<password>@<host>/<database>`.
     pub url: String,
 }
 
