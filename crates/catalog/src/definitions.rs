@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use asof_model::{Digest, Kind, Name, Pinned, Registered, Version};
+use asof_model::{Kind, Name, Pinned, Registered, Version};
 use sqlx::{query_as, query_scalar};
 
 use crate::error::{Error, Result};
@@ -111,22 +111,6 @@ pub(crate) async fn with_digest(
     .fetch_all(db)
     .await?;
     from_bodies(bodies)
-}
-
-/// The number under which a name has exactly this content.
-pub(crate) async fn number_of(
-    db: &mut Connection,
-    project: &Name,
-    name: &Name,
-    digest: &Digest,
-) -> Result<Option<i64>> {
-    let number = query_scalar("SELECT version FROM definition WHERE project = $1 AND name = $2 AND digest = $3")
-        .bind(project.as_str())
-        .bind(name.as_str())
-        .bind(digest.hex())
-        .fetch_optional(db)
-        .await?;
-    Ok(number)
 }
 
 pub(crate) async fn versions(db: &mut Connection, project: &Name, name: &Name) -> Result<Vec<Registered>> {

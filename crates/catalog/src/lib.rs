@@ -22,6 +22,7 @@ mod apply;
 mod definitions;
 mod error;
 mod events;
+mod many;
 mod moves;
 mod products;
 mod runs;

@@ -4,12 +4,15 @@
 //! move is kept with that run. So the moves of a name, in their order, lead from nowhere to where its pointer is.
 //! Nothing is taken out of a history: a rollback is one more move, which [`standing`] counts as the end of an earlier one.
 
+use std::collections::{HashMap, HashSet};
+
 use asof_model::run::Verb;
 use asof_model::{Kind, Micros, Name, Run, RunId, Version};
-use sqlx::{query, query_as, query_scalar};
+use sqlx::query_as;
 
 use crate::definitions::{self, Listed, name_from, version_from};
 use crate::error::{Error, Result};
+use crate::many;
 use crate::store::Connection;
 
 /// The note of a run that says who had it run.
@@ -75,57 +78,92 @@ pub(crate) async fn move_pointers(
     moves: &[Move],
     run: &Run,
 ) -> Result<bool> {
-    let mut moved = false;
-    for Move { name, from, to } in moves {
-        let now: Option<i64> =
-            query_scalar("SELECT version FROM pointer WHERE project = $1 AND environment = $2 AND name = $3")
-                .bind(project.as_str())
-                .bind(environment.as_str())
-                .bind(name.as_str())
-                .fetch_optional(&mut *db)
-                .await?;
-        let now = now.map(version_from).transpose()?;
-        if now == Some(*to) {
+    if moves.is_empty() {
+        return Ok(false);
+    }
+    let pointers = Pointers::read(db, project, environment).await?;
+    let mut moving = Vec::new();
+    for moved in moves {
+        let Move { name, from, to } = moved;
+        let now = pointers.now.get(name.as_str()).copied();
+        if now == Some(to.0.into()) {
             continue;
         }
-        if now != *from {
+        if now != from.map(|version| version.0.into()) {
+            let now = now.map(version_from).transpose()?;
             return Err(overtaken(db, project, environment, (name, *from, now), run.verb).await?);
         }
-        if definitions::version(db, project, name, *to).await?.is_none() {
+        if !pointers.versions.contains(&(name.to_string(), to.0.into())) {
             let versions = definitions::versions(db, project, name).await?;
             let exist = versions.iter().map(|v| v.pinned.version).collect();
             return Err(Error::UnknownVersion { name: name.clone(), asked: to.to_string(), exist });
         }
-        query(
-            "INSERT INTO pointer (project, environment, name, version) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (project, environment, name) DO UPDATE SET version = excluded.version",
-        )
-        .bind(project.as_str())
-        .bind(environment.as_str())
-        .bind(name.as_str())
-        .bind(i64::from(to.0))
-        .execute(&mut *db)
-        .await?;
-        query(
-            "INSERT INTO pointer_move
-                 (project, environment, name, number, from_version, to_version, moved, run, who, why)
-             SELECT $1, $2, $3, coalesce(max(number), 0) + 1, $4, $5, $6, $7, $8, $9
-             FROM pointer_move WHERE project = $1 AND environment = $2 AND name = $3",
-        )
-        .bind(project.as_str())
-        .bind(environment.as_str())
-        .bind(name.as_str())
-        .bind(from.map(|version| i64::from(version.0)))
-        .bind(i64::from(to.0))
-        .bind(run.finished.unwrap_or(run.started).0)
-        .bind(run.id.to_string())
-        .bind(run.notes.get(WHO))
-        .bind(run.notes.get(WHY).map_or(run.verb.as_str(), String::as_str))
-        .execute(&mut *db)
-        .await?;
-        moved = true;
+        let number = pointers.moves.get(name.as_str()).copied().unwrap_or(0) + 1;
+        moving.push((moved, number));
     }
-    Ok(moved)
+    let then = "ON CONFLICT (project, environment, name) DO UPDATE SET version = excluded.version";
+    many::insert(db, "pointer (project, environment, name, version)", then, &moving, |row, (moved, _)| {
+        row.bind(project.to_string())
+            .bind(environment.to_string())
+            .bind(moved.name.to_string())
+            .bind(i64::from(moved.to.0))
+    })
+    .await?;
+    let into = "pointer_move (project, environment, name, number, from_version, to_version, moved, run, who, why)";
+    many::insert(db, into, "", &moving, |row, (moved, number)| {
+        row.bind(project.to_string())
+            .bind(environment.to_string())
+            .bind(moved.name.to_string())
+            .bind(*number)
+            .bind(moved.from.map(|version| i64::from(version.0)))
+            .bind(i64::from(moved.to.0))
+            .bind(run.finished.unwrap_or(run.started).0)
+            .bind(run.id.to_string())
+            .bind(run.notes.get(WHO).cloned())
+            .bind(run.notes.get(WHY).map_or(run.verb.as_str(), String::as_str).to_owned())
+    })
+    .await?;
+    Ok(!moving.is_empty())
+}
+
+/// The pointers of an environment as they are.
+#[derive(Default)]
+struct Pointers {
+    /// Where each is.
+    now: HashMap<String, i64>,
+    /// How often each was moved.
+    moves: HashMap<String, i64>,
+    /// All there is that a pointer may move to.
+    versions: HashSet<(String, i64)>,
+}
+
+impl Pointers {
+    /// Of all names, in three statements.
+    async fn read(db: &mut Connection, project: &Name, environment: &Name) -> Result<Self> {
+        let now: Vec<(String, i64)> =
+            query_as("SELECT name, version FROM pointer WHERE project = $1 AND environment = $2")
+                .bind(project.as_str())
+                .bind(environment.as_str())
+                .fetch_all(&mut *db)
+                .await?;
+        let moves: Vec<(String, i64)> = query_as(
+            "SELECT name, max(number) FROM pointer_move
+             WHERE project = $1 AND environment = $2 GROUP BY name",
+        )
+        .bind(project.as_str())
+        .bind(environment.as_str())
+        .fetch_all(&mut *db)
+        .await?;
+        let versions: Vec<(String, i64)> = query_as("SELECT name, version FROM definition WHERE project = $1")
+            .bind(project.as_str())
+            .fetch_all(db)
+            .await?;
+        Ok(Pointers {
+            now: now.into_iter().collect(),
+            moves: moves.into_iter().collect(),
+            versions: versions.into_iter().collect(),
+        })
+    }
 }
 
 /// The error for a pointer that is not where it was seen, with who moved it meanwhile.

@@ -5,6 +5,7 @@ use asof_model::{Micros, Name, Run, RunId};
 use sqlx::{query, query_scalar};
 
 use crate::error::{Error, Result};
+use crate::many;
 use crate::store::Connection;
 
 /// Which runs are wanted; the default is all of them.
@@ -53,25 +54,21 @@ pub(crate) async fn record(db: &mut Connection, run: &Run) -> Result<()> {
     query("DELETE FROM run_item WHERE run = $1").bind(&id).execute(&mut *db).await?;
     let inputs = run.inputs.iter().enumerate().map(|(position, item)| ("input", position, item));
     let outputs = run.outputs.iter().enumerate().map(|(position, item)| ("output", position, item));
-    for (role, position, item) in inputs.chain(outputs) {
+    let items: Vec<_> = inputs.chain(outputs).collect();
+    let into = "run_item (run, role, position, item, project, name, version, number, key)";
+    many::insert(db, into, "", &items, |row, (role, position, item)| {
         let entry = Entry::of(&run.project, item);
-        query(
-            "INSERT INTO run_item (run, role, position, item, project, name, version, number, key)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-        )
-        .bind(&id)
-        .bind(role)
-        .bind(whole(position as u64))
-        .bind(entry.item)
-        .bind(entry.project.as_str())
-        .bind(entry.name.map(Name::as_str))
-        .bind(entry.version)
-        .bind(entry.number)
-        .bind(entry.key)
-        .execute(&mut *db)
-        .await?;
-    }
-    Ok(())
+        row.bind(id.clone())
+            .bind(*role)
+            .bind(whole(*position as u64))
+            .bind(entry.item)
+            .bind(entry.project.to_string())
+            .bind(entry.name.map(Name::to_string))
+            .bind(entry.version)
+            .bind(entry.number)
+            .bind(entry.key)
+    })
+    .await
 }
 
 /// What the index says about an item.

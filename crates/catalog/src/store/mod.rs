@@ -43,7 +43,7 @@ enum Database {
 
 /// While it is there, no other handle holds the same catalog.
 #[derive(Debug)]
-pub struct Held(Option<Connection>);
+pub struct Held(#[expect(dead_code, reason = "it is there to be dropped")] Option<Connection>);
 
 impl Store {
     pub(crate) async fn open(url: &str) -> Result<Self> {
