@@ -47,7 +47,7 @@ pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptio
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
-pub use explain::{Explanation, Origin};
+pub use explain::{Contributed, ExplainRequest, Explanation, FromSnapshot, Origin, Source as FoundIn};
 pub use hear::Heard;
 pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};

@@ -34,8 +34,9 @@ pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind, difference};
 pub use features::features;
 pub use plan::{
-    Definitions, Following, Moments, Planner, RowWise, ServedView, ServedWindows, Serving, Stored, Tables, Tiled,
-    Timeline, TrainingOptions, ViewRow, ViewRows, ViewStatuses, Wanted, execution_error,
+    Contributing, Contribution, Contributor, Definitions, Following, Moments, Planner, RowWise, ServedView,
+    ServedWindows, Serving, Stored, Tables, Tiled, Timeline, TrainingOptions, ViewRow, ViewRows, ViewStatuses, Wanted,
+    execution_error,
 };
 pub use reading::{Tally, Watch, spine_rows};
 pub use session::session_state;

@@ -140,6 +140,16 @@ fn what_is_served_is_typed_dated_and_can_be_explained() {
         "explain",
         project.scrub(&project.done(&[&["explain", "departure_delay"], &entity[..], &["--at", LATER]].concat())),
     );
+    // Long before what is online, and a row of a training set.
+    let before = [&["explain", "departure_delay"], &entity[..], &["--at", "2013-01-20T12:00:00Z"]].concat();
+    said("explain_past", project.scrub(&project.done(&before)));
+    project.done(&["train", "delays"]);
+    said("explain_row", project.scrub(&project.done(&["explain", "delays@1", "--row", "100"])));
+    let row = project.json(&["explain", "delays@1", "--row", "100"]);
+    assert_eq!((&row["source"], &row["training_set"]["same"]), (&json!("training_set"), &json!(true)));
+    let planes = row["origins"].as_array().unwrap().iter().find(|o| o["alias"] == "plane_history").unwrap();
+    assert_eq!(planes["contributed"][0]["snapshots"], json!([{ "dataset": "flights", "number": 0, "rows": 1 }]));
+    said("explain_no_row", project.refused(1, &["explain", "delays@1", "--row", "200"]));
 }
 
 #[test]

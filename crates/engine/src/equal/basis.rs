@@ -70,7 +70,7 @@ impl Basis {
 
 impl Engine {
     /// The snapshots that a run read.
-    async fn read_by(&self, id: RunId) -> Result<BTreeMap<Name, SnapshotNumber>> {
+    pub(crate) async fn read_by(&self, id: RunId) -> Result<BTreeMap<Name, SnapshotNumber>> {
         let run = self.catalog().run(id).await?.ok_or_else(|| {
             let message = format!("run {id}, which brought rows online, is not recorded");
             Error::new(ErrorKind::Precondition, "not_comparable", message).remedy("asof materialize again")
@@ -84,7 +84,10 @@ impl Engine {
 
     /// The newest snapshots of what a view reads, if rows of it were pushed after those that were read, and are online
     /// therefore.
-    async fn pushed_since(
+    ///
+    /// # Errors
+    /// `not_comparable` where rows were ingested since as well.
+    pub(crate) async fn pushed_since(
         &self,
         view: &Registered,
         definitions: &Arc<Definitions>,

@@ -114,7 +114,7 @@ impl Pair {
 }
 
 /// A column in the one type that Asof keeps for its values.
-fn plain(column: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn plain(column: &ArrayRef) -> Result<ArrayRef> {
     match normal(column.data_type()) {
         Some(normal) if normal != *column.data_type() => cast(column, &normal).map_err(Error::internal),
         _ => Ok(column.clone()),
@@ -137,7 +137,7 @@ pub(super) fn taken(rows: &RecordBatch, which: &[usize]) -> Result<RecordBatch> 
 }
 
 /// The rows with a moment, the same one for all.
-pub(super) fn at_moment(rows: &RecordBatch, name: &str, at: Micros) -> Result<RecordBatch> {
+pub(crate) fn at_moment(rows: &RecordBatch, name: &str, at: Micros) -> Result<RecordBatch> {
     let moments = TimestampMicrosecondArray::from(vec![at.0; rows.num_rows()]).with_data_type(timestamp());
     let moment = Arc::new(Field::new(name, timestamp(), true));
     let fields = rows.schema().fields().iter().cloned().chain([moment]).collect::<Vec<_>>();

@@ -39,9 +39,10 @@ use futures::TryStreamExt;
 use crate::{Engine, GetReply, GetRequest, MAX_ENTITIES, Scope};
 use basis::Basis;
 use compare::{Trained, differing};
+pub(crate) use compare::{at_moment, plain};
 
 /// The column of the moment asked about. No key or parameter begins with an underscore.
-const AT: &str = "__at";
+pub(crate) const AT: &str = "__at";
 /// How often what differs is looked at.
 const LOOKS: usize = 3;
 /// The most differences that are told.
@@ -200,7 +201,7 @@ impl Engine {
         at: Micros,
         progress: &Arc<dyn Progress>,
     ) -> Result<Trained> {
-        let spine = compare::at_moment(&rows, AT, at)?;
+        let spine = at_moment(&rows, AT, at)?;
         let options = TrainingOptions { known_at: KnownMoment::EventTime, statuses: true };
         let plan =
             Planner::new(&basis.definitions, basis.pins.as_ref()).training_of(&basis.service, spine, AT, &options)?;

@@ -5,6 +5,7 @@
 mod compared;
 mod environments;
 mod equal;
+mod explained;
 mod increments;
 mod leakage;
 mod plans;

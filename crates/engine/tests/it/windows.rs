@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use crate::equal::{bits, rows_of};
 use crate::world::{World, request, trips};
 
-const HOUR: i64 = 3600;
-const DRIVERS: [&str; 3] = ["ann", "bob", "cleo"];
+pub(crate) const HOUR: i64 = 3600;
+pub(crate) const DRIVERS: [&str; 3] = ["ann", "bob", "cleo"];
 
 pub(crate) const WINDOWS: &str = "
     CREATE DATASET trips (trip BIGINT, driver VARCHAR, city BIGINT, ended TIMESTAMP, fare DOUBLE) TIMESTAMP ended;
@@ -34,9 +34,9 @@ pub(crate) const WINDOWS: &str = "
     CREATE TRAINING SET asked_state FEATURES state TIMESTAMP asked AS SELECT driver, asked FROM asked;
 ";
 
-type Trip = (i64, usize, i64, i64, Option<f64>);
+pub(crate) type Trip = (i64, usize, i64, i64, Option<f64>);
 
-fn trip() -> impl Strategy<Value = Trip> {
+pub(crate) fn trip() -> impl Strategy<Value = Trip> {
     let fare = prop_oneof![
         Just(None),
         (0..90u32).prop_map(|f| Some(f64::from(f) / 7.0)),
@@ -54,7 +54,7 @@ fn trip() -> impl Strategy<Value = Trip> {
 }
 
 /// The moment that everything is asked at, in seconds: nearly twelve days after the epoch, or at the edge of a day.
-fn world_time(edge: bool) -> i64 {
+pub(crate) fn world_time(edge: bool) -> i64 {
     if edge { 60 * 24 * HOUR } else { 60 * 24 * HOUR + 12_345 }
 }
 
@@ -68,6 +68,11 @@ fn batch(rows: &[(i64, &str, i64, i64, Option<f64>)]) -> RecordBatch {
         ("fare", Arc::new(rows.iter().map(|r| r.4).collect::<Float64Array>()), true),
     ])
     .unwrap()
+}
+
+/// A push of these rows, under a key.
+pub(crate) fn push(rows: &[(i64, &str, i64, i64, Option<f64>)], key: &str) -> PushRequest {
+    PushRequest { dataset: "trips".parse().unwrap(), rows: batch(rows), key: Some(key.to_owned()) }
 }
 
 /// Some trips are there before the view is brought online, the others are pushed; then everything is asked, online and by
@@ -87,8 +92,7 @@ async fn check(before: Vec<Trip>, pushed: Vec<Vec<Trip>>, edge: bool) {
     world.ingest("asked", &world.file("asked.csv", &text)).await.unwrap();
     world.materialize(&[], None).await.unwrap();
     for (number, trips) in pushed.iter().enumerate() {
-        let request =
-            PushRequest { dataset: "trips".parse().unwrap(), rows: batch(&rows(trips)), key: Some(number.to_string()) };
+        let request = push(&rows(trips), &number.to_string());
         let report = world.engine.push(&world.scope, request.clone()).await.unwrap();
         assert_eq!((report.followed.len(), report.waiting.len()), (2, 0), "{:?}", report.waiting);
         assert!(world.engine.push(&world.scope, request).await.unwrap().repeated);

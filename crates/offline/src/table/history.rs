@@ -4,7 +4,7 @@ use asof_model::{Error, ErrorKind, Micros, Result, RunId, SnapshotNumber};
 use deltalake::kernel::Action;
 use serde::{Deserialize, Serialize};
 
-use super::Table;
+use super::{SEQ_TRANSACTION, Table};
 use crate::failure::Failure;
 use crate::ingest::IngestedFile;
 
@@ -40,6 +40,8 @@ pub struct Commit {
     pub files: Vec<IngestedFile>,
     /// The rows it added.
     pub rows: u64,
+    /// The last number given to a row by then, in the order of acceptance; none where another writer did it.
+    pub last_seq: Option<i64>,
     pub(super) attempt: u32,
 }
 
@@ -60,10 +62,16 @@ impl Table {
     /// What the commit of that number says; none where there is none.
     pub(super) async fn commit_info(&self, number: SnapshotNumber) -> Result<Option<Commit>> {
         let Some(actions) = self.actions_of(number).await? else { return Ok(None) };
-        let found = actions.into_iter().find_map(|action| match action {
-            Action::CommitInfo(info) => Some(info),
-            _ => None,
-        });
+        let (mut found, mut last_seq) = (None, None);
+        for action in actions {
+            match action {
+                Action::CommitInfo(info) => found = Some(info),
+                Action::Txn(transaction) if transaction.app_id == SEQ_TRANSACTION => {
+                    last_seq = Some(transaction.version);
+                }
+                _ => {}
+            }
+        }
         let mut info = found.unwrap_or_default();
         let millis = info.timestamp.unwrap_or_default();
         let ours: Option<Info> = info.info.remove(KEY).and_then(|ours| serde_json::from_value(ours).ok());
@@ -74,11 +82,12 @@ impl Table {
                 time: ours.time,
                 files: ours.files,
                 rows: ours.rows,
+                last_seq,
                 attempt: ours.attempt,
             },
             None => {
                 let time = Micros(millis.saturating_mul(1000));
-                Commit { number, run: None, time, files: Vec::new(), rows: 0, attempt: 0 }
+                Commit { number, run: None, time, files: Vec::new(), rows: 0, last_seq, attempt: 0 }
             }
         }))
     }

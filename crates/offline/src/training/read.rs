@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use asof_model::{Error, ErrorKind, Name, Result};
 use datafusion::execution::SendableRecordBatchStream;
+use futures::TryStreamExt;
 
 use super::manifest::FORMAT;
 use super::{MANIFEST, Manifest};
@@ -69,6 +71,34 @@ impl Store {
             return Err(corrupt("it is that of another training set".to_owned()));
         }
         Ok(manifest)
+    }
+
+    /// One row of a training set, counted from 0. Reads the file that has it, after comparing that with its digest.
+    ///
+    /// # Errors
+    /// `corrupt_file`; a row that is not there.
+    pub async fn training_row(&self, manifest: &Manifest, row: u64) -> Result<RecordBatch> {
+        let folder = self.training(&manifest.project, &manifest.name).join(manifest.number.to_string());
+        let (mut left, mut wanted) = (row, None);
+        for file in &manifest.files {
+            if left < file.rows {
+                wanted = Some(file.clone());
+                break;
+            }
+            left -= file.rows;
+        }
+        let absent = || Error::internal(format!("{}@{} has no row {row}", manifest.name, manifest.number));
+        let file = wanted.ok_or_else(absent)?;
+        folder.verify(&file).await?;
+        let schema = Arc::new(manifest.columns.to_arrow());
+        let mut batches = FilesTable::new(folder, schema, vec![file]).in_order().map_err(Failure::from)?;
+        while let Some(batch) = batches.try_next().await.map_err(Failure::from)? {
+            match usize::try_from(left) {
+                Ok(place) if place < batch.num_rows() => return Ok(batch.slice(place, 1)),
+                _ => left -= batch.num_rows() as u64,
+            }
+        }
+        Err(absent())
     }
 
     /// The rows of a training set, in order, after its files have been compared with their digests.

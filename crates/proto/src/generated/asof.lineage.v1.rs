@@ -61,6 +61,11 @@ pub struct ExplainRequest {
     pub columns: ::prost::alloc::vec::Vec<super::super::column::v1::Column>,
     #[prost(int64, optional, tag = "4")]
     pub at: ::core::option::Option<i64>,
+    /// In the place of the above: a training set that was built, name@n, and which of its rows, counted from 0.
+    #[prost(string, tag = "5")]
+    pub training_set: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "6")]
+    pub row: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainResponse {
@@ -70,17 +75,60 @@ pub struct ExplainResponse {
     /// In the order of the reply's views.
     #[prost(message, repeated, tag = "2")]
     pub origins: ::prost::alloc::vec::Vec<Origin>,
+    /// The keys and parameters.
+    #[prost(message, repeated, tag = "3")]
+    pub request: ::prost::alloc::vec::Vec<super::super::column::v1::Column>,
+    #[prost(enumeration = "Source", tag = "4")]
+    pub source: i32,
+    /// Of a training set's row: whether the same values come out today, to the bit.
+    #[prost(bool, tag = "5")]
+    pub same: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Origin {
     /// The view's SQL, canonical.
     #[prost(string, tag = "1")]
     pub query: ::prost::alloc::string::String,
-    /// The run that brought the row online; absent if its record is gone.
+    /// The run that brought the row online, or built the training set; absent if its record is gone.
     #[prost(message, optional, tag = "2")]
     pub run: ::core::option::Option<super::super::run::v1::Run>,
+    /// What the values rest on.
     #[prost(message, repeated, tag = "3")]
     pub snapshots: ::prost::alloc::vec::Vec<SnapshotOrigin>,
+    /// Which of the view's rows took part.
+    #[prost(message, repeated, tag = "4")]
+    pub contributed: ::prost::alloc::vec::Vec<Contributed>,
+    /// What cannot be told about these rows, and why.
+    #[prost(string, tag = "5")]
+    pub untold: ::prost::alloc::string::String,
+}
+/// The rows of a view that some of its features come from.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Contributed {
+    #[prost(string, repeated, tag = "1")]
+    pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What is computed over an as-of window; empty for the one row that was picked.
+    #[prost(string, tag = "2")]
+    pub window: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "3")]
+    pub rows: u64,
+    /// Event times of the first and the last, in microseconds.
+    #[prost(int64, optional, tag = "4")]
+    pub first: ::core::option::Option<i64>,
+    #[prost(int64, optional, tag = "5")]
+    pub last: ::core::option::Option<i64>,
+    /// Which snapshots brought them; nothing where the view's rows are made of several rows.
+    #[prost(message, repeated, tag = "6")]
+    pub snapshots: ::prost::alloc::vec::Vec<FromSnapshot>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FromSnapshot {
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    #[prost(uint64, tag = "3")]
+    pub rows: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SnapshotOrigin {
@@ -149,6 +197,37 @@ impl Rendering {
             "RENDERING_JSON" => Some(Self::Json),
             "RENDERING_MERMAID" => Some(Self::Mermaid),
             "RENDERING_DOT" => Some(Self::Dot),
+            _ => None,
+        }
+    }
+}
+/// Where values were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Source {
+    Online = 0,
+    /// Computed as training would, over the newest snapshots: the online store does not hold the moment.
+    Snapshots = 1,
+    TrainingSet = 2,
+}
+impl Source {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Online => "SOURCE_ONLINE",
+            Self::Snapshots => "SOURCE_SNAPSHOTS",
+            Self::TrainingSet => "SOURCE_TRAINING_SET",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SOURCE_ONLINE" => Some(Self::Online),
+            "SOURCE_SNAPSHOTS" => Some(Self::Snapshots),
+            "SOURCE_TRAINING_SET" => Some(Self::TrainingSet),
             _ => None,
         }
     }
@@ -278,7 +357,7 @@ pub mod lineage_service_client {
                 .insert(GrpcMethod::new("asof.lineage.v1.LineageService", "Lineage"));
             self.inner.unary(req, path, codec).await
         }
-        /// A served value, back to the files it came from.
+        /// A served value, or one of a training set, back to the rows and files it came from.
         pub async fn explain(
             &mut self,
             request: impl tonic::IntoRequest<super::ExplainRequest>,
@@ -326,7 +405,7 @@ pub mod lineage_service_server {
             &self,
             request: tonic::Request<super::LineageRequest>,
         ) -> std::result::Result<tonic::Response<super::LineageResponse>, tonic::Status>;
-        /// A served value, back to the files it came from.
+        /// A served value, or one of a training set, back to the rows and files it came from.
         async fn explain(
             &self,
             request: tonic::Request<super::ExplainRequest>,

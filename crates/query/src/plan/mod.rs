@@ -5,6 +5,7 @@
 //! are inlined. Costs a few milliseconds per SELECT and no I/O.
 
 mod causes;
+mod contributing;
 mod cut;
 mod newest;
 mod reordered;
@@ -34,6 +35,7 @@ use crate::stack::deep;
 use crate::syntax;
 use crate::text::Text;
 
+pub use contributing::{Contributing, Contribution, Contributor};
 pub use row_wise::{Following, RowWise, ViewRow};
 pub use serving::{ServedView, Serving, Stored, ViewStatuses, Wanted};
 pub use tiled::{ServedWindows, Tiled};

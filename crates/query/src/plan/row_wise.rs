@@ -149,7 +149,8 @@ impl Planner<'_> {
     }
 
     /// The datasets that a view reads, itself or through other views, each once.
-    fn datasets(&self, registered: &Registered, found: &mut Vec<Arc<Registered>>) -> Result<()> {
+    /// The datasets that a definition reads, also through views.
+    pub(super) fn datasets(&self, registered: &Registered, found: &mut Vec<Arc<Registered>>) -> Result<()> {
         for input in &registered.inputs {
             let input = self.definition(&input.pinned)?;
             match input.pinned.kind {

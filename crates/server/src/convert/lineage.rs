@@ -1,14 +1,17 @@
 //! Questions over runs and over the graph, and their answers.
 
-use asof_engine::{About, Direction, Explanation, IngestedFile, LineageRequest, LogRequest, Rendering};
+use asof_engine::{
+    About, Direction, ExplainRequest, Explanation, FoundIn, IngestedFile, LineageRequest, LogRequest, Origin, Rendering,
+};
 use asof_model::run::Verb;
 use asof_model::{Error, ErrorKind, Micros, Result, name};
 use asof_proto::lineage::v1 as wire;
 use asof_proto::run::v1::File;
 
+use super::column::from_batch;
 use super::object::{optional_reference, reference, unknown_number};
 use super::run::from_run;
-use super::serving::{Details, from_reply};
+use super::serving::{Details, from_reply, to_get};
 
 pub(crate) fn to_log(request: &wire::LogRequest) -> Result<LogRequest> {
     let verb = if request.verb.is_empty() { None } else { Some(verb(&request.verb)?) };
@@ -57,21 +60,60 @@ fn about(text: &str) -> Result<About> {
 }
 
 /// # Errors
+/// `invalid_reference`, and those of the request's columns.
+pub(crate) fn to_explain(request: wire::ExplainRequest) -> Result<ExplainRequest> {
+    let wire::ExplainRequest { service, columns, at, training_set, row, .. } = request;
+    match training_set.is_empty() {
+        true => Ok(ExplainRequest::Served(to_get(&service, columns, at)?)),
+        false => Ok(ExplainRequest::Cell { set: reference(&training_set)?, row }),
+    }
+}
+
+/// # Errors
 /// `unsupported_type` for a feature that cannot be sent.
 pub(crate) fn from_explanation(explanation: &Explanation) -> Result<wire::ExplainResponse> {
     let reply = from_reply(&explanation.reply, Details { event_times: true, receipts: true, ..Details::default() })?;
-    let origins = explanation.origins.iter().map(|origin| wire::Origin {
-        query: origin.query.clone(),
-        run: origin.run.as_ref().map(from_run),
-        snapshots: (origin.snapshots.iter())
-            .map(|s| wire::SnapshotOrigin {
-                dataset: s.dataset.to_string(),
-                number: s.number.0,
-                files: s.files.iter().map(from_file).collect(),
+    let (source, same) = match explanation.source {
+        FoundIn::Online => (wire::Source::Online, false),
+        FoundIn::Snapshots => (wire::Source::Snapshots, false),
+        FoundIn::TrainingSet { same, .. } => (wire::Source::TrainingSet, same),
+    };
+    Ok(wire::ExplainResponse {
+        reply: Some(reply),
+        origins: explanation.origins.iter().map(from_origin).collect(),
+        request: from_batch(&explanation.request)?,
+        source: source.into(),
+        same,
+    })
+}
+
+fn from_origin(origin: &Origin) -> wire::Origin {
+    let snapshots = origin.snapshots.iter().map(|s| wire::SnapshotOrigin {
+        dataset: s.dataset.to_string(),
+        number: s.number.0,
+        files: s.files.iter().map(from_file).collect(),
+    });
+    let contributed = origin.contributed.iter().map(|one| wire::Contributed {
+        features: one.features.clone(),
+        window: one.window.clone().unwrap_or_default(),
+        rows: one.rows,
+        first: one.first.map(|time| time.0),
+        last: one.last.map(|time| time.0),
+        snapshots: (one.snapshots.iter())
+            .map(|from| wire::FromSnapshot {
+                dataset: from.dataset.to_string(),
+                number: from.number.0,
+                rows: from.rows,
             })
             .collect(),
     });
-    Ok(wire::ExplainResponse { reply: Some(reply), origins: origins.collect() })
+    wire::Origin {
+        query: origin.query.clone(),
+        run: origin.run.as_ref().map(from_run),
+        snapshots: snapshots.collect(),
+        contributed: contributed.collect(),
+        untold: origin.untold.clone().unwrap_or_default(),
+    }
 }
 
 fn from_file(file: &IngestedFile) -> File {

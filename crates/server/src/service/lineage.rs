@@ -8,9 +8,8 @@ use tonic::{Request, Response, Status};
 
 use super::SharedDesk;
 use crate::convert::error::status;
-use crate::convert::lineage::{from_explanation, to_lineage, to_log};
+use crate::convert::lineage::{from_explanation, to_explain, to_lineage, to_log};
 use crate::convert::run::from_run;
-use crate::convert::serving::to_get;
 
 /// The service.
 pub(crate) struct Lineage(pub(crate) SharedDesk);
@@ -37,10 +36,10 @@ impl LineageService for Lineage {
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
-        let ExplainRequest { scope, service, columns, at } = request.into_inner();
-        let scope = self.0.scope(scope).map_err(status)?;
-        let get = to_get(&service, columns, at).map_err(status)?;
-        let explanation = self.0.engine.explain(&scope, get).await.map_err(status)?;
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let asked = to_explain(request).map_err(status)?;
+        let explanation = self.0.engine.explain(&scope, asked).await.map_err(status)?;
         from_explanation(&explanation).map(Response::new).map_err(status)
     }
 }
