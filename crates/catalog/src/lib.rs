@@ -1,5 +1,5 @@
 //! What is declared and what was done, durably: definitions, their versions, the environments that point
-//! at them, and runs with their items.
+//! at them, models that were trained on what they give, and runs with their items.
 //!
 //! **Promises.** A version never changes but for its remarks, and never loses its number. Every writing
 //! call is one transaction: it is there whole or not at all, also after a crash, and when it returns it
@@ -22,6 +22,7 @@ mod apply;
 mod definitions;
 mod error;
 mod events;
+mod models;
 mod moves;
 mod products;
 mod runs;
@@ -29,10 +30,11 @@ mod select;
 mod store;
 
 use asof_model::run::Item;
-use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
+use asof_model::{Kind, Label, Micros, Model, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
 
 pub use definitions::Listed;
 pub use events::LineageEvent;
+pub use models::Registration;
 pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
 
@@ -298,6 +300,39 @@ impl Catalog {
     /// Only those of the store.
     pub async fn online(&self, project: &Name) -> Result<Vec<Item>> {
         Ok(products::online(&mut *self.store.read().await?, project).await?)
+    }
+}
+
+/// Models.
+impl Catalog {
+    /// Registers a model with the finished run that does it, in one transaction, unless there is one of that name and version:
+    /// then nothing is written, and that one is given back.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn register_model(&self, model: &Model, run: &Run) -> Result<Registration> {
+        let mut transaction = self.store.write().await?;
+        let registration = models::register(&mut transaction, model, run).await?;
+        if registration == Registration::New {
+            transaction.commit().await?;
+        }
+        Ok(registration)
+    }
+
+    /// The model of that name and version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn model(&self, project: &Name, name: &Name, version: &Label) -> Result<Option<Model>> {
+        Ok(models::model(&mut *self.store.read().await?, project, name, version).await?)
+    }
+
+    /// All models, or those of one name, by name and in the order in which they were registered.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn models(&self, project: &Name, name: Option<&Name>) -> Result<Vec<Model>> {
+        Ok(models::models(&mut *self.store.read().await?, project, name).await?)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use asof_proto::jobs::v1::job_service_client::JobServiceClient;
 use asof_proto::lineage::v1::lineage_service_client::LineageServiceClient;
+use asof_proto::model::v1::model_service_client::ModelServiceClient;
 use asof_proto::object::v1::Scope;
 use asof_proto::push::v1::push_service_client::PushServiceClient;
 use asof_proto::registry::v1::registry_service_client::RegistryServiceClient;
@@ -75,6 +76,11 @@ impl Connection {
     /// Offline work.
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    /// Models.
+    pub(crate) fn models(&self) -> ModelServiceClient<Channel> {
+        ModelServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Features.

@@ -21,6 +21,7 @@ mod ingest;
 mod lineage;
 mod log;
 mod materialize;
+mod models;
 mod plans;
 mod pointers;
 mod promote;
@@ -53,6 +54,7 @@ pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
+pub use models::{RegisterRequest, RegisteredModel, ShownModel};
 pub use pointers::{Author, Moved, Refusal, Shift, Stay};
 pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
@@ -99,6 +101,7 @@ pub struct Engine {
     plans: Arc<plans::Plans<serve::ServingPlan>>,
     pusher: Arc<push::Pusher>,
     graphs: Arc<graphs::Graphs>,
+    served_models: Arc<models::Served>,
 }
 
 impl Engine {
@@ -112,7 +115,8 @@ impl Engine {
     pub async fn open(parts: Parts) -> Result<Self> {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
         let plans = Arc::new(plans::Plans::new());
-        let engine = Engine { parts: Arc::new(parts), plans, pusher, graphs: Arc::default() };
+        let parts = Arc::new(parts);
+        let engine = Engine { parts, plans, pusher, graphs: Arc::default(), served_models: Arc::default() };
         engine.recover().await?;
         Ok(engine)
     }

@@ -80,6 +80,6 @@ impl Engine {
 fn definition(item: &Item) -> Option<Pinned> {
     match item {
         Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(pinned.clone()),
-        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } => None,
+        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } | Item::Model { .. } => None,
     }
 }

@@ -37,8 +37,16 @@ impl Engine {
             })
         };
         match run.verb {
-            Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Rebuild | Verb::Verify => Ok(Vec::new()),
-            Verb::Ingest | Verb::Push => match defined(Kind::Dataset) {
+            // These are recorded by the very transaction that does them, or make nothing.
+            Verb::Apply
+            | Verb::Promote
+            | Verb::Rollback
+            | Verb::Rebuild
+            | Verb::Verify
+            | Verb::Register
+            | Verb::Import
+            | Verb::Gc => Ok(Vec::new()),
+            Verb::Ingest | Verb::Push | Verb::Compact => match defined(Kind::Dataset) {
                 Some(dataset) => self.left_snapshot(run, &dataset.name).await,
                 None => Ok(Vec::new()),
             },

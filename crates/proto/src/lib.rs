@@ -46,6 +46,10 @@ package!(
     lineage, "asof.lineage.v1.rs"
 );
 package!(
+    /// Models, and what they were trained on.
+    model, "asof.model.v1.rs"
+);
+package!(
     /// Names of things and their columns.
     object, "asof.object.v1.rs"
 );

@@ -13,6 +13,7 @@ use asof_engine::Engine;
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::jobs::v1::job_service_server::{JobServiceServer, SERVICE_NAME as JOBS};
 use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERVICE_NAME as LINEAGE};
+use asof_proto::model::v1::model_service_server::{ModelServiceServer, SERVICE_NAME as MODELS};
 use asof_proto::push::v1::push_service_server::{PushServiceServer, SERVICE_NAME as PUSH};
 use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
 use asof_proto::serving::v1::serving_service_server::SERVICE_NAME as SERVING;
@@ -30,11 +31,11 @@ use crate::deadline::Deadlines;
 use crate::greeting::Greeted;
 use crate::http;
 use crate::open::store_folder;
-use crate::service::{Desk, Front, Jobs, Lineage, Push, Registry, Serving};
+use crate::service::{Desk, Front, Jobs, Lineage, Models, Push, Registry, Serving};
 use crate::spool::Spool;
 
 /// The services whose health is told, and all of them together under the empty name.
-const SERVICES: [&str; 6] = ["", REGISTRY, JOBS, SERVING, LINEAGE, PUSH];
+const SERVICES: [&str; 7] = ["", REGISTRY, JOBS, SERVING, LINEAGE, PUSH, MODELS];
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Bytes of the headers of a call.
@@ -73,6 +74,7 @@ impl Server {
         let serving = Front::new(Serving(desk.clone()), size);
         let push = PushServiceServer::new(Push(desk.clone()));
         let lineage = LineageServiceServer::new(Lineage(desk.clone()));
+        let models = ModelServiceServer::new(Models(desk.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(asof_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -84,6 +86,7 @@ impl Server {
             .add_service(serving)
             .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(models.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(health_service)
             .add_service(reflection);
         let routes = http::routes(routes.into_axum_router(), &desk, size).into();

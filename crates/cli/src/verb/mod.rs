@@ -10,6 +10,7 @@ pub(crate) mod lineage;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod materialize;
+pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod push;
@@ -82,5 +83,6 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Promote(args) => args.run(global, out).await,
         Brief::Rollback(args) => args.run(global, out).await,
         Brief::Diff(args) => args.run(global, out).await,
+        Brief::Model(args) => args.run(global, out).await,
     }
 }

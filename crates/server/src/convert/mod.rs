@@ -10,6 +10,7 @@ pub(crate) mod jobs;
 pub(crate) mod json;
 pub(crate) mod leakage;
 pub(crate) mod lineage;
+pub(crate) mod models;
 pub(crate) mod object;
 pub(crate) mod pointers;
 pub(crate) mod push;
