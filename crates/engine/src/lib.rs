@@ -11,6 +11,7 @@
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
 mod apply;
+mod bundle;
 mod datasets;
 mod diff;
 mod equal;
@@ -46,6 +47,7 @@ pub use apply::{Applied, AppliedChecked, Planned};
 pub use asof_catalog::PointerMove;
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
+pub use bundle::{Conflict, ExportRequest, Exported, ImportReport, ImportRequest};
 pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};
