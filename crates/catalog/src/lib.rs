@@ -216,6 +216,15 @@ impl Catalog {
         Ok(moves::all_moves(&mut *self.store.read().await?, project, environment, limit).await?)
     }
 
+    /// Every version that some environment points at, or pointed at then or later, with what needs it: `prod`, or `prod until
+    /// <time>`. By name and version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn pointed(&self, project: &Name, since: Micros) -> Result<Vec<(Registered, String)>> {
+        Ok(moves::pointed(&mut *self.store.read().await?, project, since).await?)
+    }
+
     /// As [`Catalog::list`], of what the environment pointed at, at a moment. Remarks are those of now: they make no version.
     ///
     /// # Errors
@@ -296,7 +305,8 @@ impl Catalog {
         Ok(products::built(&mut *self.store.read().await?, project, name).await?)
     }
 
-    /// The newest generation of each view version that was ever published online, by name and version.
+    /// The newest generation of each view version that was published online, by name and version; without those of which a run
+    /// of `gc` that is done says, as its inputs, that it dropped them.
     ///
     /// # Errors
     /// Only those of the store.

@@ -35,6 +35,7 @@ pub(crate) async fn built(db: &mut Connection, project: &Name, name: &Name) -> R
     outputs(project, rows)
 }
 
+/// The newest generation of each view that is on record, but for those that were dropped since.
 pub(crate) async fn online(db: &mut Connection, project: &Name) -> Result<Vec<Item>> {
     let rows = query_as(
         "WITH made AS (
@@ -46,6 +47,10 @@ pub(crate) async fn online(db: &mut Connection, project: &Name) -> Result<Vec<It
          SELECT r.body, m.position FROM newest n
          JOIN made m ON m.name = n.name AND m.version = n.version AND m.number = n.number
          JOIN run r ON r.id = m.run
+         WHERE NOT EXISTS (
+             SELECT 1 FROM run_item d JOIN run q ON q.id = d.run
+             WHERE d.project = m.project AND d.key = m.key AND d.role = 'input' AND q.verb = 'gc' AND q.state = 'done'
+         )
          ORDER BY m.name, m.version, r.started, r.id",
     )
     .bind(project.as_str())

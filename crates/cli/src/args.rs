@@ -7,7 +7,7 @@ use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, diff, explain, get, ingest, init, lineage, log, ls, materialize, model, plan, promote, push, rebuild, rollback,
+    apply, diff, explain, export, gc, get, import, ingest, init, lineage, log, ls, materialize, model, plan, promote, push, rebuild, rollback,
     serve, show, train, verify,
 };
 
@@ -82,6 +82,9 @@ pub(crate) enum Brief {
     Rollback(rollback::Args),
     Diff(diff::Args),
     Model(model::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Gc(gc::Args),
 }
 
 #[cfg(test)]

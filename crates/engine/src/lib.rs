@@ -12,6 +12,8 @@
 
 mod apply;
 mod bundle;
+mod collect;
+mod compact;
 mod datasets;
 mod diff;
 mod equal;
@@ -48,6 +50,8 @@ pub use asof_catalog::PointerMove;
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use bundle::{Conflict, ExportRequest, Exported, ImportReport, ImportRequest};
+pub use collect::{CollectRequest, Collected, Kept, Removal, RemovalKind};
+pub use compact::Compacted;
 pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};

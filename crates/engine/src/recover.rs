@@ -22,7 +22,12 @@ impl Engine {
     /// Records a run that ended without saying how.
     pub(crate) async fn record_given_up(&self, mut run: Run) -> Result<()> {
         let outputs = self.left_behind(&mut run).await?;
-        run.outcome = if outputs.is_empty() { Outcome::Aborted } else { Outcome::Done };
+        run.outcome = match (run.verb, outputs.is_empty()) {
+            // It makes nothing: what it took says how far it came.
+            (Verb::Gc, _) => self.settle_collection(&mut run).await?,
+            (_, true) => Outcome::Aborted,
+            (_, false) => Outcome::Done,
+        };
         run.outputs = outputs;
         tracing::info!(run = %run.id, verb = %run.verb, outcome = run.outcome.as_str(), "recorded an interrupted run");
         self.catalog().finish(&run).await

@@ -3,7 +3,10 @@
 pub(crate) mod apply;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod gc;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod ingest;
 pub(crate) mod init;
 pub(crate) mod lineage;
@@ -84,5 +87,8 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Rollback(args) => args.run(global, out).await,
         Brief::Diff(args) => args.run(global, out).await,
         Brief::Model(args) => args.run(global, out).await,
+        Brief::Export(args) => args.run(global, out).await,
+        Brief::Import(args) => args.run(global, out).await,
+        Brief::Gc(args) => args.run(global, out).await,
     }
 }

@@ -3,6 +3,7 @@
 //! What comes in is checked here and trusted afterwards; what goes out cannot fail, but for columns, whose
 //! types may have no form on the wire.
 
+pub(crate) mod bundles;
 pub(crate) mod column;
 pub(crate) mod comparison;
 pub(crate) mod error;
@@ -18,3 +19,4 @@ pub(crate) mod registry;
 pub(crate) mod reply;
 pub(crate) mod run;
 pub(crate) mod serving;
+pub(crate) mod storage;

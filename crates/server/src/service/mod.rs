@@ -1,5 +1,6 @@
 //! The gRPC services: each method converts, calls one verb, converts back.
 
+mod bundles;
 mod front;
 mod jobs;
 mod lineage;
@@ -7,8 +8,10 @@ mod models;
 mod push;
 mod registry;
 mod serving;
+mod storage;
 mod upload;
 
+pub(crate) use bundles::Bundles;
 pub(crate) use front::Front;
 pub(crate) use jobs::Jobs;
 pub(crate) use lineage::Lineage;
@@ -16,6 +19,7 @@ pub(crate) use models::Models;
 pub(crate) use push::Push;
 pub(crate) use registry::Registry;
 pub(crate) use serving::Serving;
+pub(crate) use storage::Storage;
 
 use std::future::pending;
 use std::sync::Arc;
