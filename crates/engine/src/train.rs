@@ -81,7 +81,8 @@ impl Engine {
                 Item::TrainingSet { number, .. } => Some(*number),
                 _ => None,
             });
-            let number = numbers.into_iter().chain(used).max().unwrap_or(0) + 1;
+            let elsewhere = self.catalog().imported_numbers(project, name).await?;
+            let number = numbers.into_iter().chain(used).chain(elsewhere).max().unwrap_or(0) + 1;
             let manifest = self.build(recipe, number, &record, progress).await?;
             let (rows, content) = (manifest.rows, manifest.content);
             record.made(Item::TrainingSet { name: manifest.name.clone(), number, content });
