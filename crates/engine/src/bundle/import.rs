@@ -63,14 +63,14 @@ impl Engine {
     /// already with the same digest is left as it is, its remarks too. No pointer moves.
     ///
     /// # Errors
-    /// `not_a_bundle`, `bundle_damaged`, `other_format`, `other_project`; `import_conflict` with what differs;
+    /// `not_a_bundle`, `bundle_damaged`, `other_format`, `not_of_this_project`; `import_conflict` with what differs;
     /// `concurrent_apply` if somebody else was quicker. Nothing was changed then.
     pub async fn import_bundle(&self, scope: &Scope, request: ImportRequest) -> Result<ImportReport> {
         let now = self.clock().now();
         let bundle = Bundle::read(&request.bundle)?;
         if bundle.project != scope.project {
             let message = format!("the bundle is of project `{}`, not of `{}`", bundle.project, scope.project);
-            return Err(Error::new(ErrorKind::Invalid, "other_project", message)
+            return Err(Error::new(ErrorKind::Invalid, "not_of_this_project", message)
                 .remedy(format!("import it into its project: --project {}", bundle.project)));
         }
         let mut report = ImportReport {

@@ -87,7 +87,7 @@ async fn a_bundle_that_is_not_as_it_was_written_is_refused_whole() {
         (b"\x00\x01".to_vec(), "not_a_bundle", "this is not a bundle"),
         (text.replace("fare * 2", "fare * 9").into_bytes(), "bundle_damaged", "not what its digest says"),
         (changed(&bundle, |b| b["asof_bundle"] = 2.into()), "other_format", "written by a newer Asof"),
-        (changed(&bundle, |b| b["project"] = of_other), "other_project", "of project `other`, not of `test`"),
+        (changed(&bundle, |b| b["project"] = of_other), "not_of_this_project", "of project `other`, not of `test`"),
         (changed(&bundle, |b| b["unheard"] = 1.into()), "not_a_bundle", "unheard"),
         (
             changed(&bundle, |b| b["definitions"][0]["definition"]["timestamp"] = "fare".into()),

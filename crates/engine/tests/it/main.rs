@@ -4,7 +4,6 @@
 
 mod bundles;
 mod compared;
-
 mod environments;
 mod equal;
 mod gc;
