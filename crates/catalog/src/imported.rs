@@ -27,14 +27,13 @@ pub(crate) async fn insert(db: &mut Connection, manifests: &[ImportedManifest], 
     let mut written = false;
     for manifest in manifests {
         let ImportedManifest { project, name, number, digest, body } = manifest;
-        let there: Option<String> = query_scalar(
-            "SELECT digest FROM imported_manifest WHERE project = $1 AND name = $2 AND number = $3",
-        )
-        .bind(project.as_str())
-        .bind(name.as_str())
-        .bind(i64::from(*number))
-        .fetch_optional(&mut *db)
-        .await?;
+        let there: Option<String> =
+            query_scalar("SELECT digest FROM imported_manifest WHERE project = $1 AND name = $2 AND number = $3")
+                .bind(project.as_str())
+                .bind(name.as_str())
+                .bind(i64::from(*number))
+                .fetch_optional(&mut *db)
+                .await?;
         match there {
             Some(there) if there == digest.hex() => continue,
             Some(_) => return Err(Error::Concurrent(format!("{name}@{number} is another training set now"))),
@@ -77,16 +76,21 @@ pub(crate) async fn numbers(db: &mut Connection, project: &Name, name: &Name) ->
 }
 
 pub(crate) async fn all(db: &mut Connection, project: &Name) -> Result<Vec<ImportedManifest>> {
-    let rows: Vec<(String, i64, String, String)> = query_as(
-        "SELECT name, number, digest, body FROM imported_manifest WHERE project = $1 ORDER BY name, number",
-    )
-    .bind(project.as_str())
-    .fetch_all(db)
-    .await?;
+    let rows: Vec<(String, i64, String, String)> =
+        query_as("SELECT name, number, digest, body FROM imported_manifest WHERE project = $1 ORDER BY name, number")
+            .bind(project.as_str())
+            .fetch_all(db)
+            .await?;
     let manifests = rows.into_iter().map(|(name, number, digest, body)| {
         let digest = format!("sha256:{digest}").parse();
         let digest = digest.map_err(|e: asof_model::Error| Error::damaged("an imported manifest", e.message()))?;
-        Ok(ImportedManifest { project: project.clone(), name: name_from(name)?, number: number_from(number)?, digest, body })
+        Ok(ImportedManifest {
+            project: project.clone(),
+            name: name_from(name)?,
+            number: number_from(number)?,
+            digest,
+            body,
+        })
     });
     manifests.collect()
 }

@@ -36,19 +36,13 @@ pub(crate) async fn register(db: &mut Connection, model: &Model, run: &Run) -> R
     Ok(Registration::New)
 }
 
-pub(crate) async fn model(
-    db: &mut Connection,
-    project: &Name,
-    name: &Name,
-    version: &Label,
-) -> Result<Option<Model>> {
-    let body: Option<String> =
-        query_scalar("SELECT body FROM model WHERE project = $1 AND name = $2 AND version = $3")
-            .bind(project.as_str())
-            .bind(name.as_str())
-            .bind(version.as_str())
-            .fetch_optional(db)
-            .await?;
+pub(crate) async fn model(db: &mut Connection, project: &Name, name: &Name, version: &Label) -> Result<Option<Model>> {
+    let body: Option<String> = query_scalar("SELECT body FROM model WHERE project = $1 AND name = $2 AND version = $3")
+        .bind(project.as_str())
+        .bind(name.as_str())
+        .bind(version.as_str())
+        .fetch_optional(db)
+        .await?;
     let model = body.map(|body| from_body(&body)).transpose()?;
     match model {
         Some(model) if (&model.project, &model.name, &model.version) != (project, name, version) => {

@@ -83,9 +83,7 @@ impl Engine {
             let pinned = &listed.registered.pinned;
             let newest = match pinned.kind {
                 Kind::Dataset => self.offline().snapshot(project, &pinned.name, None).await?.map(|s| s.number.0),
-                Kind::TrainingSet => {
-                    self.built_numbers(project, &pinned.name).await?.pop().map(u64::from)
-                }
+                Kind::TrainingSet => self.built_numbers(project, &pinned.name).await?.pop().map(u64::from),
                 _ => None,
             };
             let at = online.iter().find_map(|item| match item {

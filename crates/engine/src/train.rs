@@ -121,7 +121,8 @@ impl Engine {
         if self.offline().training_sets(&manifest.project, name).await?.contains(&number) {
             return Ok(());
         }
-        let message = format!("training set `{name}@{number}` was imported: its manifest is here, and its rows are not");
+        let message =
+            format!("training set `{name}@{number}` was imported: its manifest is here, and its rows are not");
         Err(Error::new(ErrorKind::Precondition, "rows_elsewhere", message)
             .remedy(format!("build it here, from the same snapshots: asof train {name}")))
     }

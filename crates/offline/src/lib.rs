@@ -49,8 +49,8 @@ pub use progress::{Progress, Quiet};
 pub use push::{Gate, Land, Landing, Numbers};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::{Added, Commit, Store};
-pub use vacuum::{Orphan, Removable, Vacuum};
 pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions};
+pub use vacuum::{Orphan, Removable, Vacuum};
 
 /// The hidden last column of every dataset: the order in which it accepted its rows. `BIGINT NOT NULL`, unique in
 /// the dataset, never reused.

@@ -46,7 +46,8 @@ impl Args {
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let entities = Entities::read(&self.pairs, None)?;
         let connection = Connection::open(global, "explain").await?;
-        let describe = DescribeRequest { scope: connection.scope(), service: self.service.clone(), ..DescribeRequest::default() };
+        let describe =
+            DescribeRequest { scope: connection.scope(), service: self.service.clone(), ..DescribeRequest::default() };
         let described = connection.serving().describe(describe).await?.into_inner();
         let request = entities.columns(&described.request, 0..entities.count())?;
         let asked = ExplainRequest {

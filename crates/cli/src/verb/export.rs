@@ -43,7 +43,8 @@ impl Args {
             references: self.references,
             training_sets: self.with_training_sets,
         };
-        let ExportResponse { bundle, definitions, training_sets } = connection.bundles().export(request).await?.into_inner();
+        let ExportResponse { bundle, definitions, training_sets } =
+            connection.bundles().export(request).await?.into_inner();
         let shown = self.to.display();
         write(&self.to, &bundle).map_err(|error| Failure::file("write", shown.to_string(), &error))?;
         let sets: Vec<_> = training_sets.iter().map(|set| format!("{}@{}", set.name, set.number)).collect();

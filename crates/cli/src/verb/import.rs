@@ -76,7 +76,9 @@ fn print(out: &mut Out, imported: &ImportResponse, dry_run: bool) -> Result<()> 
     match (new, dry_run, imported.conflicts.is_empty()) {
         (_, _, false) => out.line("it does not fit to what is here; nothing was changed"),
         (0, ..) => out.line("nothing to do: all of it is here"),
-        (new, true, true) => out.line(format!("{} would be imported; nothing was changed", counted(new as u64, "thing"))),
+        (new, true, true) => {
+            out.line(format!("{} would be imported; nothing was changed", counted(new as u64, "thing")))
+        }
         (_, false, true) if imported.run.is_empty() => out.line("nothing to do: somebody imported it just now"),
         (new, false, true) => {
             out.line(format!("imported {} (run {})", counted(new as u64, "thing"), imported.run))?;

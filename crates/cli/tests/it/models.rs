@@ -15,7 +15,10 @@ fn with_a_model() -> Project {
     project.done(&["train", "delays"]);
     project.done(&["materialize", "--at", LATER]);
     project.done(&REGISTER);
-    project.write("flights.sql", DEFINITIONS.replace("last_arr_delay > 15 AND distance", "last_arr_delay > 20 AND distance"));
+    project.write(
+        "flights.sql",
+        DEFINITIONS.replace("last_arr_delay > 15 AND distance", "last_arr_delay > 20 AND distance"),
+    );
     project.done(&["apply"]);
     project
 }
@@ -104,7 +107,10 @@ fn definitions_and_manifests_go_from_one_deployment_to_another() {
     // The graph here knows what it was built from there.
     to.done(&REGISTER);
     let upstream = to.done(&["lineage", "delay@2026-11-01-a", "--upstream"]);
-    assert!(upstream.contains("delays@1 (built training set") && upstream.contains("flights@0 (snapshot"), "{upstream}");
+    assert!(
+        upstream.contains("delays@1 (built training set") && upstream.contains("flights@0 (snapshot"),
+        "{upstream}"
+    );
 
     let other = Project::new();
     other.write("flights.sql", DEFINITIONS.replace("'3 hours'", "'9 hours'"));

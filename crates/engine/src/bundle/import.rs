@@ -5,7 +5,7 @@
 //! and what people wrote down refer to numbers. Gaps stay gaps: the next version that is applied here counts on from the highest
 //! number, and a number that is missing below it can still be brought by the bundle that has it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use asof_catalog::ImportedManifest;
 use asof_model::run::{Item, Outcome, RunId, Verb};
@@ -117,29 +117,31 @@ impl Engine {
     }
 
     /// Which definitions are new, which are there, and which cannot come. Gives back all that manifests may refer to.
-    async fn compare(&self, bundle: &Bundle, report: &mut ImportReport) -> Result<HashMap<Pinned, ()>> {
-        let mut known = HashMap::new();
+    async fn compare(&self, bundle: &Bundle, report: &mut ImportReport) -> Result<HashSet<Pinned>> {
+        let mut known = HashSet::new();
         let mut here: BTreeMap<Name, Vec<Registered>> = BTreeMap::new();
         let kinds: HashMap<Name, _> = self.catalog().names(&bundle.project).await?.into_iter().collect();
         for registered in &bundle.definitions {
             let pinned = &registered.pinned;
-            if pinned.project != bundle.project || pinned.version.0 == 0 || known.contains_key(pinned) {
+            if pinned.project != bundle.project || pinned.version.0 == 0 || known.contains(pinned) {
                 return Err(damaged(&format!("{} has no place in it", pinned.reference())));
             }
             for input in registered.inputs.iter().map(|input| &input.pinned) {
                 // What is read comes first; or it is here already.
-                if !known.contains_key(input) && self.catalog().pinned(input).await.is_err() {
-                    return Err(damaged(&format!("{} reads {}, which is not in it", pinned.reference(), input.reference())));
+                if !known.contains(input) && self.catalog().pinned(input).await.is_err() {
+                    return Err(damaged(&format!(
+                        "{} reads {}, which is not in it",
+                        pinned.reference(),
+                        input.reference()
+                    )));
                 }
             }
-            known.insert(pinned.clone(), ());
-            let versions = match here.get(&pinned.name) {
-                Some(versions) => versions,
-                None => {
-                    let versions = self.catalog().versions(&bundle.project, &pinned.name).await?;
-                    here.entry(pinned.name.clone()).or_insert(versions)
-                }
-            };
+            known.insert(pinned.clone());
+            if !here.contains_key(&pinned.name) {
+                let versions = self.catalog().versions(&bundle.project, &pinned.name).await?;
+                here.insert(pinned.name.clone(), versions);
+            }
+            let versions = &here[&pinned.name];
             let why = match kinds.get(&pinned.name) {
                 Some(kind) if *kind != pinned.kind => {
                     Some(format!("`{}` is {} here, and {} there", pinned.name, kind.one(), pinned.kind.one()))
@@ -159,7 +161,7 @@ impl Engine {
     async fn compare_manifests(
         &self,
         bundle: &Bundle,
-        known: &HashMap<Pinned, ()>,
+        known: &HashSet<Pinned>,
         report: &mut ImportReport,
     ) -> Result<Vec<(Manifest, ImportedManifest)>> {
         let mut new = Vec::new();
@@ -168,7 +170,7 @@ impl Engine {
             let (name, number) = (manifest.name.clone(), manifest.number);
             let what = format!("{name}@{number}");
             let lacks = manifest.closure.iter().chain([&manifest.definition, &manifest.service]);
-            let lacks = lacks.filter(|pinned| !known.contains_key(pinned)).map(Pinned::reference).next();
+            let lacks = lacks.filter(|pinned| !known.contains(pinned)).map(Pinned::reference).next();
             if manifest.project != bundle.project || number == 0 {
                 return Err(damaged(&format!("the manifest of {what} has no place in it")));
             }
@@ -198,7 +200,8 @@ impl Engine {
             }
             report.training_sets.push((name.clone(), number));
             let body = text.to_string();
-            let stored = ImportedManifest { project: bundle.project.clone(), name, number, digest: manifest.data, body };
+            let stored =
+                ImportedManifest { project: bundle.project.clone(), name, number, digest: manifest.data, body };
             new.push((manifest, stored));
         }
         Ok(new)
@@ -215,7 +218,10 @@ fn taken(registered: &Registered, here: &[Registered]) -> Option<String> {
         let differs = match difference(other, registered) {
             Effect::Versioned { clauses, upstream, .. } => {
                 let clauses = clauses.iter().map(|clause| clause.name.to_owned());
-                clauses.chain(upstream.iter().map(|name| format!("what it reads ({name})"))).collect::<Vec<_>>().join(", ")
+                clauses
+                    .chain(upstream.iter().map(|name| format!("what it reads ({name})")))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             }
             _ => "what it reads".to_owned(),
         };

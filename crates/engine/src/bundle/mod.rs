@@ -11,7 +11,7 @@
 mod export;
 mod import;
 
-pub use export::{Exported, ExportRequest};
+pub use export::{ExportRequest, Exported};
 pub use import::{Conflict, ImportReport, ImportRequest};
 
 use asof_lineage::openlineage::canonical;
@@ -55,8 +55,7 @@ fn digest_of(bundle: &Value) -> Digest {
 impl Bundle {
     /// Its text. The digest is computed here.
     fn write(self) -> Result<Vec<u8>> {
-        let mut value = serde_json::to_value(&self).map_err(Error::internal)?;
-        value["digest"] = digest_of(&value).to_string().into();
+        let value = serde_json::to_value(&self).map_err(Error::internal)?;
         let bundle = Bundle { digest: digest_of(&value), ..self };
         let mut text = serde_json::to_vec_pretty(&bundle).map_err(Error::internal)?;
         text.push(b'\n');

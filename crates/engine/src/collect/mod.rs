@@ -169,7 +169,8 @@ impl Engine {
         let ended = |run: RunId| !needs.at_work.contains(&run);
         let nothing = BTreeSet::new();
         for dataset in datasets {
-            let keep = needs.snapshots.get(dataset).map_or_else(|| nothing.clone(), |keep| keep.keys().copied().collect());
+            let keep =
+                needs.snapshots.get(dataset).map_or_else(|| nothing.clone(), |keep| keep.keys().copied().collect());
             let remove = record.as_ref().map(|record| (record.id(), now));
             let vacuum = self.offline().vacuum(project, dataset, &keep, &ended, remove).await?;
             if !vacuum.files.is_empty() || !vacuum.gone.is_empty() {

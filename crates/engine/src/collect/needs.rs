@@ -6,7 +6,7 @@ use asof_model::run::{Item, Run, RunId, Verb};
 use asof_model::{Kind, Micros, Name, Pinned, Result, SnapshotNumber};
 use asof_online::Published;
 
-use super::{Kept, distinct};
+use super::{Kept, distinct, ranges};
 use crate::{Engine, Scope};
 
 /// See the module.
@@ -42,12 +42,16 @@ impl Needs {
         Ok(needs)
     }
 
-    /// What is kept, and why; without what only time keeps.
+    /// What is kept, and why; neighbours of one reason together.
     pub(super) fn kept(&self) -> Vec<Kept> {
         let mut kept = Vec::new();
         for (dataset, snapshots) in &self.snapshots {
-            for (number, why) in snapshots {
-                kept.push(Kept { what: format!("{dataset}@{number}"), why: distinct(why.iter().cloned()).join(", ") });
+            let told = snapshots.iter().map(|(number, why)| (*number, distinct(why.iter().cloned()).join(", ")));
+            let told: Vec<_> = told.collect();
+            for row in told.chunk_by(|(a, why), (b, other)| a.0 + 1 == b.0 && why == other) {
+                let numbers: Vec<_> = row.iter().map(|(number, _)| *number).collect();
+                let what = format!("{dataset}@{}", ranges(&numbers));
+                kept.extend(row.first().map(|(_, why)| Kept { what, why: why.clone() }));
             }
         }
         for (view, why) in &self.online {
@@ -87,11 +91,8 @@ impl Needs {
     async fn of_models(&mut self, engine: &Engine, project: &Name) -> Result<()> {
         for model in engine.catalog().models(project, None).await? {
             let why = format!("model {}", model.reference());
-            let set = Item::TrainingSet {
-                name: model.training_set.clone(),
-                number: model.number,
-                content: model.content,
-            };
+            let set =
+                Item::TrainingSet { name: model.training_set.clone(), number: model.number, content: model.content };
             if let Some(run) = engine.catalog().producer(project, &set).await? {
                 self.read(&run.inputs, &why);
             }
@@ -172,15 +173,18 @@ impl Needs {
         unfinished: &[Run],
     ) -> Result<()> {
         let oldest = unfinished.iter().map(|run| run.started).min();
-        let from = oldest.map_or(since, |oldest| oldest.min(since));
         for dataset in datasets {
             let commits = engine.offline().commits(project, dataset).await?;
             let mut until = None;
             for commit in commits.iter().rev() {
                 match until {
                     None => self.snapshot(dataset, commit.number, "it is the newest".to_owned()),
-                    Some(until) if until >= from => {
-                        self.snapshot(dataset, commit.number, format!("it was the newest until {until}"));
+                    Some(until) if until >= since => {
+                        self.snapshot(dataset, commit.number, "it was the newest not long ago".to_owned());
+                    }
+                    Some(until) if oldest.is_some_and(|oldest| until >= oldest) => {
+                        let why = "it was the newest when a run began that is at work".to_owned();
+                        self.snapshot(dataset, commit.number, why);
                     }
                     Some(_) => {}
                 }

@@ -45,7 +45,9 @@ async fn what_is_exported_arrives_with_its_numbers_and_digests() {
     assert!(report.run.is_some() && report.there.is_empty());
     let there = versions(&to).await;
     // The service and the training set have version 2 only: the gap stays.
-    assert!(there.iter().all(|pinned| ["pricing", "prices"].contains(&pinned.name.as_str()) == (pinned.version.0 == 2)));
+    assert!(
+        there.iter().all(|pinned| ["pricing", "prices"].contains(&pinned.name.as_str()) == (pinned.version.0 == 2))
+    );
     let known = versions(&from).await;
     assert!(there.iter().all(|pinned| known.contains(pinned)), "{there:?}");
     let runs = to.engine.log(&to.scope, LogRequest::default()).await.unwrap();
@@ -144,7 +146,11 @@ fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
         let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &target) } else { drop(std::fs::copy(entry.path(), target).unwrap()) }
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            drop(std::fs::copy(entry.path(), target).unwrap())
+        }
     }
 }
 

@@ -61,9 +61,10 @@ async fn what_a_training_set_needs_outlives_compaction_gc_and_new_definitions() 
     assert_eq!((compacted.compacted[0].files_after, compacted.compacted[0].rows), (1, 8));
     // What was the newest until just now is kept for a while.
     assert_eq!((compacted.removals.len(), files(&world).len()), (0, 5));
-    let why = |of: &Collected, what: &str| of.kept.iter().find(|k| k.what == what).map(|k| k.why.clone()).unwrap_or_default();
+    let why =
+        |of: &Collected, what: &str| of.kept.iter().find(|k| k.what == what).map(|k| k.why.clone()).unwrap_or_default();
     assert!(why(&compacted, "trips@1").contains("training set prices@1"), "{:?}", compacted.kept);
-    assert!(why(&compacted, "trips@3").contains("it was the newest until"), "{:?}", compacted.kept);
+    assert!(why(&compacted, "trips@3").contains("it was the newest not long ago"), "{:?}", compacted.kept);
 
     later(&world, 2);
     let told = collect(&world, false, false).await.unwrap();
@@ -87,7 +88,8 @@ async fn what_a_training_set_needs_outlives_compaction_gc_and_new_definitions() 
         assert!(error.message().contains(&done.run.unwrap().to_string()), "{error}");
     }
     assert_eq!(show("trips").await.unwrap().snapshot.unwrap().rows, 10);
-    let runs = world.engine.log(&world.scope, LogRequest { verb: Some(Verb::Gc), ..LogRequest::default() }).await.unwrap();
+    let runs =
+        world.engine.log(&world.scope, LogRequest { verb: Some(Verb::Gc), ..LogRequest::default() }).await.unwrap();
     assert_eq!(runs[0].inputs.len(), 2);
     // What comes of it is what came before.
     world.train("prices").await.unwrap();
@@ -228,13 +230,15 @@ async fn nothing_is_taken_from_a_run_at_work() {
 async fn a_removal_that_died_is_recorded_with_what_it_took() {
     let mut world = trained().await;
     world.apply(&PROJECT.replace("'100 seconds'", "'200 seconds'")).await.unwrap();
-    let online = |view: &str| world.catalog.online(&world.scope.project).map({
-        let view = view.to_owned();
-        move |all: Result<Vec<Item>>| {
-            let is = |item: &Item| matches!(item, Item::Online { view: v, .. } if v.name.as_str() == view);
-            all.unwrap().into_iter().find(is)
-        }
-    });
+    let online = |view: &str| {
+        world.catalog.online(&world.scope.project).map({
+            let view = view.to_owned();
+            move |all: Result<Vec<Item>>| {
+                let is = |item: &Item| matches!(item, Item::Online { view: v, .. } if v.name.as_str() == view);
+                all.unwrap().into_iter().find(is)
+            }
+        })
+    };
     use futures::FutureExt as _;
     let (dropped, kept) = (online("last_trip").await.unwrap(), online("last_there").await.unwrap());
     let run = asof_model::Run {

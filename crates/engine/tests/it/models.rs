@@ -110,8 +110,11 @@ async fn lineage_leads_from_a_source_file_to_a_model_and_back() {
     let model = "asof://test/model/fraud@2026-11-01-a".to_owned();
     let about = || About::Model("fraud@2026-11-01-a".parse().unwrap());
     let upstream = around(&world, about(), Direction::Upstream, None).await;
-    for id in ["asof://test/built_training_set/prices@1", "asof://test/feature_service/pricing@1", "asof://test/snapshot/trips@0"]
-    {
+    for id in [
+        "asof://test/built_training_set/prices@1",
+        "asof://test/feature_service/pricing@1",
+        "asof://test/snapshot/trips@0",
+    ] {
         assert!(upstream.contains(&id.to_owned()), "{id} in {upstream:?}");
     }
     let file = upstream.iter().find(|id| id.contains("trips.csv#")).expect("the file").clone();
@@ -120,7 +123,10 @@ async fn lineage_leads_from_a_source_file_to_a_model_and_back() {
     assert!(downstream.contains(&model), "{downstream:?}");
     // Its version looks like that of nothing else here, so it need not be called a model.
     register(&world, "7", "prices@1").await.unwrap();
-    assert_eq!(around(&world, About::Ours("fraud@7".parse().unwrap()), Direction::Upstream, None).await.len(), upstream.len());
+    assert_eq!(
+        around(&world, About::Ours("fraud@7".parse().unwrap()), Direction::Upstream, None).await.len(),
+        upstream.len()
+    );
     let service = || About::Ours("pricing@1".parse().unwrap());
     assert!(!around(&world, service(), Direction::Downstream, Some(before)).await.contains(&model));
     assert!(around(&world, service(), Direction::Downstream, None).await.contains(&model));

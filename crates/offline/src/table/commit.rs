@@ -90,13 +90,8 @@ impl Table {
 
     async fn commit_replacement(&self, base: &State, replace: &Replace, version: u64) -> DeltaResult<()> {
         let millis = replace.now.0.div_euclid(1000);
-        let ours = history::Info {
-            run: replace.run,
-            attempt: replace.attempt,
-            time: replace.now,
-            rows: 0,
-            files: Vec::new(),
-        };
+        let ours =
+            history::Info { run: replace.run, attempt: replace.attempt, time: replace.now, rows: 0, files: Vec::new() };
         let info = CommitInfo {
             timestamp: Some(millis),
             operation: Some("OPTIMIZE".to_owned()),

@@ -54,9 +54,8 @@ impl Lives {
 
     /// The files that none of these snapshots has, nor the newest.
     pub(crate) fn needless(&self, keep: &BTreeSet<SnapshotNumber>) -> HashSet<&str> {
-        let needed = |added: u64, removed: u64| {
-            keep.range(SnapshotNumber(added)..SnapshotNumber(removed)).next().is_some()
-        };
+        let needed =
+            |added: u64, removed: u64| keep.range(SnapshotNumber(added)..SnapshotNumber(removed)).next().is_some();
         let taken = self.files.iter().filter_map(|(path, (added, removed))| Some((path, *added, (*removed)?)));
         taken.filter(|(_, added, removed)| !needed(*added, *removed)).map(|(path, _, _)| path.as_str()).collect()
     }

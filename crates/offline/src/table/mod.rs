@@ -27,7 +27,6 @@ pub use added::Added;
 pub(crate) use columns::physical;
 pub(crate) use commit::{Append, Landed, Replace};
 pub(crate) use gone::Gone;
-pub(crate) use lives::Lives;
 pub use history::Commit;
 
 /// The application transaction that holds the last sequence number given.

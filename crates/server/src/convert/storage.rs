@@ -1,6 +1,6 @@
 //! What is removed and what is kept.
 
-use asof_engine::{Collected, CollectRequest};
+use asof_engine::{CollectRequest, Collected};
 use asof_model::{Error, ErrorKind, Micros, Result};
 use asof_proto::storage::v1 as wire;
 

@@ -63,7 +63,8 @@ impl Desk {
             (false, true) => Ok(service),
             (true, false) => Ok(self.engine.service_of_model(scope, &model.parse()?).await?.to_string()),
             (both, _) => {
-                let message = if both { "neither a service nor a model is named" } else { "a service and a model are named" };
+                let message =
+                    if both { "neither a service nor a model is named" } else { "a service and a model are named" };
                 Err(Error::new(ErrorKind::Invalid, "invalid_request", message).remedy("name the one or the other"))
             }
         }

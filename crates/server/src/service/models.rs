@@ -2,9 +2,7 @@
 
 use asof_model::Name;
 use asof_proto::model::v1::model_service_server::ModelService;
-use asof_proto::model::v1::{
-    ListRequest, ListResponse, RegisterRequest, RegisterResponse, ShowRequest, ShowResponse,
-};
+use asof_proto::model::v1::{ListRequest, ListResponse, RegisterRequest, RegisterResponse, ShowRequest, ShowResponse};
 use tonic::{Request, Response, Status};
 
 use super::SharedDesk;
