@@ -73,15 +73,15 @@ fn print(out: &mut Out, imported: &ImportResponse, dry_run: bool) -> Result<()> 
         out.painted(Paint::Red, format!("! {}: {}", conflict.what, conflict.why))?;
     }
     let new = imported.new.len() + imported.training_sets.len();
+    let definitions = counted(imported.new.len() as u64, "definition");
+    let what = format!("{definitions} and {}", counted(imported.training_sets.len() as u64, "manifest"));
     match (new, dry_run, imported.conflicts.is_empty()) {
         (_, _, false) => out.line("it does not fit to what is here; nothing was changed"),
         (0, ..) => out.line("nothing to do: all of it is here"),
-        (new, true, true) => {
-            out.line(format!("{} would be imported; nothing was changed", counted(new as u64, "thing")))
-        }
+        (_, true, true) => out.line(format!("{what} would be imported; nothing was changed")),
         (_, false, true) if imported.run.is_empty() => out.line("nothing to do: somebody imported it just now"),
-        (new, false, true) => {
-            out.line(format!("imported {} (run {})", counted(new as u64, "thing"), imported.run))?;
+        (_, false, true) => {
+            out.line(format!("imported {what} (run {})", imported.run))?;
             out.line("no environment points at them yet: asof promote REF --to ENV")
         }
     }
