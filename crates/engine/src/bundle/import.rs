@@ -81,7 +81,7 @@ impl Engine {
             training_sets_there: Vec::new(),
             conflicts: Vec::new(),
         };
-        let known = self.compare(&bundle, &mut report).await?;
+        let known = self.compare_definitions(&bundle, &mut report).await?;
         let manifests = self.compare_manifests(&bundle, &known, &mut report).await?;
         if request.dry_run {
             return Ok(report);
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// Which definitions are new, which are there, and which cannot come. Gives back all that manifests may refer to.
-    async fn compare(&self, bundle: &Bundle, report: &mut ImportReport) -> Result<HashSet<Pinned>> {
+    async fn compare_definitions(&self, bundle: &Bundle, report: &mut ImportReport) -> Result<HashSet<Pinned>> {
         let mut known = HashSet::new();
         let mut here: BTreeMap<Name, Vec<Registered>> = BTreeMap::new();
         let kinds: HashMap<Name, _> = self.catalog().names(&bundle.project).await?.into_iter().collect();

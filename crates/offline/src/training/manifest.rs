@@ -4,7 +4,7 @@ use asof_model::digest::Hasher;
 use asof_model::{Columns, Digest, KnownMoment, Micros, Name, Pinned, RunId, SnapshotNumber};
 use serde::{Deserialize, Serialize};
 
-use crate::snapshot::{DataFile, Snapshot};
+use crate::snapshot::DataFile;
 
 /// The version of the manifest's own form.
 pub(super) const FORMAT: u32 = 1;
@@ -25,7 +25,7 @@ pub struct InputSnapshot {
     pub dataset: Name,
     /// Which snapshot.
     pub number: SnapshotNumber,
-    /// The digest of what is in it: see [`Snapshot::content`]. None in manifests of before it was kept.
+    /// The digest of what is in it: see [`crate::Snapshot::content`]. None in manifests of before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Digest>,
 }
