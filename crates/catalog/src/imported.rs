@@ -1,11 +1,12 @@
 //! Manifests of training sets that were built in another deployment: their text, as it came. None ever changes.
 
-use asof_model::{Digest, Name, RunId};
+use asof_model::{Digest, Name, Registered, Result as Shown, Run, RunId};
 use sqlx::{query, query_as, query_scalar};
 
 use crate::definitions::name_from;
 use crate::error::{Error, Result};
 use crate::store::Connection;
+use crate::{Catalog, apply, runs};
 
 /// A manifest that was imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,50 @@ pub struct ImportedManifest {
     pub digest: Digest,
     /// Its JSON.
     pub body: String,
+}
+
+/// What other deployments exported.
+impl Catalog {
+    /// Registers versions and manifests of training sets that were built elsewhere, with the finished run that does it, in one
+    /// transaction. What is there already with the same content is left as it is; false if that is all.
+    ///
+    /// # Errors
+    /// `concurrent_apply` when a number was taken by another content meanwhile; `name_taken`. Nothing is changed then.
+    pub async fn import(&self, new: Vec<Registered>, manifests: Vec<ImportedManifest>, run: &Run) -> Shown<bool> {
+        let mut transaction = self.store.write().await?;
+        // First, because manifests refer to it.
+        runs::record(&mut transaction, run).await?;
+        let mut written = apply::register(&mut transaction, &new).await?;
+        written |= insert(&mut transaction, &manifests, run.id).await?;
+        if written {
+            transaction.commit().await?;
+        }
+        Ok(written)
+    }
+
+    /// The manifest of a training set that was imported, as it came.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn imported_manifest(&self, project: &Name, name: &Name, number: u32) -> Shown<Option<String>> {
+        Ok(body(&mut *self.store.read().await?, project, name, number).await?)
+    }
+
+    /// The numbers of the training sets of a name whose manifests were imported, ascending.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn imported_numbers(&self, project: &Name, name: &Name) -> Shown<Vec<u32>> {
+        Ok(numbers(&mut *self.store.read().await?, project, name).await?)
+    }
+
+    /// All manifests of a project that were imported, by name and number.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn imported_manifests(&self, project: &Name) -> Shown<Vec<ImportedManifest>> {
+        Ok(all(&mut *self.store.read().await?, project).await?)
+    }
 }
 
 /// Inserts those that are not there yet; whether there were any.

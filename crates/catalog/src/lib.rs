@@ -31,7 +31,7 @@ mod select;
 mod store;
 
 use asof_model::run::Item;
-use asof_model::{Kind, Label, Micros, Model, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
+use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
 
 pub use definitions::Listed;
 pub use events::LineageEvent;
@@ -312,83 +312,6 @@ impl Catalog {
     /// Only those of the store.
     pub async fn online(&self, project: &Name) -> Result<Vec<Item>> {
         Ok(products::online(&mut *self.store.read().await?, project).await?)
-    }
-}
-
-/// Models.
-impl Catalog {
-    /// Registers a model with the finished run that does it, in one transaction, unless there is one of that name and version:
-    /// then nothing is written, and that one is given back.
-    ///
-    /// # Errors
-    /// Only those of the store.
-    pub async fn register_model(&self, model: &Model, run: &Run) -> Result<Registration> {
-        let mut transaction = self.store.write().await?;
-        let registration = models::register(&mut transaction, model, run).await?;
-        if registration == Registration::New {
-            transaction.commit().await?;
-        }
-        Ok(registration)
-    }
-
-    /// The model of that name and version.
-    ///
-    /// # Errors
-    /// Only those of the store.
-    pub async fn model(&self, project: &Name, name: &Name, version: &Label) -> Result<Option<Model>> {
-        Ok(models::model(&mut *self.store.read().await?, project, name, version).await?)
-    }
-
-    /// All models, or those of one name, by name and in the order in which they were registered.
-    ///
-    /// # Errors
-    /// Only those of the store.
-    pub async fn models(&self, project: &Name, name: Option<&Name>) -> Result<Vec<Model>> {
-        Ok(models::models(&mut *self.store.read().await?, project, name).await?)
-    }
-}
-
-/// What other deployments exported.
-impl Catalog {
-    /// Registers versions and manifests of training sets that were built elsewhere, with the finished run that does it, in one
-    /// transaction. What is there already with the same content is left as it is; false if that is all.
-    ///
-    /// # Errors
-    /// `concurrent_apply` when a number was taken by another content meanwhile; `name_taken`. Nothing is changed then.
-    pub async fn import(&self, new: Vec<Registered>, manifests: Vec<ImportedManifest>, run: &Run) -> Result<bool> {
-        let mut transaction = self.store.write().await?;
-        // First, because manifests refer to it.
-        runs::record(&mut transaction, run).await?;
-        let mut written = apply::register(&mut transaction, &new).await?;
-        written |= imported::insert(&mut transaction, &manifests, run.id).await?;
-        if written {
-            transaction.commit().await?;
-        }
-        Ok(written)
-    }
-
-    /// The manifest of a training set that was imported, as it came.
-    ///
-    /// # Errors
-    /// Only those of the store.
-    pub async fn imported_manifest(&self, project: &Name, name: &Name, number: u32) -> Result<Option<String>> {
-        Ok(imported::body(&mut *self.store.read().await?, project, name, number).await?)
-    }
-
-    /// The numbers of the training sets of a name whose manifests were imported, ascending.
-    ///
-    /// # Errors
-    /// Only those of the store.
-    pub async fn imported_numbers(&self, project: &Name, name: &Name) -> Result<Vec<u32>> {
-        Ok(imported::numbers(&mut *self.store.read().await?, project, name).await?)
-    }
-
-    /// All manifests of a project that were imported, by name and number.
-    ///
-    /// # Errors
-    /// Only those of the store.
-    pub async fn imported_manifests(&self, project: &Name) -> Result<Vec<ImportedManifest>> {
-        Ok(imported::all(&mut *self.store.read().await?, project).await?)
     }
 }
 

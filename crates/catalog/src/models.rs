@@ -1,8 +1,9 @@
 //! Versions of models: one row each, the body as JSON. None ever changes.
 
-use asof_model::{Label, Model, Name, Run};
+use asof_model::{Label, Model, Name, Result as Shown, Run};
 use sqlx::{query, query_scalar};
 
+use crate::Catalog;
 use crate::error::{Error, Result};
 use crate::runs;
 use crate::store::Connection;
@@ -15,6 +16,39 @@ pub enum Registration {
     /// That name and version is there already; whether it says the same is for the caller to see. Nothing was written, the
     /// run neither.
     There(Box<Model>),
+}
+
+/// Models.
+impl Catalog {
+    /// Registers a model with the finished run that does it, in one transaction, unless there is one of that name and version:
+    /// then nothing is written, and that one is given back.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn register_model(&self, model: &Model, run: &Run) -> Shown<Registration> {
+        let mut transaction = self.store.write().await?;
+        let registration = register(&mut transaction, model, run).await?;
+        if registration == Registration::New {
+            transaction.commit().await?;
+        }
+        Ok(registration)
+    }
+
+    /// The model of that name and version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn model(&self, project: &Name, name: &Name, version: &Label) -> Shown<Option<Model>> {
+        Ok(model(&mut *self.store.read().await?, project, name, version).await?)
+    }
+
+    /// All models, or those of one name, by name and in the order in which they were registered.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn models(&self, project: &Name, name: Option<&Name>) -> Shown<Vec<Model>> {
+        Ok(models(&mut *self.store.read().await?, project, name).await?)
+    }
 }
 
 /// Registers a model with the finished run that does it, unless there is one of that name and version.
