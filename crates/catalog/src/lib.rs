@@ -315,6 +315,17 @@ impl Catalog {
     }
 }
 
+/// Rows online that are there no more.
+impl Catalog {
+    /// The number of the newest publication of a view that is on record, also where it was dropped since.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn last_generation(&self, view: &Pinned) -> Result<Option<u64>> {
+        Ok(products::last_generation(&mut *self.store.read().await?, view).await?)
+    }
+}
+
 /// Events of other tools about what their jobs read and write.
 impl Catalog {
     /// Keeps those that are not there yet, all or none; how many these were.

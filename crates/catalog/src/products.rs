@@ -1,7 +1,7 @@
 //! What runs made. Only a run that is done made anything.
 
 use asof_model::run::Item;
-use asof_model::{Name, Run};
+use asof_model::{Name, Pinned, Run};
 use sqlx::{query_as, query_scalar};
 
 use crate::error::{Error, Result};
@@ -57,6 +57,21 @@ pub(crate) async fn online(db: &mut Connection, project: &Name) -> Result<Vec<It
     .fetch_all(db)
     .await?;
     outputs(project, rows)
+}
+
+/// The number of the newest publication of a view that is on record, also where it was dropped since.
+pub(crate) async fn last_generation(db: &mut Connection, view: &Pinned) -> Result<Option<u64>> {
+    let number: Option<i64> = query_scalar(
+        "SELECT max(i.number) FROM run_item i JOIN run r ON r.id = i.run
+         WHERE i.project = $1 AND i.item = 'online' AND i.name = $2 AND i.version = $3 AND i.role = 'output'
+           AND r.state = 'done'",
+    )
+    .bind(view.project.as_str())
+    .bind(view.name.as_str())
+    .bind(i64::from(view.version.0))
+    .fetch_one(db)
+    .await?;
+    Ok(number.and_then(|number| u64::try_from(number).ok()))
 }
 
 /// The items at these positions, each thing once: as the first run that made it says.

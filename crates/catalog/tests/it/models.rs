@@ -107,6 +107,12 @@ async fn what_a_removal_dropped_is_not_online() {
     removal.outcome = Outcome::Done;
     catalog.finish(&removal).await.unwrap();
     assert_eq!(catalog.online(&project()).await, Ok(vec![]));
+    let of = view("carrier_delays", 1, "SELECT 1", &[]).pinned;
+    assert_eq!(
+        catalog.last_generation(&of).await,
+        Ok(Some(1)),
+        "the next one is another one, also in a store made anew"
+    );
     catalog.finish(&run(Verb::Materialize, 3, vec![], vec![online(2)])).await.unwrap();
     assert_eq!(catalog.online(&project()).await, Ok(vec![online(2)]));
 }

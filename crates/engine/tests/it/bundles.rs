@@ -92,7 +92,11 @@ async fn a_bundle_that_is_not_as_it_was_written_is_refused_whole() {
         (changed(&bundle, |b| b["project"] = of_other), "not_of_this_project", "of project `other`, not of `test`"),
         (changed(&bundle, |b| b["unheard"] = 1.into()), "not_a_bundle", "unheard"),
         (
-            changed(&bundle, |b| b["definitions"][0]["definition"]["timestamp"] = "fare".into()),
+            changed(&bundle, |b| {
+                let definitions = b["definitions"].as_array_mut().unwrap();
+                let trips = definitions.iter_mut().find(|d| d["pinned"]["name"] == "trips").unwrap();
+                trips["definition"]["timestamp"] = "fare".into();
+            }),
             "bundle_damaged",
             "the content of trips@1 is not the one of its digest",
         ),

@@ -25,6 +25,7 @@ pub(crate) async fn register(world: &World, version: &str, trained_on: &str) -> 
 /// A project with one training set, and rows online.
 pub(crate) async fn trained() -> World {
     let world = World::new().await;
+    world.clock.set(Micros(60 * SECOND));
     world.apply(PROJECT).await.unwrap();
     let file = world.file("trips.csv", &trips(&[(1, "ann", 0, 10, Some(5.0)), (2, "bob", 1, 20, None)]));
     world.ingest("trips", &file).await.unwrap();
