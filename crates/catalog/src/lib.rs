@@ -1,5 +1,5 @@
 //! What is declared and what was done, durably: definitions, their versions, the environments that point
-//! at them, and runs with their items.
+//! at them, models that were trained on what they give, and runs with their items.
 //!
 //! **Promises.** A version never changes but for its remarks, and never loses its number. Every writing
 //! call is one transaction: it is there whole or not at all, also after a crash, and when it returns it
@@ -22,7 +22,9 @@ mod apply;
 mod definitions;
 mod error;
 mod events;
+mod imported;
 mod many;
+mod models;
 mod moves;
 mod products;
 mod runs;
@@ -34,6 +36,8 @@ use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run,
 
 pub use definitions::Listed;
 pub use events::LineageEvent;
+pub use imported::ImportedManifest;
+pub use models::Registration;
 pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
 pub use store::Held;
@@ -224,6 +228,15 @@ impl Catalog {
         Ok(moves::all_moves(&mut *self.store.read().await?, project, environment, limit).await?)
     }
 
+    /// Every version that some environment points at, or pointed at then or later, with what needs it: `prod`, or `prod until
+    /// <time>`. By name and version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn pointed(&self, project: &Name, since: Micros) -> Result<Vec<(Registered, String)>> {
+        Ok(moves::pointed(&mut *self.store.read().await?, project, since).await?)
+    }
+
     /// As [`Catalog::list`], of what the environment pointed at, at a moment. Remarks are those of now: they make no version.
     ///
     /// # Errors
@@ -304,12 +317,24 @@ impl Catalog {
         Ok(products::built(&mut *self.store.read().await?, project, name).await?)
     }
 
-    /// The newest generation of each view version that was ever published online, by name and version.
+    /// The newest generation of each view version that was published online, by name and version; without those of which a run
+    /// of `gc` that is done says, as its inputs, that it dropped them.
     ///
     /// # Errors
     /// Only those of the store.
     pub async fn online(&self, project: &Name) -> Result<Vec<Item>> {
         Ok(products::online(&mut *self.store.read().await?, project).await?)
+    }
+}
+
+/// Rows online that are there no more.
+impl Catalog {
+    /// The number of the newest publication of a view that is on record, also where it was dropped since.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn last_generation(&self, view: &Pinned) -> Result<Option<u64>> {
+        Ok(products::last_generation(&mut *self.store.read().await?, view).await?)
     }
 }
 

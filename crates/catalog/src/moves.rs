@@ -4,10 +4,10 @@
 //! move is kept with that run. So the moves of a name, in their order, lead from nowhere to where its pointer is.
 //! Nothing is taken out of a history: a rollback is one more move, which [`standing`] counts as the end of an earlier one.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use asof_model::run::Verb;
-use asof_model::{Kind, Micros, Name, Run, RunId, Version};
+use asof_model::{Kind, Micros, Name, Registered, Run, RunId, Version};
 use sqlx::query_as;
 
 use crate::definitions::{self, Listed, name_from, version_from};
@@ -278,4 +278,36 @@ pub(crate) async fn list_at(
     .fetch_all(db)
     .await?;
     definitions::listed(rows.into_iter().map(|(body, newest)| (body, true, newest)))
+}
+
+/// What environments point at, and what they left at that moment or later.
+pub(crate) async fn pointed(db: &mut Connection, project: &Name, since: Micros) -> Result<Vec<(Registered, String)>> {
+    let mut wanted: BTreeMap<(Name, i64), String> = BTreeMap::new();
+    let left: Vec<(String, i64, String, i64)> = query_as(
+        "SELECT name, from_version, environment, moved FROM pointer_move
+         WHERE project = $1 AND moved >= $2 AND from_version IS NOT NULL ORDER BY moved",
+    )
+    .bind(project.as_str())
+    .bind(since.0)
+    .fetch_all(&mut *db)
+    .await?;
+    for (name, version, environment, moved) in left {
+        wanted.insert((name_from(name)?, version), format!("{environment} until {}", Micros(moved)));
+    }
+    let now: Vec<(String, i64, String)> =
+        query_as("SELECT name, version, environment FROM pointer WHERE project = $1 ORDER BY environment")
+            .bind(project.as_str())
+            .fetch_all(&mut *db)
+            .await?;
+    for (name, version, environment) in now {
+        wanted.insert((name_from(name)?, version), environment);
+    }
+    let mut pointed = Vec::new();
+    for ((name, version), by) in wanted {
+        let number = u32::try_from(version).map_err(|e| Error::damaged(format_args!("a pointer of {name}"), e))?;
+        let found = definitions::version(db, project, &name, Version(number)).await?;
+        let found = found.ok_or_else(|| Error::damaged(format_args!("{name}@{number}"), "it is not there"))?;
+        pointed.push((found, by));
+    }
+    Ok(pointed)
 }

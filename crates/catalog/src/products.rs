@@ -1,7 +1,7 @@
 //! What runs made. Only a run that is done made anything.
 
 use asof_model::run::Item;
-use asof_model::{Name, Run};
+use asof_model::{Name, Pinned, Run};
 use sqlx::{query_as, query_scalar};
 
 use crate::error::{Error, Result};
@@ -35,6 +35,7 @@ pub(crate) async fn built(db: &mut Connection, project: &Name, name: &Name) -> R
     outputs(project, rows)
 }
 
+/// The newest generation of each view that is on record, but for those that were dropped since.
 pub(crate) async fn online(db: &mut Connection, project: &Name) -> Result<Vec<Item>> {
     let rows = query_as(
         "WITH made AS (
@@ -46,12 +47,31 @@ pub(crate) async fn online(db: &mut Connection, project: &Name) -> Result<Vec<It
          SELECT r.body, m.position FROM newest n
          JOIN made m ON m.name = n.name AND m.version = n.version AND m.number = n.number
          JOIN run r ON r.id = m.run
+         WHERE NOT EXISTS (
+             SELECT 1 FROM run_item d JOIN run q ON q.id = d.run
+             WHERE d.project = m.project AND d.key = m.key AND d.role = 'input' AND q.verb = 'gc' AND q.state = 'done'
+         )
          ORDER BY m.name, m.version, r.started, r.id",
     )
     .bind(project.as_str())
     .fetch_all(db)
     .await?;
     outputs(project, rows)
+}
+
+/// The number of the newest publication of a view that is on record, also where it was dropped since.
+pub(crate) async fn last_generation(db: &mut Connection, view: &Pinned) -> Result<Option<u64>> {
+    let number: Option<i64> = query_scalar(
+        "SELECT max(i.number) FROM run_item i JOIN run r ON r.id = i.run
+         WHERE i.project = $1 AND i.item = 'online' AND i.name = $2 AND i.version = $3 AND i.role = 'output'
+           AND r.state = 'done'",
+    )
+    .bind(view.project.as_str())
+    .bind(view.name.as_str())
+    .bind(i64::from(view.version.0))
+    .fetch_one(db)
+    .await?;
+    Ok(number.and_then(|number| u64::try_from(number).ok()))
 }
 
 /// The items at these positions, each thing once: as the first run that made it says.

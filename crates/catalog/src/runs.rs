@@ -105,6 +105,10 @@ impl<'a> Entry<'a> {
                 let (version, number) = (Some(view.version.0.into()), Some(whole(*generation)));
                 entry("online", &view.project, Some(&view.name), version, number, key)
             }
+            // Its version is no number: the key alone has it.
+            Item::Model { name, version } => {
+                entry("model", project, Some(name), None, None, format!("model:{name}@{version}"))
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, diff, explain, get, ingest, init, lineage, log, ls, materialize, plan, promote, push, rebuild, rollback,
-    serve, show, train, verify,
+    apply, diff, explain, export, gc, get, import, ingest, init, lineage, log, ls, materialize, model, plan, promote,
+    push, rebuild, rollback, serve, show, train, verify,
 };
 
 /// Features and their lineage: what was known when.
@@ -81,6 +81,10 @@ pub(crate) enum Brief {
     Promote(promote::Args),
     Rollback(rollback::Args),
     Diff(diff::Args),
+    Model(model::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Gc(gc::Args),
 }
 
 #[cfg(test)]

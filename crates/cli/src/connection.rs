@@ -3,12 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use asof_proto::bundle::v1::bundle_service_client::BundleServiceClient;
 use asof_proto::jobs::v1::job_service_client::JobServiceClient;
 use asof_proto::lineage::v1::lineage_service_client::LineageServiceClient;
+use asof_proto::model::v1::model_service_client::ModelServiceClient;
 use asof_proto::object::v1::Scope;
 use asof_proto::push::v1::push_service_client::PushServiceClient;
 use asof_proto::registry::v1::registry_service_client::RegistryServiceClient;
 use asof_proto::serving::v1::serving_service_client::ServingServiceClient;
+use asof_proto::storage::v1::storage_service_client::StorageServiceClient;
 use asof_server::{Config, Overrides, StoreLock};
 use tonic::transport::{Channel, Endpoint};
 
@@ -75,6 +78,22 @@ impl Connection {
     /// Offline work.
     pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
         JobServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    /// Models.
+    pub(crate) fn models(&self) -> ModelServiceClient<Channel> {
+        ModelServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
+    }
+
+    /// Bundles.
+    pub(crate) fn bundles(&self) -> BundleServiceClient<Channel> {
+        let client = BundleServiceClient::new(self.channel.clone());
+        client.max_decoding_message_size(LARGEST_REPLY).max_encoding_message_size(LARGEST_REPLY)
+    }
+
+    /// What is stored.
+    pub(crate) fn storage(&self) -> StorageServiceClient<Channel> {
+        StorageServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Features.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use asof_proto::jobs::v1::{self as jobs, Progress, Unit};
+use asof_proto::storage::v1 as storage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tonic::Streaming;
 
@@ -104,6 +105,16 @@ fn template(progress: &Progress) -> &'static str {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+impl Event for storage::CollectEvent {
+    type Answer = storage::CollectResult;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            storage::collect_event::Event::Progress(progress) => Step::On(progress),
+            storage::collect_event::Event::Result(result) => Step::Done(result),
+        })
+    }
 }
 
 impl Event for jobs::IngestEvent {

@@ -80,6 +80,7 @@ fn item_json(item: &Item) -> Value {
         Item::TrainingSet(set) => {
             json!({ "training_set": { "name": set.name, "number": set.number, "content": set.content } })
         }
+        Item::Model(model) => json!({ "model": { "name": model.name, "version": model.version } }),
         Item::Online(online) => json!({ "online": {
             "view": pinned::json_option(online.view.as_ref()),
             "generation": online.generation,
@@ -105,6 +106,7 @@ fn item_text(item: &Item) -> String {
         Item::Snapshot(snapshot) => format!("{}@{}", snapshot.dataset, snapshot.number),
         Item::Definition(definition) => pinned::reference(definition),
         Item::TrainingSet(set) => format!("{}@{}", set.name, set.number),
+        Item::Model(model) => format!("{}@{}", model.name, model.version),
         Item::Online(online) => {
             let view = online.view.as_ref().map(pinned::reference).unwrap_or_default();
             format!("{view} online ({} keys)", online.rows)

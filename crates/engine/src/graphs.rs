@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use asof_catalog::RunFilter;
 use asof_lineage::Graph;
 use asof_lineage::openlineage::{External, Heard};
-use asof_model::{Error, ErrorKind, Name, Result};
+use asof_model::run::{Item, Outcome, Verb};
+use asof_model::{Error, ErrorKind, Name, Result, Run};
+use asof_offline::Manifest;
 
 use crate::Engine;
 
@@ -58,7 +60,10 @@ impl Engine {
         for (name, _) in self.catalog().names(project).await? {
             definitions.extend(self.catalog().versions(project, &name).await?);
         }
-        let runs = self.catalog().runs(project, RunFilter::default()).await?;
+        let mut runs = self.catalog().runs(project, RunFilter::default()).await?;
+        for manifest in self.catalog().imported_manifests(project).await? {
+            runs.push(built_elsewhere(crate::train::imported(&manifest.name, manifest.number, &manifest.body)?));
+        }
         Ok(Graph::with(&definitions, &runs, &*self.external().await?))
     }
 
@@ -83,6 +88,25 @@ impl Engine {
         }
         let Ear { heard, folded, .. } = &mut *ear;
         Ok(folded.get_or_insert_with(|| Arc::new(heard.fold())).clone())
+    }
+}
+
+/// The run that built a training set in another deployment, as far as its manifest tells.
+fn built_elsewhere(manifest: Manifest) -> Run {
+    let definitions = manifest.closure.into_iter().map(Item::Definition);
+    let snapshots = manifest.inputs.into_iter().map(|i| Item::Snapshot { dataset: i.dataset, number: i.number });
+    let (name, number, content) = (manifest.name, manifest.number, manifest.content);
+    Run {
+        id: manifest.run,
+        project: manifest.project,
+        verb: Verb::Train,
+        started: manifest.created,
+        finished: Some(manifest.created),
+        outcome: Outcome::Done,
+        inputs: definitions.chain(snapshots).collect(),
+        outputs: vec![Item::TrainingSet { name, number, content }],
+        notes: [("rows".to_owned(), manifest.rows.to_string())].into(),
+        engine: manifest.engine,
     }
 }
 

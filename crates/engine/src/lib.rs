@@ -11,6 +11,9 @@
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
 mod apply;
+mod bundle;
+mod collect;
+mod compact;
 mod datasets;
 mod diff;
 mod equal;
@@ -21,6 +24,7 @@ mod ingest;
 mod lineage;
 mod log;
 mod materialize;
+mod models;
 mod plans;
 mod pointers;
 mod promote;
@@ -45,6 +49,9 @@ pub use apply::{Applied, AppliedChecked, Planned};
 pub use asof_catalog::PointerMove;
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
+pub use bundle::{Conflict, ExportRequest, Exported, ImportReport, ImportRequest};
+pub use collect::{CollectRequest, Collected, Kept, Removal, RemovalKind};
+pub use compact::Compacted;
 pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Contributed, ExplainRequest, Explanation, FromSnapshot, Origin, Source as FoundIn};
@@ -53,6 +60,7 @@ pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
+pub use models::{RegisterRequest, RegisteredModel, ShownModel};
 pub use pointers::{Author, Moved, Refusal, Shift, Stay};
 pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
@@ -99,6 +107,7 @@ pub struct Engine {
     plans: Arc<plans::Plans<serve::ServingPlan>>,
     pusher: Arc<push::Pusher>,
     graphs: Arc<graphs::Graphs>,
+    served_models: Arc<models::Served>,
 }
 
 impl Engine {
@@ -112,7 +121,8 @@ impl Engine {
     pub async fn open(parts: Parts) -> Result<Self> {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
         let plans = Arc::new(plans::Plans::new());
-        let engine = Engine { parts: Arc::new(parts), plans, pusher, graphs: Arc::default() };
+        let parts = Arc::new(parts);
+        let engine = Engine { parts, plans, pusher, graphs: Arc::default(), served_models: Arc::default() };
         engine.recover().await?;
         Ok(engine)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use asof_lineage::{Ask, Graph, Node, Tree, render};
-use asof_model::{Error, ErrorKind, Kind, Micros, Pinned, Reference, Result, Selector};
+use asof_model::{Error, ErrorKind, Kind, Micros, Model, ModelReference, Name, Pinned, Reference, Result, Selector};
 
 use crate::{Engine, Scope};
 
@@ -34,8 +34,10 @@ pub enum Rendering {
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum About {
-    /// Something of ours; or of others, if it is called the same and we have nothing of that name.
+    /// Something of ours: a definition or, if there is none of that name, a model; or of others, if it is called the same.
     Ours(Reference),
+    /// A model.
+    Model(ModelReference),
     /// A dataset or a job that others told of, by name.
     Outside(String),
 }
@@ -44,7 +46,26 @@ impl fmt::Display for About {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             About::Ours(reference) => reference.fmt(f),
+            About::Model(reference) => reference.fmt(f),
             About::Outside(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What is meant by that.
+enum Meant {
+    Definition(Pinned),
+    Model(Model),
+    Outside,
+}
+
+impl Meant {
+    /// Its project; what is not ours has none.
+    fn project(&self) -> Option<&Name> {
+        match self {
+            Meant::Definition(pinned) => Some(&pinned.project),
+            Meant::Model(model) => Some(&model.project),
+            Meant::Outside => None,
         }
     }
 }
@@ -70,12 +91,12 @@ impl Engine {
     /// The part of the graph around a thing, as text.
     ///
     /// # Errors
-    /// `unknown_name`, `unknown_version`, `unknown_outside`; `event_corrupt`.
+    /// `unknown_name`, `unknown_version`, `unknown_model`, `unknown_outside`; `event_corrupt`.
     pub async fn lineage(&self, scope: &Scope, request: LineageRequest) -> Result<String> {
         let LineageRequest { about, direction, depth, at, toward, rendering } = request;
         let meant = self.meant(scope, &about).await?;
         // What is ours is asked about in its own project, what is not, in the one of the caller.
-        let project = meant.as_ref().map_or(&scope.project, |pinned| &pinned.project);
+        let project = meant.project().unwrap_or(&scope.project);
         let graph = self.graph(project).await?;
         let node = node(&graph, &about, meant)?;
         let toward = match toward {
@@ -101,31 +122,47 @@ impl Engine {
         })
     }
 
-    /// The definition that is asked about; none where it must be something of others.
-    async fn meant(&self, scope: &Scope, about: &About) -> Result<Option<Pinned>> {
-        let About::Ours(reference) = about else { return Ok(None) };
+    /// What is asked about.
+    async fn meant(&self, scope: &Scope, about: &About) -> Result<Meant> {
+        let reference = match about {
+            About::Ours(reference) => reference,
+            About::Model(reference) => return Ok(Meant::Model(self.model(scope, reference).await?)),
+            About::Outside(_) => return Ok(Meant::Outside),
+        };
         match self.definition(scope, reference).await {
-            Ok(registered) => Ok(Some(registered.pinned)),
+            Ok(registered) => Ok(Meant::Definition(registered.pinned)),
             Err(error) => {
-                // A namespace and a name of others look like a project and a name.
                 let text = about.to_string();
+                if let Ok(reference) = text.parse()
+                    && let Ok(model) = self.model(scope, &reference).await
+                {
+                    return Ok(Meant::Model(model));
+                }
+                // A namespace and a name of others look like a project and a name.
                 let known = text.contains('/') && self.graph(&scope.project).await?.find_outside(&text).is_some();
-                if known { Ok(None) } else { Err(error) }
+                if known { Ok(Meant::Outside) } else { Err(error) }
             }
         }
     }
 }
 
-/// The thing in a graph that is asked about, where this is the definition that it means.
-fn node(graph: &Graph, about: &About, meant: Option<Pinned>) -> Result<Node> {
-    let (About::Ours(reference), Some(pinned)) = (about, meant) else {
-        let text = about.to_string();
-        return graph.find_outside(&text).cloned().ok_or_else(|| unheard(&text));
+/// The thing in a graph that is asked about, where this is what it means.
+fn node(graph: &Graph, about: &About, meant: Meant) -> Result<Node> {
+    let pinned = match meant {
+        Meant::Definition(pinned) => pinned,
+        Meant::Model(Model { project, name, version, .. }) => return Ok(Node::Model { project, name, version }),
+        Meant::Outside => {
+            let text = about.to_string();
+            return graph.find_outside(&text).cloned().ok_or_else(|| unheard(&text));
+        }
     };
-    match (pinned.kind, &reference.selector) {
+    match about {
         // These numbers mean a snapshot and a training set that was built.
-        (Kind::Dataset | Kind::TrainingSet, Some(number @ Selector::Number(_))) => {
-            graph.find(&pinned.project, &pinned.name, Some(number)).cloned().ok_or_else(|| {
+        About::Ours(reference)
+            if matches!(pinned.kind, Kind::Dataset | Kind::TrainingSet)
+                && matches!(reference.selector, Some(Selector::Number(_))) =>
+        {
+            graph.find(&pinned.project, &pinned.name, reference.selector.as_ref()).cloned().ok_or_else(|| {
                 let message = format!("there is no {} `{reference}`", pinned.kind);
                 Error::new(ErrorKind::NotFound, "unknown_version", message)
                     .remedy(format!("asof log {} lists what there is", pinned.name))

@@ -28,7 +28,7 @@ impl Engine {
     pub async fn log(&self, scope: &Scope, request: LogRequest) -> Result<Vec<Run>> {
         let project = request.about.as_ref().and_then(|r| r.project.as_ref()).unwrap_or(&scope.project);
         if let Some(reference) = &request.about {
-            self.definition(scope, reference).await?;
+            self.is_known(scope, project, reference).await?;
         }
         let filter = RunFilter {
             verb: request.verb,
@@ -37,6 +37,13 @@ impl Engine {
             ..RunFilter::default()
         };
         self.catalog().runs(project, filter).await
+    }
+
+    /// Whether there is a definition, or a model, of that name.
+    async fn is_known(&self, scope: &Scope, project: &Name, reference: &Reference) -> Result<()> {
+        let Err(error) = self.definition(scope, reference).await else { return Ok(()) };
+        let models = self.catalog().models(project, Some(&reference.name)).await?;
+        if models.is_empty() { Err(error) } else { Ok(()) }
     }
 
     /// The same runs as events of OpenLineage, each its JSON, oldest first.
@@ -80,6 +87,6 @@ impl Engine {
 fn definition(item: &Item) -> Option<Pinned> {
     match item {
         Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(pinned.clone()),
-        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } => None,
+        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } | Item::Model { .. } => None,
     }
 }

@@ -22,7 +22,12 @@ impl Engine {
     /// Records a run that ended without saying how.
     pub(crate) async fn record_given_up(&self, mut run: Run) -> Result<()> {
         let outputs = self.left_behind(&mut run).await?;
-        run.outcome = if outputs.is_empty() { Outcome::Aborted } else { Outcome::Done };
+        run.outcome = match (run.verb, outputs.is_empty()) {
+            // It makes nothing: what it took says how far it came.
+            (Verb::Gc, _) => self.settle_collection(&mut run).await?,
+            (_, true) => Outcome::Aborted,
+            (_, false) => Outcome::Done,
+        };
         run.outputs = outputs;
         tracing::info!(run = %run.id, verb = %run.verb, outcome = run.outcome.as_str(), "recorded an interrupted run");
         self.catalog().finish(&run).await
@@ -37,8 +42,16 @@ impl Engine {
             })
         };
         match run.verb {
-            Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Rebuild | Verb::Verify => Ok(Vec::new()),
-            Verb::Ingest | Verb::Push => match defined(Kind::Dataset) {
+            // These are recorded by the very transaction that does them, or make nothing.
+            Verb::Apply
+            | Verb::Promote
+            | Verb::Rollback
+            | Verb::Rebuild
+            | Verb::Verify
+            | Verb::Register
+            | Verb::Import
+            | Verb::Gc => Ok(Vec::new()),
+            Verb::Ingest | Verb::Push | Verb::Compact => match defined(Kind::Dataset) {
                 Some(dataset) => self.left_snapshot(run, &dataset.name).await,
                 None => Ok(Vec::new()),
             },

@@ -89,6 +89,11 @@ impl Record {
         self.run.inputs.retain(|item| !matches!(item, Item::Snapshot { .. }));
     }
 
+    /// For whoever writes notes of its own.
+    pub(crate) fn run_mut(&mut self) -> &mut Run {
+        &mut self.run
+    }
+
     pub(crate) fn made(&mut self, item: Item) {
         self.run.outputs.push(item);
     }

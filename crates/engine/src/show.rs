@@ -83,9 +83,7 @@ impl Engine {
             let pinned = &listed.registered.pinned;
             let newest = match pinned.kind {
                 Kind::Dataset => self.offline().snapshot(project, &pinned.name, None).await?.map(|s| s.number.0),
-                Kind::TrainingSet => {
-                    self.offline().training_sets(project, &pinned.name).await?.into_iter().max().map(u64::from)
-                }
+                Kind::TrainingSet => self.built_numbers(project, &pinned.name).await?.pop().map(u64::from),
                 _ => None,
             };
             let at = online.iter().find_map(|item| match item {
@@ -141,7 +139,7 @@ impl Engine {
         match pinned.kind {
             Kind::Dataset => shown.snapshot = self.shown_snapshot(project, &pinned.name, number).await?,
             Kind::TrainingSet => {
-                let built = !self.offline().training_sets(project, &pinned.name).await?.is_empty();
+                let built = !self.built_numbers(project, &pinned.name).await?.is_empty();
                 if built || number.is_some() {
                     shown.manifest = Some(self.training_set(scope, reference).await?);
                 }

@@ -81,7 +81,8 @@ impl Engine {
                 Item::TrainingSet { number, .. } => Some(*number),
                 _ => None,
             });
-            let number = numbers.into_iter().chain(used).max().unwrap_or(0) + 1;
+            let elsewhere = self.catalog().imported_numbers(project, name).await?;
+            let number = numbers.into_iter().chain(used).chain(elsewhere).max().unwrap_or(0) + 1;
             let manifest = self.build(recipe, number, &record, progress).await?;
             let (rows, content) = (manifest.rows, manifest.content);
             record.made(Item::TrainingSet { name: manifest.name.clone(), number, content });
@@ -104,6 +105,7 @@ impl Engine {
         out: impl Write + Send + 'static,
     ) -> Result<u64> {
         let manifest = self.training_set(scope, reference).await?;
+        self.rows_are_here(&manifest).await?;
         let engine = self.clone();
         self.workshop()
             .run(async move {
@@ -111,6 +113,18 @@ impl Engine {
                 asof_offline::export(rows, format, out).await
             })
             .await
+    }
+
+    /// Refuses a training set whose rows are elsewhere.
+    async fn rows_are_here(&self, manifest: &Manifest) -> Result<()> {
+        let (name, number) = (&manifest.name, manifest.number);
+        if self.offline().training_sets(&manifest.project, name).await?.contains(&number) {
+            return Ok(());
+        }
+        let message =
+            format!("training set `{name}@{number}` was imported: its manifest is here, and its rows are not");
+        Err(Error::new(ErrorKind::Precondition, "rows_elsewhere", message)
+            .remedy(format!("build it here, from the same snapshots: asof train {name}")))
     }
 
     /// The manifest of a training set that was built: `name@3` is the third one, without a number the
@@ -124,8 +138,7 @@ impl Engine {
         let number = match &reference.selector {
             Some(Selector::Number(number)) => u32::try_from(*number).unwrap_or(u32::MAX),
             None | Some(Selector::Latest) => {
-                let newest = self.offline().training_sets(project, name).await?.into_iter().max();
-                match newest {
+                match self.built_numbers(project, name).await?.pop() {
                     Some(number) => number,
                     None => {
                         // Says so if the name itself is unknown or of another kind.
@@ -143,7 +156,25 @@ impl Engine {
                     .remedy(format!("asof log {name} --verb train lists those that were built")));
             }
         };
-        self.offline().manifest(project, name, number).await
+        match self.offline().manifest(project, name, number).await {
+            // It may have been built elsewhere.
+            Err(error) if error.code() == "unknown_training_set" => {
+                match self.catalog().imported_manifest(project, name, number).await? {
+                    Some(body) => imported(name, number, &body),
+                    None => Err(error),
+                }
+            }
+            manifest => manifest,
+        }
+    }
+
+    /// The numbers of the training sets that were built under a name, here or elsewhere, ascending.
+    pub(crate) async fn built_numbers(&self, project: &Name, name: &Name) -> Result<Vec<u32>> {
+        let mut numbers = self.offline().training_sets(project, name).await?;
+        numbers.extend(self.catalog().imported_numbers(project, name).await?);
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok(numbers)
     }
 
     /// Resolves and pins everything a training set is made of.
@@ -230,13 +261,20 @@ impl Engine {
 impl Recipe {
     /// Whether a training set was made by this very recipe: equal recipes give equal rows.
     fn made(&self, manifest: &Manifest) -> bool {
+        let inputs = self.inputs();
         manifest.definition.digest == self.definition.pinned.digest
-            && manifest.inputs == self.inputs()
+            && manifest.inputs.len() == inputs.len()
+            && manifest.inputs.iter().zip(&inputs).all(|(then, now)| then.is(now))
             && manifest.options == self.recorded_options()
     }
 
     fn inputs(&self) -> Vec<InputSnapshot> {
-        self.pins.numbers().into_iter().map(|(dataset, number)| InputSnapshot { dataset, number }).collect()
+        let input = |(dataset, snapshot): (&Name, &asof_offline::Snapshot)| InputSnapshot {
+            dataset: dataset.clone(),
+            number: snapshot.number,
+            content: Some(snapshot.content()),
+        };
+        self.pins.snapshots().map(input).collect()
     }
 
     fn recorded_options(&self) -> asof_offline::TrainingOptions {
@@ -266,6 +304,15 @@ impl Recipe {
             created,
         })
     }
+}
+
+/// A manifest that was imported, out of its JSON.
+pub(crate) fn imported(name: &Name, number: u32, body: &str) -> Result<Manifest> {
+    let manifest = serde_json::from_str(body).map_err(|e| e.to_string()).and_then(Manifest::read);
+    manifest.map_err(|why| {
+        let message = format!("the manifest of training set `{name}@{number}` that was imported cannot be read: {why}");
+        Error::new(ErrorKind::Corrupt, "catalog_corrupt", message).remedy("restore the catalog from a backup")
+    })
 }
 
 /// The options a manifest recorded, for computing its rows again.

@@ -1,7 +1,7 @@
 //! The things that lineage is about, and how they are named.
 
 use asof_model::run::Item;
-use asof_model::{Digest, Name, Pinned, SnapshotNumber};
+use asof_model::{Digest, Label, Name, Pinned, SnapshotNumber};
 
 use crate::openlineage;
 
@@ -42,6 +42,15 @@ pub enum Node {
         /// Which publication of it, from 1.
         generation: u64,
     },
+    /// A version of a model.
+    Model {
+        /// The project.
+        project: Name,
+        /// Its name.
+        name: Name,
+        /// Its version, as its registry writes it.
+        version: Label,
+    },
     /// A dataset that somebody else told of. A file that an ingest read from the same place is this one.
     External(openlineage::Name),
     /// A job of somebody else's.
@@ -61,6 +70,9 @@ impl Node {
                 Node::TrainingSet { project: project.clone(), name: name.clone(), number: *number }
             }
             Item::Online { view, generation, .. } => Node::Online { view: view.clone(), generation: *generation },
+            Item::Model { name, version } => {
+                Node::Model { project: project.clone(), name: name.clone(), version: version.clone() }
+            }
         }
     }
 
@@ -69,7 +81,9 @@ impl Node {
         match self {
             Node::File { .. } | Node::External(_) | Node::Job(_) => None,
             Node::Definition(pinned) | Node::Online { view: pinned, .. } => Some(&pinned.project),
-            Node::Snapshot { project, .. } | Node::TrainingSet { project, .. } => Some(project),
+            Node::Snapshot { project, .. } | Node::TrainingSet { project, .. } | Node::Model { project, .. } => {
+                Some(project)
+            }
         }
     }
 
@@ -85,6 +99,7 @@ impl Node {
             Node::Online { view, generation } => {
                 format!("asof://{}/online/{}#{generation}", view.project, view.reference())
             }
+            Node::Model { project, name, version } => format!("asof://{project}/model/{name}@{version}"),
             Node::External(name) => format!("dataset:{}:{}", name.namespace, name.name),
             Node::Job(name) => format!("job:{}:{}", name.namespace, name.name),
         }
@@ -98,6 +113,7 @@ impl Node {
             Node::File { .. } => "file",
             Node::TrainingSet { .. } => "built_training_set",
             Node::Online { .. } => "online",
+            Node::Model { .. } => "model",
             Node::External(_) => "external_dataset",
             Node::Job(_) => "job",
         }
@@ -110,6 +126,7 @@ impl Node {
             Node::Definition(pinned) | Node::Online { view: pinned, .. } => pinned.reference(),
             Node::Snapshot { dataset, number, .. } => format!("{dataset}@{number}"),
             Node::TrainingSet { name, number, .. } => format!("{name}@{number}"),
+            Node::Model { name, version, .. } => format!("{name}@{version}"),
             Node::File { url, .. } => {
                 let path = url.trim_end_matches('/');
                 let last = path.rsplit('/').next().unwrap_or(path);
@@ -130,6 +147,7 @@ impl Node {
             Node::File { digest, .. } => format!("{name} (file, {})", digest.short()),
             Node::TrainingSet { .. } => format!("{name} (built training set{size})"),
             Node::Online { generation, .. } => format!("{name} (online, generation {generation}{size})"),
+            Node::Model { .. } => format!("{name} (model)"),
             Node::External(_) => format!("{name} (external dataset{})", also(note)),
             Node::Job(job) => format!("{name} (job of {}{})", printable(&job.namespace), also(note)),
         }

@@ -39,6 +39,11 @@ impl Digest {
         })
     }
 
+    /// The first 32 hex digits: 128 bits, for tools that keep at most 36 characters.
+    pub fn brief(&self) -> String {
+        self.hex()[..32].to_owned()
+    }
+
     /// The first 12 hex digits, for people.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()

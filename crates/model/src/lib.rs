@@ -16,6 +16,7 @@ pub mod reference;
 pub mod run;
 pub mod schema;
 pub mod time;
+pub mod trained;
 pub mod value;
 
 pub use clock::Clock;
@@ -28,4 +29,5 @@ pub use reference::{Kind, Pinned, Reference, Selector, SnapshotNumber, Version};
 pub use run::{Run, RunId};
 pub use schema::{Column, Columns};
 pub use time::Micros;
+pub use trained::{Label, Model, ModelReference};
 pub use value::Status;

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind};
 use crate::name::Name;
 use crate::reference::{Pinned, SnapshotNumber};
 use crate::time::{Micros, SECOND};
+use crate::trained::Label;
 
 /// The identifier of a run: a UUID of version 7, so that runs sort by their start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,11 +71,19 @@ pub enum Verb {
     Promote,
     /// The last move of an environment's pointers was taken back.
     Rollback,
+    /// A model was registered.
+    Register,
+    /// What another deployment exported was taken in.
+    Import,
+    /// What nothing needs was removed.
+    Gc,
+    /// Small files of a dataset became large ones.
+    Compact,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 9] = [
+    pub const ALL: [Verb; 13] = [
         Verb::Apply,
         Verb::Ingest,
         Verb::Train,
@@ -84,6 +93,10 @@ impl Verb {
         Verb::Verify,
         Verb::Promote,
         Verb::Rollback,
+        Verb::Register,
+        Verb::Import,
+        Verb::Gc,
+        Verb::Compact,
     ];
 
     /// As typed on the command line.
@@ -98,12 +111,16 @@ impl Verb {
             Verb::Verify => "verify",
             Verb::Promote => "promote",
             Verb::Rollback => "rollback",
+            Verb::Register => "register",
+            Verb::Import => "import",
+            Verb::Gc => "gc",
+            Verb::Compact => "compact",
         }
     }
 
     /// Whether it is about what names mean, and neither reads nor makes data.
     pub fn is_of_names(self) -> bool {
-        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback)
+        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Import)
     }
 }
 
@@ -154,6 +171,13 @@ pub enum Item {
         rows: u64,
         /// The moment as of which the rows are the newest.
         at: Micros,
+    },
+    /// A version of a model.
+    Model {
+        /// Its name.
+        name: Name,
+        /// Its version, as its registry writes it.
+        version: Label,
     },
 }
 

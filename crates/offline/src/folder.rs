@@ -149,6 +149,27 @@ impl Folder {
         Ok((folders, files))
     }
 
+    /// The files directly in it, each with its size in bytes; sorted.
+    pub(crate) async fn sizes(&self) -> Result<Vec<(String, u64)>> {
+        let listed = match self.store.list_with_delimiter(Some(&self.path)).await {
+            Ok(listed) => listed,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
+            Err(error) => return Err(Failure::from(error).into()),
+        };
+        let named = listed.objects.iter().filter_map(|o| Some((o.location.filename()?.to_owned(), o.size)));
+        let mut files: Vec<_> = named.collect();
+        files.sort_unstable();
+        Ok(files)
+    }
+
+    /// Removes a file; one that is not there is fine.
+    pub(crate) async fn remove(&self, name: &str) -> Result<()> {
+        match self.store.delete(&self.file(name)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Failure::from(error).into()),
+        }
+    }
+
     /// Removes files that nothing refers to. What cannot be removed stays and harms nobody.
     pub(crate) async fn remove_quietly(&self, names: impl IntoIterator<Item = String>) {
         for name in names {

@@ -4,7 +4,8 @@
 //! - One [`Store::ingest`] is one Delta commit is one [`Snapshot`]: it happens whole or not at all, whatever
 //!   crashes, and the same file content is never let in twice (the keys are in the commit itself).
 //! - A snapshot never changes; each of its data files is checked against a digest by
-//!   [`Snapshot::verify_files`]. Log files are never cleaned up, so every number stays readable.
+//!   [`Snapshot::verify_files`]. Log files are never cleaned up, so every number stays known; it stays readable until
+//!   [`Store::vacuum`] is told not to keep it, and says then that it is gone.
 //! - What a call returned is on disk: files, log and folders are synced before.
 //! - A training set is visible whole or not at all, and its digest covers values, not bytes of files.
 //!
@@ -17,6 +18,7 @@
 //! Files from outside are read on blocking threads, never on those that poll the caller's futures.
 
 mod columns;
+mod compact;
 mod content;
 mod durable;
 mod export;
@@ -35,7 +37,9 @@ mod store;
 mod table;
 mod together;
 mod training;
+mod vacuum;
 
+pub use compact::{Compact, Compaction};
 pub use content::content_digest;
 pub use export::{ExportFormat, export};
 pub use ingest::{Format, Ingest, Ingested, IngestedFile, ReadOptions, SkippedFile};
@@ -46,6 +50,7 @@ pub use push::{Gate, Land, Landing, Numbers};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::{Added, Commit, Store};
 pub use training::{InputSnapshot, Manifest, ManifestDraft, TrainingOptions};
+pub use vacuum::{Orphan, Removable, Vacuum};
 
 /// The hidden last column of every dataset: the order in which it accepted its rows. `BIGINT NOT NULL`, unique in
 /// the dataset, never reused.

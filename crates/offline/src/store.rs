@@ -116,8 +116,12 @@ impl Store {
         Table::new(self.root.join("datasets").join(project).join(dataset), dataset.clone())
     }
 
+    pub(crate) fn training_of(&self, project: &Name) -> Folder {
+        self.root.join("training").join(project)
+    }
+
     pub(crate) fn training(&self, project: &Name, name: &Name) -> Folder {
-        self.root.join("training").join(project).join(name)
+        self.training_of(project).join(name)
     }
 
     /// Waits until no other task of this process ingests into the dataset.

@@ -114,7 +114,8 @@ impl From<Error> for asof_model::Error {
         let again = |view: &str| format!("asof materialize {}", view.split('@').next().unwrap_or(view));
         match &error {
             Error::NotMaterialized(view) => {
-                told(Kind::Precondition, "not_materialized").remedy(again(view.name.as_str()))
+                // That very version: another one may be current.
+                told(Kind::Precondition, "not_materialized").remedy(format!("asof materialize {}", view.reference()))
             }
             Error::UnknownColumn { column, known, .. } => {
                 let told = told(Kind::NotFound, "unknown_column");

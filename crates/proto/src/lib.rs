@@ -22,6 +22,10 @@ macro_rules! package {
 }
 
 package!(
+    /// Definitions from one deployment to another.
+    bundle, "asof.bundle.v1.rs"
+);
+package!(
     /// Values, a column at a time.
     column, "asof.column.v1.rs"
 );
@@ -46,6 +50,10 @@ package!(
     lineage, "asof.lineage.v1.rs"
 );
 package!(
+    /// Models, and what they were trained on.
+    model, "asof.model.v1.rs"
+);
+package!(
     /// Names of things and their columns.
     object, "asof.object.v1.rs"
 );
@@ -64,6 +72,11 @@ package!(
 package!(
     /// Features at inference.
     serving, "asof.serving.v1.rs"
+);
+
+package!(
+    /// What is stored and needed by nothing any more.
+    storage, "asof.storage.v1.rs"
 );
 
 /// All packages as an encoded `google.protobuf.FileDescriptorSet`, for gRPC reflection.

@@ -11,11 +11,14 @@ use std::time::Duration;
 
 use asof_engine::Engine;
 use asof_model::{Error, ErrorKind, Result};
+use asof_proto::bundle::v1::bundle_service_server::{BundleServiceServer, SERVICE_NAME as BUNDLES};
 use asof_proto::jobs::v1::job_service_server::{JobServiceServer, SERVICE_NAME as JOBS};
 use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERVICE_NAME as LINEAGE};
+use asof_proto::model::v1::model_service_server::{ModelServiceServer, SERVICE_NAME as MODELS};
 use asof_proto::push::v1::push_service_server::{PushServiceServer, SERVICE_NAME as PUSH};
 use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
 use asof_proto::serving::v1::serving_service_server::SERVICE_NAME as SERVING;
+use asof_proto::storage::v1::storage_service_server::{SERVICE_NAME as STORAGE, StorageServiceServer};
 use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -30,11 +33,11 @@ use crate::deadline::Deadlines;
 use crate::greeting::Greeted;
 use crate::http;
 use crate::open::store_folder;
-use crate::service::{Desk, Front, Jobs, Lineage, Push, Registry, Serving};
+use crate::service::{Bundles, Desk, Front, Jobs, Lineage, Models, Push, Registry, Serving, Storage};
 use crate::spool::Spool;
 
 /// The services whose health is told, and all of them together under the empty name.
-const SERVICES: [&str; 6] = ["", REGISTRY, JOBS, SERVING, LINEAGE, PUSH];
+const SERVICES: [&str; 9] = ["", REGISTRY, JOBS, SERVING, LINEAGE, PUSH, MODELS, BUNDLES, STORAGE];
 /// How often a silent connection is asked whether it is still there, and how long it may take to answer.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Bytes of the headers of a call.
@@ -73,6 +76,9 @@ impl Server {
         let serving = Front::new(Serving(desk.clone()), size);
         let push = PushServiceServer::new(Push(desk.clone()));
         let lineage = LineageServiceServer::new(Lineage(desk.clone()));
+        let models = ModelServiceServer::new(Models(desk.clone()));
+        let bundles = BundleServiceServer::new(Bundles(desk.clone()));
+        let storage = StorageServiceServer::new(Storage(desk.clone()));
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(asof_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -84,6 +90,9 @@ impl Server {
             .add_service(serving)
             .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(models.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(bundles.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(storage.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(health_service)
             .add_service(reflection);
         let routes = http::routes(routes.into_axum_router(), &desk, size).into();

@@ -71,7 +71,11 @@ impl Args {
     /// One entity of a service, in the types that it wants.
     async fn entity(&self, connection: &Connection) -> Result<ExplainRequest> {
         let entities = Entities::read(&self.pairs, None)?;
-        let describe = DescribeRequest { scope: connection.scope(), service: self.reference.clone() };
+        let describe = DescribeRequest {
+            scope: connection.scope(),
+            service: self.reference.clone(),
+            ..DescribeRequest::default()
+        };
         let described = connection.serving().describe(describe).await?.into_inner();
         Ok(ExplainRequest {
             scope: connection.scope(),

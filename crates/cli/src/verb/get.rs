@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use asof_model::Micros;
+use asof_model::{Micros, ModelReference};
 use asof_proto::serving::v1::{DescribeRequest, GetFeaturesRequest};
 
 use crate::args::Global;
 use crate::connection::Connection;
 use crate::entities::Entities;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::out::Out;
 use crate::pairs::Pair;
 use crate::pinned;
@@ -22,12 +22,15 @@ const PAGE: usize = 2_000;
 /// Get the features of an entity, or of those in a file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The feature service.
-    #[arg(value_name = "SERVICE[@REF]")]
-    service: String,
+    /// The feature service; with --model it is left out.
+    #[arg(value_name = "SERVICE[@REF]", required_unless_present = "model")]
+    service: Option<String>,
     /// Keys and parameters; `key=` is the empty text, `key:=null` is null.
     #[arg(value_name = "KEY=VALUE")]
     pairs: Vec<Pair>,
+    /// In the place of a service: the model that is served. It gets exactly the features that it was trained on.
+    #[arg(long, value_name = "NAME@VERSION")]
+    model: Option<ModelReference>,
     /// Many entities, a row each: .jsonl or .csv. KEY=VALUE is added to every row.
     #[arg(long, value_name = "ROWS")]
     file: Option<PathBuf>,
@@ -53,13 +56,24 @@ impl Args {
     ///
     /// # Errors
     /// `wrong_type` for a text that is not of its type; the server's.
-    pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
+    pub(crate) async fn run(mut self, global: &Global, out: &mut Out) -> Result<Answer> {
+        // With a model, what stands first is a pair already.
+        if self.model.is_some()
+            && let Some(first) = self.service.take()
+        {
+            let pair = first.parse().map_err(|why: String| {
+                Failure::usage(format!("`{first}` beside --model is no key: {why}"), "name a service or a model")
+            })?;
+            self.pairs.insert(0, pair);
+        }
         let entities = Entities::read(&self.pairs, self.file.as_deref())?;
         let connection = Connection::open(global, "get").await?;
         let mut serving = connection.serving();
-        let describe = DescribeRequest { scope: connection.scope(), service: self.service.clone() };
+        let service = self.service.unwrap_or_default();
+        let model = self.model.map(|model| model.to_string()).unwrap_or_default();
+        let describe = DescribeRequest { scope: connection.scope(), service: service.clone(), model };
         let described = serving.describe(describe).await?.into_inner();
-        let service = described.service.as_ref().map_or(self.service, pinned::exact);
+        let service = described.service.as_ref().map_or(service, pinned::exact);
         let mut at = self.at.map(|at| at.0);
         let mut pages = Vec::new();
         for start in (0..entities.count().max(1)).step_by(PAGE) {

@@ -3,13 +3,17 @@
 pub(crate) mod apply;
 pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod export;
+pub(crate) mod gc;
 pub(crate) mod get;
+pub(crate) mod import;
 pub(crate) mod ingest;
 pub(crate) mod init;
 pub(crate) mod lineage;
 pub(crate) mod log;
 pub(crate) mod ls;
 pub(crate) mod materialize;
+pub(crate) mod model;
 pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod push;
@@ -82,5 +86,9 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Promote(args) => args.run(global, out).await,
         Brief::Rollback(args) => args.run(global, out).await,
         Brief::Diff(args) => args.run(global, out).await,
+        Brief::Model(args) => args.run(global, out).await,
+        Brief::Export(args) => args.run(global, out).await,
+        Brief::Import(args) => args.run(global, out).await,
+        Brief::Gc(args) => args.run(global, out).await,
     }
 }

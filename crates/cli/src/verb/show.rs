@@ -109,6 +109,7 @@ fn print_training_set(out: &mut Out, set: &BuiltTrainingSet) -> Result<()> {
     let (rows, created) = (counted(set.rows, "row"), moment(set.created));
     out.line(format!("  {}@{}: {rows}, {} columns, {created}", set.name, set.number, set.columns.len()))?;
     out.line(format!("  content {}", set.content))?;
+    out.line(format!("  digest {}", set.digest))?;
     let snapshots: Vec<_> = set.snapshots.iter().map(|(dataset, number)| format!("{dataset}@{number}")).collect();
     out.line(format!("  from {}, {}", snapshots.join(", "), as_known(&set.known_at)))?;
     out.line(format!("  run {}, {}", set.run, size(&set.files)))
@@ -177,6 +178,7 @@ pub(crate) fn manifest_json(set: &BuiltTrainingSet) -> Value {
         "columns": columns_json(&set.columns),
         "rows": set.rows,
         "content": set.content,
+        "digest": set.digest,
         "known_at": set.known_at,
         "run": set.run,
         "created": moment(set.created),

@@ -139,3 +139,34 @@ fn materialize_survives_kill_9() {
         assert_eq!(got["entities"][0]["features"][1]["status"], json!("present"), "{got}");
     });
 }
+
+#[test]
+fn a_removal_that_is_killed_takes_nothing_that_is_needed() {
+    let flights = Flights::generate(60);
+    let project = crate::flights::ingested(&flights);
+    project.done(&["train", "delays"]);
+    // Old snapshots whose files nothing needs.
+    let litter = |round: usize| {
+        for part in [2 * round, 2 * round + 1] {
+            project.write("more.csv", flights.csv(3 * part..3 * part + 3));
+            project.done(&["ingest", "flights", "more.csv"]);
+        }
+        project.done(&["gc", "--compact", "--apply"]);
+    };
+    let gc = ["gc", "--apply", "--older-than", "0s"];
+    litter(MOMENTS.len());
+    let took = undisturbed(&project, &gc);
+    let args = |round| {
+        litter(round);
+        gc.map(str::to_owned).to_vec()
+    };
+    survives(&project, took, args, |round, _| {
+        project.done(&["rebuild", "delays@1", "--check"]);
+        let shown = project.json(&["show", "flights"]);
+        assert_eq!(shown["snapshot"]["rows"], json!(60 + 6 * (round + 2)));
+        let files = shown["snapshot"]["files"].as_array().unwrap();
+        let table = project.path().join(".asof/datasets/flights/flights");
+        assert!(files.iter().all(|file| table.join(file["path"].as_str().unwrap()).exists()), "{shown}");
+        assert_eq!(project.json(&gc)["removals"], json!([]));
+    });
+}

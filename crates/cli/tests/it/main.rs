@@ -13,6 +13,7 @@ mod increments;
 mod interruption;
 mod leakage;
 mod memory;
+mod models;
 mod project;
 mod pushing;
 mod refusals;

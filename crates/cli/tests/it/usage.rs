@@ -63,6 +63,10 @@ fn help_and_version_are_answers() {
         "promote",
         "rollback",
         "diff",
+        "model",
+        "export",
+        "import",
+        "gc",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
     }

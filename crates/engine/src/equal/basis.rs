@@ -106,6 +106,8 @@ impl Engine {
                 };
                 match run.map(|run| run.verb) {
                     Some(Verb::Push) => pushed = true,
+                    // The same rows, in other files.
+                    Some(Verb::Compact) => {}
                     _ => ingested = Some(dataset.clone()),
                 }
             }

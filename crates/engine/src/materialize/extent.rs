@@ -170,6 +170,9 @@ impl Engine {
             return whole(format!("the log of {dataset} from {behind} to {to} is not there any more"));
         };
         match added.iter().find(|commit| commit.removed) {
+            Some(commit) if commit.compacted => {
+                whole(format!("{dataset}@{} has its rows in other files", commit.number))
+            }
             Some(commit) => whole(format!("{dataset}@{} took rows away", commit.number)),
             None => Ok(added),
         }

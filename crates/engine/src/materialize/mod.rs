@@ -250,7 +250,7 @@ impl Engine {
         let view = wanted.view;
         // A store that has the view counts by itself.
         if self.online().published(&view.pinned)?.is_none()
-            && let Some(Item::Online { generation, .. }) = self.recorded(&view.pinned).await?
+            && let Some(generation) = self.catalog().last_generation(&view.pinned).await?
         {
             self.online().count_from(&view.pinned, generation);
         }

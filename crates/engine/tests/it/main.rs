@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test may")]
 
+mod bundles;
 mod compared;
 mod environments;
 mod equal;
 mod explained;
+mod gc;
 mod increments;
 mod leakage;
+mod models;
 mod plans;
 mod progress;
 mod push;

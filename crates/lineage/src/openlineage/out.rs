@@ -96,7 +96,7 @@ impl Out<'_> {
             &Item::File { .. } => None,
             Item::Snapshot { dataset, .. } => Some(dataset),
             Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(&pinned.name),
-            Item::TrainingSet { name, .. } => Some(name),
+            Item::TrainingSet { name, .. } | Item::Model { name, .. } => Some(name),
         };
         match self.run.outputs.as_slice() {
             // An apply makes many things at once.
@@ -146,6 +146,7 @@ impl Out<'_> {
             Item::TrainingSet { name, number, .. } => {
                 (own(format!("training/{name}")), number.to_string(), Some(name), None)
             }
+            Item::Model { name, version } => (own(format!("models/{name}")), version.to_string(), None, None),
             Item::Online { view, generation, rows, .. } => {
                 (own(format!("online/{}", view.name)), generation.to_string(), Some(&view.name), Some(*rows))
             }

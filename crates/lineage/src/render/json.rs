@@ -134,7 +134,7 @@ pub fn document(trees: &[Tree]) -> Document {
             Node::File { url, digest } => (Some(digest.to_string()), Some(url.clone()), None),
             Node::Online { generation, .. } => (None, None, Some(*generation)),
             Node::External(name) => (None, Some(name.to_string()), None),
-            Node::Snapshot { .. } | Node::TrainingSet { .. } | Node::Job(_) => (None, None, None),
+            Node::Snapshot { .. } | Node::TrainingSet { .. } | Node::Model { .. } | Node::Job(_) => (None, None, None),
         };
         NodeDocument {
             id: line.node.id(),

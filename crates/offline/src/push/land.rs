@@ -160,7 +160,7 @@ fn gathered(request: &Land, schema: &SchemaRef, landed: i64) -> Result<Option<Re
 }
 
 /// As an ingest sorts them: by cluster columns, timestamp, number.
-fn sorted(definition: &Dataset, rows: RecordBatch) -> Result<RecordBatch> {
+pub(crate) fn sorted(definition: &Dataset, rows: RecordBatch) -> Result<RecordBatch> {
     let by = definition.clustering().chain([&definition.timestamp]).map(String::as_str).chain([SEQ]);
     let columns = by.filter_map(|name| rows.column_by_name(name)).map(|values| SortColumn {
         values: values.clone(),

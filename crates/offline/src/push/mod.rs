@@ -10,6 +10,7 @@ mod gate;
 mod land;
 
 pub use gate::Gate;
+pub(crate) use land::sorted;
 pub use land::{Land, Landing};
 
 /// Gives out the order of acceptance, where rows are let in by files and by pushes at the same time.

@@ -4,6 +4,7 @@ mod provider;
 
 use std::sync::Arc;
 
+use asof_model::digest::Hasher;
 use asof_model::{Columns, Digest, Micros, Result, RunId, SnapshotNumber};
 use datafusion::catalog::TableProvider;
 
@@ -53,6 +54,17 @@ impl Snapshot {
     pub fn provider(&self) -> Result<Arc<dyn TableProvider>> {
         let schema = crate::table::physical(&self.columns);
         Ok(Arc::new(FilesTable::new(self.folder.clone(), schema, self.files.clone())))
+    }
+
+    /// The digest of what is in it: of its files' digests, whatever they are called. The same wherever the files are copied to.
+    pub fn content(&self) -> Digest {
+        let mut files: Vec<_> = self.files.iter().map(|file| file.digest).collect();
+        files.sort_unstable();
+        let mut hasher = Hasher::new("asof.snapshot.v1");
+        files.iter().for_each(|digest| {
+            hasher.part(digest.as_bytes());
+        });
+        hasher.finish()
     }
 
     /// The same columns, of some of its files.

@@ -16,6 +16,8 @@ pub struct Added {
     pub pushed: bool,
     /// Whether it took files away, too.
     pub removed: bool,
+    /// Whether it changed no row: its files hold the rows of those that it took away.
+    pub compacted: bool,
 }
 
 impl Table {
@@ -24,11 +26,14 @@ impl Table {
         let mut all = Vec::new();
         for number in (behind.0 + 1..=to.0).map(SnapshotNumber) {
             let Some(actions) = self.actions_of(number).await? else { return Ok(None) };
-            let mut added = Added { number, files: Vec::new(), pushed: false, removed: false };
+            let mut added = Added { number, files: Vec::new(), pushed: false, removed: false, compacted: false };
             for action in actions {
                 match action {
                     Action::Add(add) => added.files.push(add.path),
-                    Action::Remove(_) => added.removed = true,
+                    Action::Remove(remove) => {
+                        added.removed = true;
+                        added.compacted |= !remove.data_change;
+                    }
                     Action::Txn(transaction) if transaction.app_id == PUSH_TRANSACTION => added.pushed = true,
                     _ => {}
                 }

@@ -1,10 +1,10 @@
-//! One ingest, one commit.
+//! One ingest, one commit; and one compaction, one.
 
 use std::collections::HashMap;
 
 use asof_model::{Columns, Error, ErrorKind, Micros, Result, RunId, SnapshotNumber};
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference, TransactionError};
-use deltalake::kernel::{Action, Add, CommitInfo, MetadataExt as _, Protocol, Transaction, new_metadata};
+use deltalake::kernel::{Action, Add, CommitInfo, MetadataExt as _, Protocol, Remove, Transaction, new_metadata};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaResult, DeltaTableError};
 
@@ -28,6 +28,15 @@ pub(crate) struct Append {
     pub(crate) pushed: Option<i64>,
 }
 
+/// Data files that take the place of others with the same rows. They are on disk already.
+pub(crate) struct Replace {
+    pub(crate) run: RunId,
+    pub(crate) attempt: u32,
+    pub(crate) now: Micros,
+    pub(crate) data: Vec<DataFile>,
+    pub(crate) instead: Vec<DataFile>,
+}
+
 /// What became of a commit.
 pub(crate) enum Landed {
     /// It is there, for ever.
@@ -44,10 +53,21 @@ impl Table {
     pub(crate) async fn append(&self, base: Option<&State>, append: &Append) -> Result<Landed> {
         let version = base.map_or(0, |state| state.number().0 + 1);
         let committed = self.commit(base, append, version).await;
+        self.landed(committed, version, append.run, append.attempt).await
+    }
+
+    /// Commits files in the place of others on top of `base`; what is reported is as with [`Table::append`].
+    pub(crate) async fn replace(&self, base: &State, replace: &Replace) -> Result<Landed> {
+        let version = base.number().0 + 1;
+        let committed = self.commit_replacement(base, replace, version).await;
+        self.landed(committed, version, replace.run, replace.attempt).await
+    }
+
+    async fn landed(&self, committed: DeltaResult<()>, version: u64, run: RunId, attempt: u32) -> Result<Landed> {
         let Err(error) = committed else { return Ok(Landed::As(SnapshotNumber(version))) };
         let there = self.commit_info(SnapshotNumber(version)).await?;
         match there {
-            Some(there) if there.run == Some(append.run) && there.attempt == append.attempt => {
+            Some(there) if there.run == Some(run) && there.attempt == attempt => {
                 Ok(Landed::As(SnapshotNumber(version)))
             }
             Some(_) => Ok(Landed::Overtaken),
@@ -64,13 +84,54 @@ impl Table {
             transactions.push(Transaction::new(format!("{FILE_TRANSACTION}{}", source.digest.hex()), log_version));
         }
         transactions.extend(append.pushed.map(|last| Transaction::new(PUSH_TRANSACTION, last)));
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        self.write_log(base, actions, transactions, operation, version).await
+    }
+
+    async fn commit_replacement(&self, base: &State, replace: &Replace, version: u64) -> DeltaResult<()> {
+        let millis = replace.now.0.div_euclid(1000);
+        let ours =
+            history::Info { run: replace.run, attempt: replace.attempt, time: replace.now, rows: 0, files: Vec::new() };
+        let info = CommitInfo {
+            timestamp: Some(millis),
+            operation: Some("OPTIMIZE".to_owned()),
+            read_version: Some(base.number().0),
+            is_blind_append: Some(false),
+            engine_info: Some(concat!("asof/", env!("CARGO_PKG_VERSION")).to_owned()),
+            info: HashMap::from([(history::KEY.to_owned(), ours.to_json())]),
+            ..CommitInfo::default()
+        };
+        let removes = replace.instead.iter().map(|file| {
+            Action::Remove(Remove {
+                path: file.path.clone(),
+                data_change: false,
+                deletion_timestamp: Some(millis),
+                extended_file_metadata: Some(true),
+                partition_values: Some(HashMap::new()),
+                size: Some(i64::try_from(file.bytes).unwrap_or(i64::MAX)),
+                ..Remove::default()
+            })
+        });
+        let adds = replace.data.iter().map(|file| Action::Add(add(file, replace.now, false)));
+        let actions = std::iter::once(Action::CommitInfo(info)).chain(removes).chain(adds).collect();
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        self.write_log(Some(base), actions, Vec::new(), operation, version).await
+    }
+
+    async fn write_log(
+        &self,
+        base: Option<&State>,
+        actions: Vec<Action>,
+        transactions: Vec<Transaction>,
+        operation: DeltaOperation,
+        version: u64,
+    ) -> DeltaResult<()> {
         // Conflicts are not for the library to resolve: a retry must number its rows anew.
         let properties = CommitProperties::default()
             .with_application_transactions(transactions)
             .with_max_retries(0)
             .with_create_checkpoint(true)
             .with_cleanup_expired_logs(Some(false));
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let reference = base.map(|state| &state.inner as &dyn TableReference);
         let prepared = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -102,20 +163,7 @@ impl Table {
             Some(_) => {}
         }
         for file in &append.data {
-            let tag = (DIGEST_TAG.to_owned(), Some(file.digest.to_string()));
-            actions.push(Action::Add(Add {
-                path: file.path.clone(),
-                partition_values: HashMap::new(),
-                size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
-                modification_time: append.now.0.div_euclid(1000),
-                data_change: true,
-                stats: Some(format!(r#"{{"numRecords":{}}}"#, file.rows)),
-                tags: Some(HashMap::from([tag])),
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-                clustering_provider: None,
-            }));
+            actions.push(Action::Add(add(file, append.now, true)));
         }
         Ok(actions)
     }
@@ -138,6 +186,23 @@ impl Table {
             info: HashMap::from([(history::KEY.to_owned(), ours.to_json())]),
             ..CommitInfo::default()
         }
+    }
+}
+
+fn add(file: &DataFile, now: Micros, data_change: bool) -> Add {
+    let tag = (DIGEST_TAG.to_owned(), Some(file.digest.to_string()));
+    Add {
+        path: file.path.clone(),
+        partition_values: HashMap::new(),
+        size: i64::try_from(file.bytes).unwrap_or(i64::MAX),
+        modification_time: now.0.div_euclid(1000),
+        data_change,
+        stats: Some(format!(r#"{{"numRecords":{}}}"#, file.rows)),
+        tags: Some(HashMap::from([tag])),
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+        clustering_provider: None,
     }
 }
 

@@ -9,7 +9,9 @@
 mod added;
 mod columns;
 mod commit;
+mod gone;
 mod history;
+mod lives;
 
 use std::fmt::Display;
 
@@ -23,7 +25,8 @@ use crate::snapshot::{DataFile, Snapshot};
 
 pub use added::Added;
 pub(crate) use columns::physical;
-pub(crate) use commit::{Append, Landed};
+pub(crate) use commit::{Append, Landed, Replace};
+pub(crate) use gone::Gone;
 pub use history::Commit;
 
 /// The application transaction that holds the last sequence number given.
@@ -69,6 +72,7 @@ impl Table {
             if number.0 > newest {
                 return Err(self.unknown(number, Some(newest)));
             }
+            self.is_not_gone(number).await?;
         }
         let inner = EagerSnapshot::try_new(self.log.as_ref(), number.map(|n| n.0)).await.map_err(Failure::from)?;
         let reader = serde_json::to_value(inner.protocol()).unwrap_or_default()["minReaderVersion"].as_u64();
@@ -76,6 +80,14 @@ impl Table {
             return Err(self.foreign("another writer changed the protocol of its Delta table"));
         }
         Ok(Some(State { table: self.clone(), inner }))
+    }
+
+    /// The number of the newest version; none where the table is not there.
+    pub(crate) async fn newest(&self) -> Result<Option<SnapshotNumber>> {
+        if !self.log.is_delta_table_location().await.map_err(Failure::from)? {
+            return Ok(None);
+        }
+        Ok(Some(SnapshotNumber(self.log.get_latest_version(0).await.map_err(Failure::from)?)))
     }
 
     /// The snapshot of that number, or the newest; none where nothing was ingested yet.
@@ -134,7 +146,7 @@ impl State {
         Ok(self.inner.transaction_version(self.table.log.as_ref(), id).await.map_err(Failure::from)?)
     }
 
-    async fn snapshot(&self) -> Result<Snapshot> {
+    pub(crate) async fn snapshot(&self) -> Result<Snapshot> {
         let files = self.files()?;
         let commit = self.table.commit_info(self.number()).await?;
         Ok(Snapshot {

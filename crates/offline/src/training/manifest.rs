@@ -25,6 +25,17 @@ pub struct InputSnapshot {
     pub dataset: Name,
     /// Which snapshot.
     pub number: SnapshotNumber,
+    /// The digest of what is in it: see [`crate::Snapshot::content`]. None in manifests of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Digest>,
+}
+
+impl InputSnapshot {
+    /// Whether this is the same snapshot, as far as both say what is in it.
+    pub fn is(&self, other: &InputSnapshot) -> bool {
+        let same_content = self.content.is_none() || other.content.is_none() || self.content == other.content;
+        (&self.dataset, self.number) == (&other.dataset, other.number) && same_content
+    }
 }
 
 /// What the builder of a training set knows before the rows are written.
@@ -104,7 +115,7 @@ impl ManifestDraft {
         files: Vec<DataFile>,
         (content, rows): (Digest, u64),
     ) -> Manifest {
-        let data = self.data_digest(&content);
+        let data = data_digest(&self.definition, &self.inputs, &content);
         let ManifestDraft { project, name, definition, service, closure, spine, options, inputs, engine, run, created } =
             self;
         Manifest {
@@ -128,16 +139,34 @@ impl ManifestDraft {
             created,
         }
     }
+}
 
-    fn data_digest(&self, content: &Digest) -> Digest {
-        let mut inputs: Vec<_> = self.inputs.iter().map(|i| (i.dataset.as_str(), i.number.0)).collect();
-        inputs.sort_unstable();
-        let mut hasher = Hasher::new("asof.data.v1");
-        hasher.part(self.definition.digest.as_bytes());
-        for (dataset, number) in inputs {
-            hasher.part(dataset.as_bytes()).part(&number.to_le_bytes());
+impl Manifest {
+    /// A manifest out of its JSON.
+    ///
+    /// # Errors
+    /// Why it is none, for people; one of a newer Asof is one.
+    pub fn read(json: serde_json::Value) -> Result<Manifest, String> {
+        let manifest: Manifest = serde_json::from_value(json).map_err(|e| e.to_string())?;
+        if manifest.format > FORMAT {
+            return Err(format!("it has format {}, which is newer than {FORMAT}", manifest.format));
         }
-        hasher.part(content.as_bytes());
-        hasher.finish()
+        let data = data_digest(&manifest.definition, &manifest.inputs, &manifest.content);
+        if data != manifest.data {
+            return Err("its digest is not that of its definition, snapshots and content".to_owned());
+        }
+        Ok(manifest)
     }
+}
+
+fn data_digest(definition: &Pinned, inputs: &[InputSnapshot], content: &Digest) -> Digest {
+    let mut inputs: Vec<_> = inputs.iter().map(|i| (i.dataset.as_str(), i.number.0)).collect();
+    inputs.sort_unstable();
+    let mut hasher = Hasher::new("asof.data.v1");
+    hasher.part(definition.digest.as_bytes());
+    for (dataset, number) in inputs {
+        hasher.part(dataset.as_bytes()).part(&number.to_le_bytes());
+    }
+    hasher.part(content.as_bytes());
+    hasher.finish()
 }

@@ -32,6 +32,14 @@ impl Store {
         Ok(numbers)
     }
 
+    /// The names under which training sets were built.
+    ///
+    /// # Errors
+    /// Those of listing the store.
+    pub async fn training_set_names(&self, project: &Name) -> Result<Vec<Name>> {
+        Ok(self.training_of(project).list().await?.0.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// The manifest of a training set.
     ///
     /// # Errors

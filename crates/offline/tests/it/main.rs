@@ -10,4 +10,5 @@ mod schema;
 mod seq;
 mod sorting;
 mod training;
+mod vacuum;
 mod world;

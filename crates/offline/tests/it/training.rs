@@ -47,7 +47,7 @@ fn draft(run: i64) -> ManifestDraft {
         closure: vec![pinned(Kind::TrainingSet, "t"), pinned(Kind::FeatureService, "s")],
         spine: "SELECT 1".into(),
         options: TrainingOptions { known_at: KnownMoment::At(Micros(5)), statuses: true },
-        inputs: vec![InputSnapshot { dataset: name("d"), number: SnapshotNumber(7) }],
+        inputs: vec![InputSnapshot { dataset: name("d"), number: SnapshotNumber(7), content: None }],
         engine: "0".into(),
         run: RunId::new(Micros(run)),
         created: Micros(run),

@@ -254,6 +254,9 @@ pub struct BuiltTrainingSet {
     pub spine: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "14")]
     pub files: ::prost::alloc::vec::Vec<DataFile>,
+    /// The digest of definition, snapshots and rows: the same for the same data, whichever run built it. 32 hex digits.
+    #[prost(string, tag = "15")]
+    pub digest: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PromoteRequest {

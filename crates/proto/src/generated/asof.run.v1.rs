@@ -5,7 +5,8 @@ pub struct Run {
     pub id: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
     pub project: ::prost::alloc::string::String,
-    /// apply, ingest, train, rebuild, materialize, push, verify, promote, rollback.
+    /// apply, ingest, train, rebuild, materialize, push, verify, promote, rollback,
+    /// register, import, gc, compact.
     #[prost(string, tag = "3")]
     pub verb: ::prost::alloc::string::String,
     /// Microseconds since 1970-01-01T00:00:00Z.
@@ -35,7 +36,7 @@ pub struct Run {
 /// Something a run read or made.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Item {
-    #[prost(oneof = "item::Item", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "item::Item", tags = "1, 2, 3, 4, 5, 6")]
     pub item: ::core::option::Option<item::Item>,
 }
 /// Nested message and enum types in `Item`.
@@ -52,6 +53,8 @@ pub mod item {
         TrainingSet(super::TrainingSet),
         #[prost(message, tag = "5")]
         Online(super::Online),
+        #[prost(message, tag = "6")]
+        Model(super::Model),
     }
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -69,6 +72,14 @@ pub struct Snapshot {
     pub dataset: ::prost::alloc::string::String,
     #[prost(uint64, tag = "2")]
     pub number: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Model {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// As its registry writes it.
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TrainingSet {

@@ -5,6 +5,9 @@ pub struct DescribeRequest {
     pub scope: ::core::option::Option<super::super::object::v1::Scope>,
     #[prost(string, tag = "2")]
     pub service: ::prost::alloc::string::String,
+    /// In the place of a service: the model that is served, `fraud@7`.
+    #[prost(string, tag = "3")]
+    pub model: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct DescribeResponse {
@@ -43,6 +46,10 @@ pub struct GetFeaturesRequest {
     /// for a service that is pinned, `name@3` or `name@sha256:…`.
     #[prost(bool, tag = "8")]
     pub omit_schema: bool,
+    /// In the place of a service: the model that is served, `fraud@7`. It gets the features that it was trained on, by the service
+    /// version that it was trained on.
+    #[prost(string, tag = "9")]
+    pub model: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetFeaturesResponse {

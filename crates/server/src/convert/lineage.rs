@@ -4,7 +4,8 @@ use asof_engine::{
     About, Direction, ExplainRequest, Explanation, FoundIn, IngestedFile, LineageRequest, LogRequest, Origin, Rendering,
 };
 use asof_model::run::Verb;
-use asof_model::{Error, ErrorKind, Micros, Result, name};
+use asof_model::trained::PREFIX;
+use asof_model::{Error, ErrorKind, Micros, ModelReference, Result, name};
 use asof_proto::lineage::v1 as wire;
 use asof_proto::run::v1::File;
 
@@ -52,8 +53,15 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
 
 /// What is no reference and has a colon or a slash is a name that others gave.
 fn about(text: &str) -> Result<About> {
+    // A job of others may be called so, too; it has a second colon, which no model has.
+    if text.starts_with(PREFIX)
+        && let Ok(model) = text.parse()
+    {
+        return Ok(About::Model(model));
+    }
     match reference(text) {
         Ok(reference) => Ok(About::Ours(reference)),
+        Err(_) if text.parse::<ModelReference>().is_ok() => Ok(About::Model(text.parse()?)),
         Err(_) if text.contains([':', '/']) => Ok(About::Outside(text.to_owned())),
         Err(error) => Err(error),
     }
@@ -140,6 +148,9 @@ mod tests {
         }
         assert!(matches!(about("flights@3"), Ok(About::Ours(_))));
         assert!(matches!(about("project/flights"), Ok(About::Ours(_))));
+        for text in ["model:fraud@7", "p/fraud@2026-11-01-a", "fraud@v1.2+gpu"] {
+            assert_eq!(about(text), Ok(About::Model(text.parse().unwrap())), "{text}");
+        }
         assert_eq!(about("Flights").unwrap_err().code(), "invalid_reference");
     }
 

@@ -114,5 +114,6 @@ pub(crate) fn from_manifest(manifest: &Manifest) -> wire::BuiltTrainingSet {
         engine: manifest.engine.clone(),
         spine: manifest.spine.clone(),
         files: manifest.files.iter().map(file).collect(),
+        digest: manifest.data.brief(),
     }
 }

@@ -38,6 +38,9 @@ fn from_item(item: &Item) -> wire::Item {
         Item::TrainingSet { name, number, content } => {
             To::TrainingSet(wire::TrainingSet { name: name.to_string(), number: *number, content: content.to_string() })
         }
+        Item::Model { name, version } => {
+            To::Model(wire::Model { name: name.to_string(), version: version.to_string() })
+        }
         Item::Online { view, generation, rows, at } => {
             To::Online(wire::Online { view: Some(from_pinned(view)), generation: *generation, rows: *rows, at: at.0 })
         }

@@ -26,7 +26,9 @@ pub(super) async fn answer(desk: &Desk, request: Request, max_body: usize) -> Re
         environment: body.environment.as_deref().unwrap_or_default().to_owned(),
     };
     let scope = desk.scope(Some(scope))?;
-    let service = reference(&body.service)?;
+    let named = body.service.as_deref().unwrap_or_default().to_owned();
+    let service = desk.answering(&scope, named, body.model.as_deref().unwrap_or_default()).await?;
+    let service = reference(&service)?;
     let at = body.at.as_deref().map(str::parse).transpose()?;
     let (pinned, declared, _) = desk.engine.service_signature(&scope, &service).await?;
     let (rows, bad) = json::to_batch_apart(&body, &declared, &pinned.reference().to_string())?;

@@ -1,19 +1,25 @@
 //! The gRPC services: each method converts, calls one verb, converts back.
 
+mod bundles;
 mod front;
 mod jobs;
 mod lineage;
+mod models;
 mod push;
 mod registry;
 mod serving;
+mod storage;
 mod upload;
 
+pub(crate) use bundles::Bundles;
 pub(crate) use front::Front;
 pub(crate) use jobs::Jobs;
 pub(crate) use lineage::Lineage;
+pub(crate) use models::Models;
 pub(crate) use push::Push;
 pub(crate) use registry::Registry;
 pub(crate) use serving::Serving;
+pub(crate) use storage::Storage;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -46,6 +52,22 @@ pub(crate) type SharedDesk = Arc<Desk>;
 impl Desk {
     pub(crate) fn scope(&self, scope: Option<object::Scope>) -> Result<Scope> {
         convert::object::scope(&self.project, scope)
+    }
+
+    /// The service that is to answer, as text: the one that is named, or the one that the model was trained on.
+    ///
+    /// # Errors
+    /// `invalid_request` where both are named, or none; `unknown_model`.
+    pub(crate) async fn answering(&self, scope: &Scope, service: String, model: &str) -> Result<String> {
+        match (service.is_empty(), model.is_empty()) {
+            (false, true) => Ok(service),
+            (true, false) => Ok(self.engine.service_of_model(scope, &model.parse()?).await?.to_string()),
+            (both, _) => {
+                let message =
+                    if both { "neither a service nor a model is named" } else { "a service and a model are named" };
+                Err(Error::new(ErrorKind::Invalid, "invalid_request", message).remedy("name the one or the other"))
+            }
+        }
     }
 
     /// The features of a request of which these rows are in error already.

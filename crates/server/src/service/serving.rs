@@ -27,6 +27,7 @@ pub(crate) struct Serving(pub(crate) SharedDesk);
 impl Serving {
     async fn features(&self, mut request: GetFeaturesRequest) -> OurResult<GetFeaturesResponse> {
         let scope = self.0.scope(request.scope.take())?;
+        request.service = self.0.answering(&scope, request.service, &request.model).await?;
         let (get, bad, details) = to_get_apart(request)?;
         let reply = self.0.features(&scope, get, bad, details).await?;
         from_reply(&reply, details)
@@ -38,6 +39,7 @@ impl Serving {
             return self.features(request).await.map(Reply::Message);
         }
         let scope = self.0.scope(request.scope.take())?;
+        request.service = self.0.answering(&scope, request.service, &request.model).await?;
         let (get, bad, details) = to_get_apart(request)?;
         let served = self.0.serve(&scope, get, bad).await?;
         Written::new(served, details).map(|written| Reply::Written(Box::new(written)))
@@ -47,8 +49,9 @@ impl Serving {
 #[tonic::async_trait]
 impl ServingService for Serving {
     async fn describe(&self, request: Request<DescribeRequest>) -> Result<Response<DescribeResponse>, Status> {
-        let DescribeRequest { scope, service } = request.into_inner();
+        let DescribeRequest { scope, service, model } = request.into_inner();
         let scope = self.0.scope(scope).map_err(status)?;
+        let service = self.0.answering(&scope, service, &model).await.map_err(status)?;
         let service = reference(&service).map_err(status)?;
         let (service, request, features) = self.0.engine.service_signature(&scope, &service).await.map_err(status)?;
         Ok(Response::new(DescribeResponse {

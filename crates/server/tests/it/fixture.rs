@@ -6,9 +6,11 @@ use std::time::Duration;
 use asof_proto::error::v1::Errors;
 use asof_proto::jobs::v1::job_service_client::JobServiceClient;
 use asof_proto::jobs::v1::{
-    FileChunk, IngestEvent, IngestHeader, IngestRequest, IngestResult, ingest_event, ingest_request,
+    FileChunk, IngestEvent, IngestHeader, IngestRequest, IngestResult, TrainRequest, ingest_event, ingest_request,
 };
 use asof_proto::lineage::v1::lineage_service_client::LineageServiceClient;
+use asof_proto::model::v1::RegisterRequest;
+use asof_proto::model::v1::model_service_client::ModelServiceClient;
 use asof_proto::registry::v1::registry_service_client::RegistryServiceClient;
 use asof_proto::registry::v1::{ApplyRequest, ApplyResponse, SourceFile};
 use asof_proto::serving::v1::serving_service_client::ServingServiceClient;
@@ -99,6 +101,22 @@ impl Fixture {
 
     pub(crate) fn lineage(&self) -> LineageServiceClient<Channel> {
         LineageServiceClient::new(self.channel.clone())
+    }
+
+    /// A model, `delay@7`, that was trained on a training set.
+    pub(crate) async fn model(&self) {
+        let train = TrainRequest { name: "delays".into(), ..TrainRequest::default() };
+        let mut events = self.jobs().train(train).await.unwrap().into_inner();
+        while let Some(event) = events.next().await {
+            event.unwrap();
+        }
+        let (name, version, trained_on) = ("delay".into(), "7".into(), "delays@1".into());
+        let request = RegisterRequest { name, version, trained_on, ..RegisterRequest::default() };
+        self.models().register(request).await.unwrap();
+    }
+
+    pub(crate) fn models(&self) -> ModelServiceClient<Channel> {
+        ModelServiceClient::new(self.channel.clone())
     }
 
     pub(crate) async fn apply(&self, text: &str) -> Result<ApplyResponse, Status> {

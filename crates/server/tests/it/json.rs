@@ -234,7 +234,7 @@ async fn http_itself_is_answered_in_json() {
     // And HTTP/2 is served on the same port.
     assert!(
         asof_proto::serving::v1::serving_service_client::ServingServiceClient::new(connect(address).await)
-            .describe(asof_proto::serving::v1::DescribeRequest { scope: None, service: "echo".into() })
+            .describe(asof_proto::serving::v1::DescribeRequest { service: "echo".into(), ..Default::default() })
             .await
             .is_ok()
     );

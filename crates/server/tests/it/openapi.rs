@@ -88,7 +88,8 @@ impl Held {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_document_is_true() {
-    let (_fixture, address) = served().await;
+    let (fixture, address) = served().await;
+    fixture.model().await;
     let answer = ask(address, "GET /openapi.json HTTP/1.1", b"").await;
     assert_eq!((answer.status, answer.json()["openapi"].as_str()), (200, Some("3.1.0")));
     let mut held = Held { document: answer.json(), seen: BTreeSet::new() };
@@ -100,13 +101,17 @@ async fn the_document_is_true() {
     let all = json!({"service": "shares", "project": "flights", "environment": "dev", "entities": entities,
         "at": AT_TEXT, "event_times": true, "receipts": true, "row_errors": true});
     let columns = json!({"service": "departure_delay", "columns": {"origin": ["JFK"], "distance": [1]}});
+    let by_model = json!({"model": "delay@7", "at": AT_TEXT, "entities": [{"origin": "JFK", "distance": 1}]});
     let refused = [
         json!({"service": "shares", "entities": 5}),
         json!({"service": "shares", "entities": [{"origin": "JFK", "parts": 0}]}),
         json!({"service": "none", "entities": []}),
+        json!({"model": "delay@8", "entities": []}),
+        json!({"model": "delay@7", "service": "shares", "entities": []}),
+        json!({"entities": []}),
         json!({"service": "shares", "at": "2012-01-01T00:00:00Z", "entities": []}),
     ];
-    for request in [all, columns].iter().chain(&refused) {
+    for request in [all, columns, by_model].iter().chain(&refused) {
         let reply = post(address, &request.to_string()).await;
         let answered = reply.status == 200;
         held.hold(&reply.json(), &schema(if answered { "Reply" } else { "Failure" }), "");

@@ -114,7 +114,7 @@ async fn bad_rows_are_answered_apart_where_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_types_may_be_left_out_of_a_pinned_versions_reply() {
     let (fixture, _) = served().await;
-    let describe = DescribeRequest { scope: None, service: "shares@1".into() };
+    let describe = DescribeRequest { service: "shares@1".into(), ..DescribeRequest::default() };
     let described = fixture.serving().describe(describe).await.unwrap().into_inner();
     let ask = async |service: &str, omit_schema: bool| {
         let request = GetFeaturesRequest { service: service.into(), omit_schema, ..shares(parts(&[4])) };

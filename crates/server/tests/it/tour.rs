@@ -87,7 +87,7 @@ async fn every_verb_answers_through_the_wire() {
     let materialized =
         result!(fixture.jobs().materialize(materialize).await.unwrap(), materialize_event::Event::Result);
     assert_eq!((materialized.views.len(), materialized.views[0].rows, materialized.views[0].at), (1, 2, AT));
-    let describe = DescribeRequest { scope: None, service: "departure_delay".into() };
+    let describe = DescribeRequest { service: "departure_delay".into(), ..DescribeRequest::default() };
     let signature = fixture.serving().describe(describe).await.unwrap().into_inner();
     let names = |columns: &[asof_proto::object::v1::Column]| {
         columns.iter().map(|c| format!("{} {}", c.name, c.r#type)).collect::<Vec<_>>()

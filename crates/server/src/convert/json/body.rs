@@ -12,12 +12,14 @@ use serde::{Deserialize, Deserializer};
 /// The most characters of the request that a message repeats.
 const MAX_SHOWN: usize = 60;
 
-/// A request. Exactly one of `entities` and `columns` is given.
+/// A request. Exactly one of `service` and `model`, and one of `entities` and `columns` is given.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object: {\"service\": …, \"entities\": [{…}]}")]
 pub(crate) struct Body<'a> {
-    #[serde(borrow)]
-    pub(crate) service: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(crate) service: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(crate) model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     pub(crate) project: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
