@@ -11,16 +11,22 @@
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
 mod apply;
+mod approve;
+mod consequences;
 mod datasets;
+mod deprecate;
 mod diff;
 mod equal;
 mod explain;
+mod gates;
 mod graphs;
 mod hear;
 mod ingest;
+mod known;
 mod lineage;
 mod log;
 mod materialize;
+mod newest;
 mod plans;
 mod pointers;
 mod promote;
@@ -41,19 +47,26 @@ mod verify;
 mod windows;
 mod workshop;
 
-pub use apply::{Applied, AppliedChecked, Planned};
-pub use asof_catalog::PointerMove;
+pub use apply::{Applied, AppliedChecked, Checking, Planned};
+pub use approve::{Approved, ApproveRequest};
+pub use asof_catalog::{Approval, Deprecation, PointerMove};
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
+pub use consequences::{
+    Break, Consequence, Guard, Read, Recompute, Sample, Sampled, SampledDifference, Standing, User, Users,
+    Verdict as Compatibility,
+};
+pub use deprecate::{DeprecateRequest, Deprecated, Warning};
 pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};
+pub use gates::{Asked, Gate, OwnGate, Policy, Refusal, Verdict};
 pub use hear::Heard;
 pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
-pub use pointers::{Author, Moved, Refusal, Shift, Stay};
+pub use pointers::{Author, Moved, Shift, Stay};
 pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
 pub use rebuild::Rebuilt;

@@ -37,7 +37,8 @@ impl Engine {
             })
         };
         match run.verb {
-            Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Rebuild | Verb::Verify => Ok(Vec::new()),
+            Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Approve | Verb::Deprecate => Ok(Vec::new()),
+            Verb::Rebuild | Verb::Verify => Ok(Vec::new()),
             Verb::Ingest | Verb::Push => match defined(Kind::Dataset) {
                 Some(dataset) => self.left_snapshot(run, &dataset.name).await,
                 None => Ok(Vec::new()),

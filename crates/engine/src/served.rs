@@ -12,6 +12,7 @@ use asof_model::{Columns, Error, Micros, Pinned, Result, Status};
 use asof_online::{Codec, Rows};
 use asof_query::{ServedView, Serving, Stored, ViewStatuses, Wanted};
 
+use crate::Warning;
 use crate::serve::{GetReply, Given, ServedFeature, ServedRows, ServingPlan};
 
 /// The features of a request's entities.
@@ -150,6 +151,11 @@ impl Served {
         &self.plan.serving.service
     }
 
+    /// What whoever asks should know.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.plan.warnings
+    }
+
     /// The moment answered for.
     pub fn at(&self) -> Micros {
         match &self.found {
@@ -246,6 +252,7 @@ impl Served {
             details: details.collect(),
             views: found.views(serving),
             errors: Vec::new(),
+            warnings: Arc::clone(&self.plan.warnings),
         })
     }
 }

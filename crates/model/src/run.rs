@@ -70,11 +70,15 @@ pub enum Verb {
     Promote,
     /// The last move of an environment's pointers was taken back.
     Rollback,
+    /// Somebody found a version fit for an environment.
+    Approve,
+    /// A version was said not to be used any more, or that was taken back.
+    Deprecate,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 9] = [
+    pub const ALL: [Verb; 11] = [
         Verb::Apply,
         Verb::Ingest,
         Verb::Train,
@@ -84,6 +88,8 @@ impl Verb {
         Verb::Verify,
         Verb::Promote,
         Verb::Rollback,
+        Verb::Approve,
+        Verb::Deprecate,
     ];
 
     /// As typed on the command line.
@@ -98,12 +104,14 @@ impl Verb {
             Verb::Verify => "verify",
             Verb::Promote => "promote",
             Verb::Rollback => "rollback",
+            Verb::Approve => "approve",
+            Verb::Deprecate => "deprecate",
         }
     }
 
     /// Whether it is about what names mean, and neither reads nor makes data.
     pub fn is_of_names(self) -> bool {
-        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback)
+        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Approve | Verb::Deprecate)
     }
 }
 

@@ -114,30 +114,30 @@ impl Pair {
 }
 
 /// A column in the one type that Asof keeps for its values.
-fn plain(column: &ArrayRef) -> Result<ArrayRef> {
+pub(crate) fn plain(column: &ArrayRef) -> Result<ArrayRef> {
     match normal(column.data_type()) {
         Some(normal) if normal != *column.data_type() => cast(column, &normal).map_err(Error::internal),
         _ => Ok(column.clone()),
     }
 }
 
-fn status_of(name: &str) -> Option<Status> {
+pub(crate) fn status_of(name: &str) -> Option<Status> {
     (0..).map_while(Status::from_u8).find(|status| status.as_str() == name)
 }
 
-fn one(name: &str, column: &ArrayRef, row: usize) -> Result<RecordBatch> {
+pub(crate) fn one(name: &str, column: &ArrayRef, row: usize) -> Result<RecordBatch> {
     let field = Field::new(name, column.data_type().clone(), true);
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.slice(row, 1)]).map_err(Error::internal)
 }
 
 /// Some rows.
-pub(super) fn taken(rows: &RecordBatch, which: &[usize]) -> Result<RecordBatch> {
+pub(crate) fn taken(rows: &RecordBatch, which: &[usize]) -> Result<RecordBatch> {
     let places: UInt32Array = which.iter().map(|row| *row as u32).collect();
     take_record_batch(rows, &places).map_err(Error::internal)
 }
 
 /// The rows with a moment, the same one for all.
-pub(super) fn at_moment(rows: &RecordBatch, name: &str, at: Micros) -> Result<RecordBatch> {
+pub(crate) fn at_moment(rows: &RecordBatch, name: &str, at: Micros) -> Result<RecordBatch> {
     let moments = TimestampMicrosecondArray::from(vec![at.0; rows.num_rows()]).with_data_type(timestamp());
     let moment = Arc::new(Field::new(name, timestamp(), true));
     let fields = rows.schema().fields().iter().cloned().chain([moment]).collect::<Vec<_>>();

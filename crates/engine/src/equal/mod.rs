@@ -22,7 +22,7 @@
 
 mod basis;
 mod compare;
-mod sample;
+pub(crate) mod sample;
 
 use std::sync::Arc;
 
@@ -38,10 +38,11 @@ use futures::TryStreamExt;
 
 use crate::{Engine, GetReply, GetRequest, MAX_ENTITIES, Scope};
 use basis::Basis;
+pub(crate) use compare::{at_moment, one, plain, status_of, taken};
 use compare::{Trained, differing};
 
 /// The column of the moment asked about. No key or parameter begins with an underscore.
-const AT: &str = "__at";
+pub(crate) const AT: &str = "__at";
 /// How often what differs is looked at.
 const LOOKS: usize = 3;
 /// The most differences that are told.
