@@ -7,7 +7,7 @@ use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, diff, explain, get, ingest, init, lineage, log, ls, materialize, plan, promote, push, rebuild, rollback,
+    apply, approve, deprecate, diff, explain, get, ingest, init, lineage, log, ls, materialize, plan, promote, push, rebuild, rollback,
     serve, show, train, verify,
 };
 
@@ -81,6 +81,8 @@ pub(crate) enum Brief {
     Promote(promote::Args),
     Rollback(rollback::Args),
     Diff(diff::Args),
+    Approve(approve::Args),
+    Deprecate(deprecate::Args),
 }
 
 #[cfg(test)]

@@ -219,8 +219,8 @@ impl Served {
 
     /// What whoever writes replies wants to know again at the next request to the same version: made once per version. None
     /// where something of another type is kept already.
-    pub fn layout<T: Any + Send + Sync>(&self, make: impl FnOnce(&Pinned, &Columns) -> T) -> Option<&T> {
-        let kept = self.plan.layout.get_or_init(|| Box::new(make(self.service(), self.features())));
+    pub fn layout<T: Any + Send + Sync>(&self, make: impl FnOnce(&Pinned, &Columns, &[Warning]) -> T) -> Option<&T> {
+        let kept = self.plan.layout.get_or_init(|| Box::new(make(self.service(), self.features(), self.warnings())));
         kept.downcast_ref()
     }
 

@@ -9,5 +9,7 @@ mod files;
 mod finding;
 mod golden;
 mod moves;
+mod remarks;
 mod running;
 mod sample;
+mod whole;

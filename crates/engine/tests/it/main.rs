@@ -3,8 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test may")]
 
 mod compared;
+mod consequences;
+mod deprecated;
 mod environments;
 mod equal;
+mod gates;
 mod increments;
 mod leakage;
 mod plans;

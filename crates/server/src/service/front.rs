@@ -116,7 +116,7 @@ impl Encoder for Direct {
 mod tests {
     use std::time::Duration;
 
-    use asof_engine::{Author, IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
+    use asof_engine::{Author, Guard, IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
     use asof_offline::Quiet;
     use asof_proto::column::v1::column::Values;
     use asof_proto::column::v1::{Column, Doubles, Int64s};
@@ -155,7 +155,7 @@ mod tests {
         let scope = Scope { project: "p".parse().unwrap(), environment: "dev".parse().unwrap() };
         let engine = opened.engine;
         let sources = vec![Source { file: "p.sql".into(), text: PROJECT.into() }];
-        engine.apply(&scope, sources, &Author::default()).await.unwrap();
+        engine.apply(&scope, sources, &Author::default(), &Guard::default()).await.unwrap();
         let sources = vec![file.display().to_string()];
         let (dataset, called) = ("facts".parse().unwrap(), Default::default());
         let ingest = IngestRequest { dataset, sources, called, options: ReadOptions::default() };
@@ -163,7 +163,8 @@ mod tests {
         engine.materialize(&scope, MaterializeRequest::default(), Arc::new(Quiet)).await.unwrap();
         let spool = Spool::of(&folder.path().join("store"));
         let (_, ends) = tokio::sync::watch::channel(false);
-        let desk = Desk { engine, project: config.project, spool, silence: Duration::from_secs(5), ends };
+        let (rules, silence) = (config.rules(), Duration::from_secs(5));
+        let desk = Desk { engine, project: config.project, rules, spool, silence, ends };
         (Serving(Arc::new(desk)), opened.lock)
     }
 

@@ -19,7 +19,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asof_engine::{Engine, GetReply, GetRequest, RowError, Scope, Served};
+use asof_engine::{Engine, GetReply, GetRequest, Guard, RowError, Scope, Served};
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::object::v1 as object;
 use tokio::sync::watch;
@@ -33,6 +33,8 @@ use crate::spool::Spool;
 pub(crate) struct Desk {
     pub(crate) engine: Engine,
     pub(crate) project: config::Project,
+    /// What environments ask before their pointers move.
+    pub(crate) rules: config::Rules,
     pub(crate) spool: Spool,
     /// How long an upload may be silent.
     pub(crate) silence: Duration,
@@ -46,6 +48,11 @@ pub(crate) type SharedDesk = Arc<Desk>;
 impl Desk {
     pub(crate) fn scope(&self, scope: Option<object::Scope>) -> Result<Scope> {
         convert::object::scope(&self.project, scope)
+    }
+
+    /// What an apply must be allowed to do.
+    pub(crate) fn guard(&self, allow_breaking: bool) -> Guard {
+        Guard { protected: self.rules.protected(), allow_breaking }
     }
 
     /// The features of a request of which these rows are in error already.
