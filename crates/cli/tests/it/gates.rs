@@ -94,8 +94,8 @@ fn a_plan_shows_values_that_would_differ() {
 fn gates_refuse_with_what_mends_it_and_a_dry_run_tells_all() {
     let project = ingested(&Flights::generate(60));
     project.write("sql/gates/no_nulls.sql", "SELECT airport, observed_at FROM airport_weather WHERE temp > 25");
-    // Whatever lies below the folder is applied; gates are named.
-    let apply = ["apply", "flights.sql"];
+    // Whatever lies below the folder is applied, but for what the settings name as gates.
+    let apply = ["apply"];
     let asks = "\"online\", \"checks\", \"leakage\", \"equal\"]\ngates = [\"sql/gates/no_nulls.sql\"";
     ask_only(&project, "prod", asks);
     let promote = ["promote", "departure_delay", "--to", "prod", "--by", "ada"];

@@ -46,6 +46,12 @@ impl Config {
             .remedy(format!("there are: {}", names.join(", "))))
     }
 
+    /// The files of gates of all environments.
+    pub fn gate_files(&self) -> Vec<PathBuf> {
+        let folder = self.file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        self.environment.values().flat_map(|environment| &environment.gates).map(|gate| folder.join(gate)).collect()
+    }
+
     /// What environments ask.
     pub(crate) fn rules(&self) -> Rules {
         let folder = self.file.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
