@@ -21,21 +21,19 @@ pub type BuiltOf = ((Name, u32), (Name, Version));
 
 pub(crate) async fn read(db: &mut Connection, project: &Name) -> Result<Whole> {
     // Before the definitions: what is pointed at is among them then, whatever is applied meanwhile.
-    let rows: Vec<(String, String, i64)> = query_as(
-        "SELECT environment, name, version FROM pointer WHERE project = $1 ORDER BY environment, name",
-    )
-    .bind(project.as_str())
-    .fetch_all(&mut *db)
-    .await?;
+    let rows: Vec<(String, String, i64)> =
+        query_as("SELECT environment, name, version FROM pointer WHERE project = $1 ORDER BY environment, name")
+            .bind(project.as_str())
+            .fetch_all(&mut *db)
+            .await?;
     let pointers = rows
         .into_iter()
         .map(|(environment, name, version)| Ok((name_from(environment)?, name_from(name)?, version_from(version)?)));
     let pointers = pointers.collect::<Result<_>>()?;
-    let bodies: Vec<String> =
-        query_scalar("SELECT body FROM definition WHERE project = $1 ORDER BY name, version")
-            .bind(project.as_str())
-            .fetch_all(db)
-            .await?;
+    let bodies: Vec<String> = query_scalar("SELECT body FROM definition WHERE project = $1 ORDER BY name, version")
+        .bind(project.as_str())
+        .fetch_all(db)
+        .await?;
     let definitions = bodies.iter().map(|body| definitions::from_body(body)).collect::<Result<_>>()?;
     Ok(Whole { definitions, pointers })
 }

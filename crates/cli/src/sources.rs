@@ -52,7 +52,8 @@ pub(crate) fn read(paths: &[PathBuf], connection: &Connection) -> Result<Vec<Sou
 }
 
 fn is_gate(file: &Path, gates: &[PathBuf]) -> bool {
-    let same = |gate: &PathBuf| fs::canonicalize(gate).is_ok_and(|gate| fs::canonicalize(file).is_ok_and(|f| f == gate));
+    let same =
+        |gate: &PathBuf| fs::canonicalize(gate).is_ok_and(|gate| fs::canonicalize(file).is_ok_and(|f| f == gate));
     !gates.is_empty() && gates.iter().any(same)
 }
 

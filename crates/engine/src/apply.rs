@@ -10,9 +10,7 @@ use asof_offline::Progress;
 use asof_query::{Change, Effect, Source};
 
 use crate::known::Known;
-use crate::{
-    Author, Checked, Consequence, Engine, Guard, Probe, Recompute, Sample, Sampled, Scope, Upkeep, Warning,
-};
+use crate::{Author, Checked, Consequence, Engine, Guard, Probe, Recompute, Sample, Sampled, Scope, Upkeep, Warning};
 
 /// What the files would change, upstream first.
 #[derive(Debug)]
@@ -154,22 +152,12 @@ impl Engine {
             None => Vec::new(),
         };
         let (upkeep, recompute) = match checking.plan {
-            true => {
-                (self.upkeep_of(&changes).await.map_err(one)?, self.recompute(&changes, &known).map_err(one)?)
-            }
+            true => (self.upkeep_of(&changes).await.map_err(one)?, self.recompute(&changes, &known).map_err(one)?),
             false => (Vec::new(), Recompute::default()),
         };
         let warnings = self.warnings_of(scope, &changes).await.map_err(one)?;
-        let mut outcome = AppliedChecked {
-            changes,
-            consequences,
-            recompute,
-            views: checked,
-            sampled,
-            warnings,
-            run: None,
-            upkeep,
-        };
+        let mut outcome =
+            AppliedChecked { changes, consequences, recompute, views: checked, sampled, warnings, run: None, upkeep };
         if !checking.plan && !outcome.refused() {
             outcome.run = self.register(scope, &outcome.changes, &known, author).await?;
         }

@@ -39,8 +39,12 @@ impl Engine {
     pub async fn approve(&self, scope: &Scope, request: ApproveRequest) -> Result<Approved> {
         let pinned = self.version(scope, &request.reference).await?.pinned;
         let Some(who) = request.author.who.clone().filter(|who| !who.is_empty()) else {
-            return Err(Error::new(ErrorKind::Invalid, "who_not_said", "an approval is somebody's, and nobody is named")
-                .remedy("say who with --by NAME"));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "who_not_said",
+                "an approval is somebody's, and nobody is named",
+            )
+            .remedy("say who with --by NAME"));
         };
         let mut run = self.new_run(&scope.project, Verb::Approve);
         let at = self.clock().now();

@@ -66,7 +66,10 @@ impl Deprecations {
         let own = self.of(root).map(|remark| warning(root, remark));
         let reads = reads.filter(|read| *read != root).filter_map(|read| {
             let remark = self.of(read)?;
-            Some(Warning { message: format!("{} reads {}", root.reference(), said(read, remark, ", which")), ..WARNING })
+            Some(Warning {
+                message: format!("{} reads {}", root.reference(), said(read, remark, ", which")),
+                ..WARNING
+            })
         });
         own.into_iter().chain(reads).collect()
     }

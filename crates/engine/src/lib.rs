@@ -48,7 +48,7 @@ mod windows;
 mod workshop;
 
 pub use apply::{Applied, AppliedChecked, Checking, Planned};
-pub use approve::{Approved, ApproveRequest};
+pub use approve::{ApproveRequest, Approved};
 pub use asof_catalog::{Approval, Deprecation, PointerMove};
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};

@@ -263,7 +263,8 @@ fn shifts(now: &BTreeMap<Name, Registered>, targets: &[Target]) -> Vec<Shift> {
     let shifts = targets.iter().filter(|target| target.moves()).map(|target| {
         let to = target.to.pinned.clone();
         let readers = readers.get(&to.name).into_iter().flatten();
-        let mut others: Vec<_> = readers.filter(|(read, _)| **read != to).map(|(_, reader)| (*reader).clone()).collect();
+        let mut others: Vec<_> =
+            readers.filter(|(read, _)| **read != to).map(|(_, reader)| (*reader).clone()).collect();
         others.dedup();
         Shift { from: target.from, others, to }
     });

@@ -47,12 +47,7 @@ impl Engine {
     /// Those of a reference; `not_a_version`, `not_of_this_project`, `two_versions`, `against_the_order` for what cannot be
     /// promoted; `breaking_change`; `gate_refused`; `why_not_said`; `pointer_moved` if somebody else was quicker. Then
     /// nothing was changed.
-    pub async fn promote(
-        &self,
-        scope: &Scope,
-        request: PromoteRequest,
-        progress: Arc<dyn Progress>,
-    ) -> Result<Moved> {
+    pub async fn promote(&self, scope: &Scope, request: PromoteRequest, progress: Arc<dyn Progress>) -> Result<Moved> {
         let mut roots: BTreeMap<Name, Pinned> = BTreeMap::new();
         for reference in &request.references {
             if !request.backwards {

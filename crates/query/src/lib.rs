@@ -34,8 +34,8 @@ pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind, difference};
 pub use features::features;
 pub use plan::{
-    Definitions, Following, Moments, Planner, Question, RowWise, ServedView, ServedWindows, Serving, Stored, Tables, Tiled,
-    Timeline, TrainingOptions, ViewRow, ViewRows, ViewStatuses, Wanted, execution_error,
+    Definitions, Following, Moments, Planner, Question, RowWise, ServedView, ServedWindows, Serving, Stored, Tables,
+    Tiled, Timeline, TrainingOptions, ViewRow, ViewRows, ViewStatuses, Wanted, execution_error,
 };
 pub use reading::{Tally, Watch, spine_rows};
 pub use session::session_state;

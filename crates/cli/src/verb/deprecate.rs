@@ -1,6 +1,6 @@
 //! `asof deprecate`: a version is not to be used any more.
 
-use asof_proto::registry::v1::{Deprecation, DeprecateRequest};
+use asof_proto::registry::v1::{DeprecateRequest, Deprecation};
 use serde_json::{Value, json};
 
 use crate::args::Global;

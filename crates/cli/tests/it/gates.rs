@@ -75,13 +75,22 @@ fn a_plan_says_what_breaks_for_whom_and_the_exit_code_too() {
 #[test]
 fn a_plan_shows_values_that_would_differ() {
     let project = ingested(&Flights::generate(60));
-    project.write("flights.sql", DEFINITIONS.replace("SELECT origin AS airport, observed_at, temp,", "SELECT origin AS airport, observed_at, temp * 2 AS temp,"));
+    project.write(
+        "flights.sql",
+        DEFINITIONS.replace(
+            "SELECT origin AS airport, observed_at, temp,",
+            "SELECT origin AS airport, observed_at, temp * 2 AS temp,",
+        ),
+    );
     let plan = project.done(&["plan", "--sample", "2"]);
     assert!(plan.contains("airport_weather@1 → airport_weather@2: values differ for 2 of 2 keys"), "{plan}");
     let plan = project.json(&["plan", "--sample", "10", "--sample-at", LATER]);
     let sampled = &plan["sampled"];
     // By then everything has expired.
-    assert_eq!((&sampled[0]["rows"], &sampled[0]["differing"], &sampled[0]["at"]), (&json!(3), &json!(0), &json!(LATER)));
+    assert_eq!(
+        (&sampled[0]["rows"], &sampled[0]["differing"], &sampled[0]["at"]),
+        (&json!(3), &json!(0), &json!(LATER))
+    );
     let plan = project.json(&["plan", "--sample", "10"]);
     let first = &plan["sampled"][0]["differences"][0];
     let doubled = first["before"]["value"].as_f64().unwrap() * 2.0;
@@ -162,7 +171,10 @@ fn approvals_of_others_open_the_way_and_are_kept() {
     said("not_approved", project.refused(1, &promote));
     project.done(&["approve", "departure_delay", "--for", "prod", "--by", "ada"]);
     project.refused(1, &promote);
-    said("approved", project.done(&["approve", "departure_delay@1", "--for", "prod", "--by", "bob", "--why", "read it"]));
+    said(
+        "approved",
+        project.done(&["approve", "departure_delay@1", "--for", "prod", "--by", "bob", "--why", "read it"]),
+    );
     said("approved_again", project.done(&["approve", "departure_delay@dev", "--for", "prod", "--by", "bob"]));
     project.done(&promote);
     let moved = &project.json(&["log", "departure_delay@prod"])[0];
@@ -202,7 +214,8 @@ fn whoever_uses_what_is_deprecated_is_warned_once() {
         "{{\"service\":\"departure_delay\",\"at\":\"{LATER}\",\"entities\":[{{\"origin\":\"JFK\",\"tailnum\":\"N7\",\"distance\":1}}]}}"
     );
     assert_eq!(over_http(&server.url, &body).get("warnings"), None);
-    let deprecate = ["deprecate", "airport_weather", "--why", "it is in Fahrenheit", "--successor", "plane_history", "--by", "ada"];
+    let deprecate =
+        ["deprecate", "airport_weather", "--why", "it is in Fahrenheit", "--successor", "plane_history", "--by", "ada"];
     said("deprecated", project.done(&[&deprecate[..], &there].concat()));
     let warning = "warning[deprecated]: departure_delay@1 reads airport_weather@1, which is deprecated: it is in Fahrenheit; use plane_history@1 instead\n";
     let warned = |args: &[&str]| {
@@ -245,16 +258,23 @@ fn an_apply_against_a_promote_leaves_one_of_them_whole() {
     let server = Serving::start(&project);
     let start = |args: &[&str]| project.start(&[args, &["--server", &server.url]].concat());
     for round in 0..6 {
-        let (file, version) = if round % 2 == 0 { ("other.sql", "departure_delay@1") } else { ("flights.sql", "departure_delay@2") };
+        let (file, version) =
+            if round % 2 == 0 { ("other.sql", "departure_delay@1") } else { ("flights.sql", "departure_delay@2") };
         let both = [start(&["apply", file, "--env", "prod"]), start(&["promote", version, "--to", "prod"])];
         for ended in both.map(|child| Ended::from(child.wait_with_output().unwrap())) {
-            let conflict = ["error[concurrent_apply]", "error[pointer_moved]"].iter().any(|c| ended.stderr.starts_with(c));
+            let conflict =
+                ["error[concurrent_apply]", "error[pointer_moved]"].iter().any(|c| ended.stderr.starts_with(c));
             assert!(ended.code == Some(0) || conflict, "{ended:?}");
         }
         let listed = project.json(&["ls", "--env", "prod", "--server", &server.url]);
         let version = |of: &str| {
-            listed.as_array().unwrap().iter().find(|l| l["definition"]["name"] == of).unwrap()["definition"]["version"].clone()
+            listed.as_array().unwrap().iter().find(|l| l["definition"]["name"] == of).unwrap()["definition"]["version"]
+                .clone()
         };
-        assert_eq!(version("departure_delay"), version("airport_weather"), "in round {round} one went without the other");
+        assert_eq!(
+            version("departure_delay"),
+            version("airport_weather"),
+            "in round {round} one went without the other"
+        );
     }
 }

@@ -128,18 +128,13 @@ impl Engine {
         let all: Vec<Registered> = all.into_values().collect();
         let pins = Arc::new(self.pin(&all, None).await?);
         let definitions = Arc::new(Definitions::new(all.into_iter().map(Arc::new)));
-        let (old, new) = (
-            self.side(before, &definitions, &pins).await?,
-            self.side(after, &definitions, &pins).await?,
-        );
+        let (old, new) = (self.side(before, &definitions, &pins).await?, self.side(after, &definitions, &pins).await?);
         if old.request != new.request {
             return Ok(nothing(before, after, "it is asked for by other keys or parameters"));
         }
         let wanted = Wanted { most: sample.keys, seed: 0 };
         let spine = match before.pinned.kind {
-            Kind::FeatureService => {
-                self.of_a_spine(&scope.environment, &before.pinned, &old.request, wanted).await?
-            }
+            Kind::FeatureService => self.of_a_spine(&scope.environment, &before.pinned, &old.request, wanted).await?,
             _ => None,
         };
         let (mut keys, mut newest) = (Vec::new(), None);
@@ -150,7 +145,8 @@ impl Engine {
                 newest = newest.max(self.newest_event(&view.view, &definitions, &pins, until, progress).await?);
             }
         }
-        let rows = distinct(&assembled(&old.request, spine.as_ref(), &keys, sample.keys.saturating_mul(2))?, sample.keys)?;
+        let rows =
+            distinct(&assembled(&old.request, spine.as_ref(), &keys, sample.keys.saturating_mul(2))?, sample.keys)?;
         let Some(at) = sample.at.or(newest).filter(|_| rows.num_rows() > 0) else {
             return Ok(nothing(before, after, "there is no row to compare yet"));
         };
@@ -196,7 +192,8 @@ impl Engine {
     ) -> Result<RecordBatch> {
         let options = TrainingOptions { known_at: KnownMoment::EventTime, statuses: true };
         let plan = Planner::new(definitions, pins.as_ref()).training_of(service, rows.clone(), AT, &options)?;
-        let (engine, progress, stage) = (self.clone(), Arc::clone(progress), format!("reading for {}", service.pinned.name));
+        let (engine, progress, stage) =
+            (self.clone(), Arc::clone(progress), format!("reading for {}", service.pinned.name));
         let work = async move {
             let (stream, making) = engine.stream(plan, &progress, stage).await?;
             let schema = stream.schema();

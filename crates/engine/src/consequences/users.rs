@@ -82,7 +82,7 @@ impl Uses<'_> {
         let (mut seen, mut next) = (HashSet::from([used]), vec![used]);
         let mut found = BTreeMap::new();
         while let Some(read) = next.pop() {
-            for reader in self.readers.get(read).into_iter().flatten().copied().filter(|reader| seen.insert(reader)) {
+            for reader in self.readers.get(read).into_iter().flatten().copied().filter(|reader| seen.insert(*reader)) {
                 next.push(reader);
                 if let Some(environments) = self.pointed.get(&(&reader.name, reader.version)) {
                     found.insert(reader, environments);

@@ -38,8 +38,8 @@ use futures::TryStreamExt;
 
 use crate::{Engine, GetReply, GetRequest, MAX_ENTITIES, Scope};
 use basis::Basis;
-pub(crate) use compare::{at_moment, one, plain, status_of, taken};
 use compare::{Trained, differing};
+pub(crate) use compare::{at_moment, one, plain, status_of, taken};
 
 /// The column of the moment asked about. No key or parameter begins with an underscore.
 pub(crate) const AT: &str = "__at";

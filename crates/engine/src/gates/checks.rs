@@ -22,9 +22,8 @@ use crate::Engine;
 
 impl Engine {
     pub(super) async fn ask_checks(&self, question: &Question<'_>, progress: &Arc<dyn Progress>) -> Result<Answer> {
-        let moving: Vec<Pinned> = (question.targets.iter().filter(|target| target.moves()))
-            .map(|target| target.to.pinned.clone())
-            .collect();
+        let moving: Vec<Pinned> =
+            (question.targets.iter().filter(|target| target.moves())).map(|target| target.to.pinned.clone()).collect();
         let (mut refusals, mut asked, mut seen) = (Vec::new(), 0, BTreeSet::new());
         for registered in self.catalog().closure(&moving).await? {
             let Definition::Dataset(dataset) = &registered.definition else { continue };
@@ -37,9 +36,10 @@ impl Engine {
             let Some(snapshot) = self.offline().snapshot(&pinned.project, &pinned.name, None).await? else { continue };
             for check in &dataset.checks {
                 asked += 1;
-                let rows = LogicalPlanBuilder::scan(pinned.name.as_str(), provider_as_source(snapshot.provider()?), None)
-                    .and_then(LogicalPlanBuilder::build)
-                    .map_err(asof_query::execution_error)?;
+                let rows =
+                    LogicalPlanBuilder::scan(pinned.name.as_str(), provider_as_source(snapshot.provider()?), None)
+                        .and_then(LogicalPlanBuilder::build)
+                        .map_err(asof_query::execution_error)?;
                 if let Some(found) = self.failing(rows, check, progress).await? {
                     let reason = format!(
                         "has {} that {} CHECK {} ({}) in snapshot {}, such as {}",
@@ -61,19 +61,20 @@ impl Engine {
         Ok(Answer { said: counted(asked, "CHECK"), refusals })
     }
 
-    async fn failing(
-        &self,
-        rows: LogicalPlan,
-        check: &Check,
-        progress: &Arc<dyn Progress>,
-    ) -> Result<Option<Failing>> {
+    async fn failing(&self, rows: LogicalPlan, check: &Check, progress: &Arc<dyn Progress>) -> Result<Option<Failing>> {
         let bad = |error: datafusion::error::DataFusionError| {
             let message = format!("CHECK {} cannot be computed: {}", check.name, error.strip_backtrace());
             Error::new(ErrorKind::Invalid, "bad_check", message).remedy("change the condition and apply the dataset")
         };
         let condition = self.workshop().session().create_logical_expr(&check.condition, rows.schema()).map_err(bad)?;
-        let columns: Vec<Expr> =
-            condition.column_refs().into_iter().cloned().collect::<BTreeSet<_>>().into_iter().map(Expr::Column).collect();
+        let columns: Vec<Expr> = condition
+            .column_refs()
+            .into_iter()
+            .cloned()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(Expr::Column)
+            .collect();
         let failing = LogicalPlanBuilder::from(rows).filter(condition.is_false()).and_then(LogicalPlanBuilder::build);
         let failing = failing.map_err(bad)?;
         let counting = LogicalPlanBuilder::from(failing.clone())
@@ -82,9 +83,10 @@ impl Engine {
             .map_err(bad)?;
         let stage = format!("CHECK {}", check.name);
         let counted = self.collected(counting, stage.clone(), progress).await?;
-        let found = counted.iter().filter(|batch| batch.num_rows() > 0).find_map(|batch| {
-            batch.column(0).as_primitive_opt::<Int64Type>().map(|count| count.value(0))
-        });
+        let found = counted
+            .iter()
+            .filter(|batch| batch.num_rows() > 0)
+            .find_map(|batch| batch.column(0).as_primitive_opt::<Int64Type>().map(|count| count.value(0)));
         let found = usize::try_from(found.unwrap_or(0)).unwrap_or_default();
         if found == 0 {
             return Ok(None);

@@ -138,13 +138,7 @@ impl Refusal {
     }
 
     fn about(of: Option<&Pinned>, reason: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Refusal {
-            gate: String::new(),
-            service: None,
-            view: of.cloned(),
-            reason: reason.into(),
-            remedy: remedy.into(),
-        }
+        Refusal { gate: String::new(), service: None, view: of.cloned(), reason: reason.into(), remedy: remedy.into() }
     }
 
     /// For a gate that cannot be asked.
@@ -170,7 +164,8 @@ impl Asked {
 
     /// What stands in the place of a gate where the environment is protected.
     pub(crate) fn breaking(broken: &[String], allowed: bool) -> Self {
-        let refusals = broken.iter().filter(|_| !allowed).map(|what| Refusal::about(None, what.as_str(), "--allow-breaking"));
+        let refusals =
+            broken.iter().filter(|_| !allowed).map(|what| Refusal::about(None, what.as_str(), "--allow-breaking"));
         let said = if broken.is_empty() { "nothing".to_owned() } else { format!("allowed: {}", broken.join("; ")) };
         Asked::new("breaking", Ok(Answer { said, refusals: refusals.collect() }))
     }
@@ -231,14 +226,14 @@ impl Question<'_> {
             views.retain(|input| input.kind == Kind::FeatureView);
             views.sort();
             views.dedup();
-            views.into_iter().map(|view| (&service.pinned, view))
+            views.into_iter().map(move |view| (&service.pinned, view))
         })
     }
 
     /// In the order in which they are asked: what costs least comes first.
     fn gates(&self) -> Vec<One<'_>> {
         let built_in = |dear: bool| {
-            let asked = Gate::ALL.into_iter().filter(|gate| self.policy.gates.contains(gate));
+            let asked = Gate::ALL.into_iter().filter(move |gate| self.policy.gates.contains(gate));
             asked.filter(move |gate| dear == matches!(gate, Gate::Leakage | Gate::Equal)).map(One::BuiltIn)
         };
         let approvals = (self.policy.approvals > 0).then_some(One::Approvals);
@@ -279,7 +274,10 @@ impl Engine {
         let environment = question.environment;
         let Some(promoter) = &question.author.who else {
             let reason = "who promotes is not said, so nobody can be told from them";
-            return Ok(Answer { said: String::new(), refusals: vec![Refusal::about(None, reason, "say it with --by NAME")] });
+            return Ok(Answer {
+                said: String::new(),
+                refusals: vec![Refusal::about(None, reason, "say it with --by NAME")],
+            });
         };
         let (mut refusals, mut who) = (Vec::new(), Vec::new());
         for root in question.roots {

@@ -81,7 +81,8 @@ impl Engine {
                     counted(compared.rows, "key"),
                     features.join(", ")
                 );
-                let remedy = format!("asof verify {} shows which; then materialize its views again", service.reference());
+                let remedy =
+                    format!("asof verify {} shows which; then materialize its views again", service.reference());
                 refusals.push(Refusal::about(Some(service), reason, remedy));
             }
         }

@@ -65,7 +65,10 @@ async fn each_kind_of_change_breaks_or_does_not() {
     check(&world, &[(views, "SELECT trip, fare, ended, driver FROM trips")], "last_trip", &[]).await;
     let without = [
         (views, "SELECT driver, ended, trip FROM trips"),
-        ("SELECT fare, last_trip.trip AS last_trip, fare_there, fare * 2", "SELECT fare_there AS fare, last_trip.trip AS last_trip, fare_there, fare_there * 2"),
+        (
+            "SELECT fare, last_trip.trip AS last_trip, fare_there, fare * 2",
+            "SELECT fare_there AS fare, last_trip.trip AS last_trip, fare_there, fare_there * 2",
+        ),
     ];
     check(&world, &without, "last_trip", &["feature `fare` is removed"]).await;
     check(&world, &without, "pricing", &[]).await;
@@ -73,10 +76,16 @@ async fn each_kind_of_change_breaks_or_does_not() {
     check(&world, &text, "last_trip", &["feature `trip` BIGINT → VARCHAR"]).await;
     check(&world, &text, "pricing", &["feature `last_trip` BIGINT → VARCHAR"]).await;
     check(&world, &text, "prices", &["column `last_trip` BIGINT → VARCHAR"]).await;
-    let later = [("TIMESTAMP ended TTL", "TIMESTAMP later TTL"), (views, "SELECT driver, ended AS later, fare, trip FROM trips")];
+    let later = [
+        ("TIMESTAMP ended TTL", "TIMESTAMP later TTL"),
+        (views, "SELECT driver, ended AS later, fare, trip FROM trips"),
+    ];
     check(&world, &later, "last_trip", &["timestamp ended → later"]).await;
     let person = [
-        ("CREATE ENTITY driver KEY (driver VARCHAR);", "CREATE ENTITY driver KEY (driver VARCHAR); CREATE ENTITY person KEY (driver VARCHAR);"),
+        (
+            "CREATE ENTITY driver KEY (driver VARCHAR);",
+            "CREATE ENTITY driver KEY (driver VARCHAR); CREATE ENTITY person KEY (driver VARCHAR);",
+        ),
         ("last_trip ENTITY driver", "last_trip ENTITY person"),
     ];
     check(&world, &person, "last_trip", &["entity driver → person"]).await;
@@ -88,14 +97,23 @@ async fn each_kind_of_change_breaks_or_does_not() {
     check(&world, &wide, "pricing", &["key `city` INT → BIGINT"]).await;
     // Services.
     check(&world, &[("fare * 2 + distance", "fare * 3 + distance")], "pricing", &[]).await;
-    let more = [("REQUEST (distance DOUBLE)", "REQUEST (distance DOUBLE, tip DOUBLE)"), ("fare / 3 AS distance", "fare / 3 AS distance, fare AS tip")];
+    let more = [
+        ("REQUEST (distance DOUBLE)", "REQUEST (distance DOUBLE, tip DOUBLE)"),
+        ("fare / 3 AS distance", "fare / 3 AS distance, fare AS tip"),
+    ];
     check(&world, &more, "pricing", &["request parameter `tip` is new"]).await;
     let fewer = [("REQUEST (distance DOUBLE)", ""), ("fare * 2 + distance", "fare * 2")];
     check(&world, &fewer, "pricing", &["request parameter `distance` is removed"]).await;
-    let retyped = [("REQUEST (distance DOUBLE)", "REQUEST (distance BIGINT)"), ("fare / 3 AS distance", "CAST(fare AS BIGINT) AS distance")];
+    let retyped = [
+        ("REQUEST (distance DOUBLE)", "REQUEST (distance BIGINT)"),
+        ("fare / 3 AS distance", "CAST(fare AS BIGINT) AS distance"),
+    ];
     check(&world, &retyped, "pricing", &["request parameter `distance` DOUBLE → BIGINT"]).await;
     check(&world, &[(", fare * 2 + distance AS estimate", "")], "pricing", &["feature `estimate` is removed"]).await;
-    let renamed = [("FROM last_trip, last_there", "FROM last_trip(who) AS last_trip, last_there"), ("SELECT driver, city, ended AS asked", "SELECT driver, driver AS who, city, ended AS asked")];
+    let renamed = [
+        ("FROM last_trip, last_there", "FROM last_trip(who) AS last_trip, last_there"),
+        ("SELECT driver, city, ended AS asked", "SELECT driver, driver AS who, city, ended AS asked"),
+    ];
     check(&world, &renamed, "pricing", &["key `who` is new"]).await;
     // Training sets and datasets.
     check(&world, &[("fare AS label", "fare * 2 AS label")], "prices", &[]).await;
@@ -242,7 +260,11 @@ async fn values_that_would_differ_are_shown_for_sampled_keys() {
     assert_eq!(told(view), ["bob: fare expired → 6.0", "bob: trip expired → 2"]);
     let service = &ttl.sampled[1];
     assert_eq!(service.after.reference(), "pricing@2");
-    assert!(told(service).iter().any(|line| line.contains("bob") && line.contains("fare expired → 6.0")), "{:?}", told(service));
+    assert!(
+        told(service).iter().any(|line| line.contains("bob") && line.contains("fare expired → 6.0")),
+        "{:?}",
+        told(service)
+    );
     // Earlier nothing of bob's has expired.
     let earlier = sampled(&world, &PROJECT.replace("'100 seconds'", "'200 seconds'"), Some(Micros(900_000_000))).await;
     assert_eq!((earlier.sampled[0].differing, earlier.sampled[0].rows), (0, 3));
@@ -256,5 +278,8 @@ async fn values_that_would_differ_are_shown_for_sampled_keys() {
     let sql = other_key.iter().fold(PROJECT.to_owned(), |sql, (from, to)| sql.replace(from, to));
     let note = sampled(&world, &sql, None).await.sampled[0].note.clone();
     assert_eq!(note.as_deref(), Some("it is asked for by other keys or parameters"));
-    assert_eq!(world.catalog.versions(&world.scope.project, &name("last_trip")).await.unwrap()[0].pinned.version, Version(1));
+    assert_eq!(
+        world.catalog.versions(&world.scope.project, &name("last_trip")).await.unwrap()[0].pinned.version,
+        Version(1)
+    );
 }

@@ -67,7 +67,8 @@ async fn whoever_uses_a_version_is_told_until_it_is_taken_back() {
     let shown = world.engine.show(&world.scope, &"last_trip".parse().unwrap()).await.unwrap();
     assert_eq!(shown.deprecated.unwrap().why, "it is slow");
     let listed = world.engine.list(&world.scope, None).await.unwrap();
-    let remarks: Vec<_> = listed.iter().filter(|l| l.deprecated.is_some()).map(|l| l.registered.pinned.reference()).collect();
+    let remarks: Vec<_> =
+        listed.iter().filter(|l| l.deprecated.is_some()).map(|l| l.registered.pinned.reference()).collect();
     assert_eq!(remarks, ["last_trip@1", "pricing@1"]);
     let about = asof_engine::About::Ours("prices".parse().unwrap());
     assert_eq!(world.engine.lineage_warnings(&world.scope, &about).await.unwrap().len(), 2);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use asof_engine::{
-    Author, Difference, Effect, Gate, GetReply, GetRequest, LogRequest, Moved, Policy, PromoteRequest, RollbackRequest, Scope,
+    Author, Difference, Effect, Gate, GetReply, GetRequest, LogRequest, Moved, Policy, PromoteRequest, RollbackRequest,
+    Scope,
 };
 use asof_model::run::{Item, Verb};
 use asof_model::{Error, Micros, Name, Result, Version};
@@ -153,7 +154,8 @@ async fn a_gate_refuses_what_could_not_be_served() {
     let skipping = PromoteRequest { skip_gates: true, ..promoting(&["pricing"], "prod") };
     assert_eq!(code(world.engine.promote(&world.scope, skipping.clone(), Arc::new(Quiet)).await).0, "why_not_said");
     let why = Author { why: Some("rows come tonight".into()), ..author() };
-    let moved = world.engine.promote(&world.scope, PromoteRequest { author: why, ..skipping }, Arc::new(Quiet)).await.unwrap();
+    let moved =
+        world.engine.promote(&world.scope, PromoteRequest { author: why, ..skipping }, Arc::new(Quiet)).await.unwrap();
     assert_eq!(moved.refusals().count(), 1);
     let run = &world.engine.log(&world.scope, LogRequest::default()).await.unwrap()[0];
     assert!(run.notes["skipped_gates"].contains("last_there@1") && run.notes["why"] == "rows come tonight", "{run:?}");

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use asof_engine::{
-    ApproveRequest, Asked, Author, Gate, LogRequest, Moved, OwnGate, Policy, PromoteRequest, Verdict,
-};
+use asof_engine::{ApproveRequest, Asked, Author, Gate, LogRequest, Moved, OwnGate, Policy, PromoteRequest, Verdict};
 use asof_model::run::Verb;
 use asof_model::time::SECOND;
 use asof_model::{Micros, Name, Result};
@@ -89,7 +87,8 @@ async fn fresh_refuses_what_has_expired_and_what_was_not_brought_online_since() 
     world.clock.set(Micros(1_060 * SECOND));
     passes(&world, &request, "1 view with a TTL").await;
     world.clock.set(Micros(1_061 * SECOND));
-    let expired = "pricing@1 reads last_trip@1, which has expired: its newest row is 1 minute old, and its TTL is 1 minute";
+    let expired =
+        "pricing@1 reads last_trip@1, which has expired: its newest row is 1 minute old, and its TTL is 1 minute";
     refuses(&world, &request, expired, "asof ingest trips FILE…, then asof materialize last_trip@1").await;
     ingest(&world, "second", &[(3, "ann", 0, 1_150, Some(5.0))]).await;
     world.clock.set(Micros(1_200 * SECOND));
@@ -120,10 +119,19 @@ async fn leakage_refuses_a_view_that_tells_the_future() {
     let rows: Vec<_> = (0..50).map(|i| (100 + i, "ann", 0, 100 + i * 10, Some(i as f64))).collect();
     ingest(&world, "more", &rows).await;
     passes(&world, &asking(&[Gate::Leakage]), "2 views at up to 4 moments").await;
-    let leaking = PROJECT.replace("SELECT driver, ended, fare, trip FROM trips", "SELECT driver, ended, max(fare) OVER (PARTITION BY driver) AS fare, trip FROM trips");
+    let leaking = PROJECT.replace(
+        "SELECT driver, ended, fare, trip FROM trips",
+        "SELECT driver, ended, max(fare) OVER (PARTITION BY driver) AS fare, trip FROM trips",
+    );
     world.apply(&leaking).await.unwrap();
     let request = asking(&[Gate::Leakage]);
-    refuses(&world, &request, "pricing@2 reads last_trip@2, which tells the future at", "asof verify last_trip@2 --leakage").await;
+    refuses(
+        &world,
+        &request,
+        "pricing@2 reads last_trip@2, which tells the future at",
+        "asof verify last_trip@2 --leakage",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -149,9 +157,15 @@ async fn a_gate_of_the_projects_own_shows_the_rows_that_it_finds() {
         PromoteRequest { policy: Policy { own: vec![own], ..Policy::default() }, ..promoting(&["pricing"], "prod") }
     };
     passes(&world, &own("SELECT driver, fare FROM trips WHERE fare < 0"), "no row").await;
-    passes(&world, &own("SELECT t.driver FROM trips t JOIN last_trip v ON t.driver = v.driver WHERE v.fare > 100"), "no row").await;
+    passes(
+        &world,
+        &own("SELECT t.driver FROM trips t JOIN last_trip v ON t.driver = v.driver WHERE v.fare > 100"),
+        "no row",
+    )
+    .await;
     let found = own("-- None is this dear.\nSELECT driver, fare FROM last_trip@1 WHERE fare > 5;");
-    refuses(&world, &found, "gates/own.sql gives 1 row: driver = bob, fare = 6.0", "mend what gates/own.sql finds").await;
+    refuses(&world, &found, "gates/own.sql gives 1 row: driver = bob, fare = 6.0", "mend what gates/own.sql finds")
+        .await;
     let many = own("SELECT trip FROM trips ORDER BY trip");
     refuses(&world, &many, "gives 2 rows: trip = 1; trip = 2", "mend").await;
     // What cannot be asked refuses, and says where it is wrong.
@@ -180,7 +194,10 @@ async fn approve(world: &World, who: &str, reference: &str) -> Result<asof_engin
 async fn approvals_are_of_others_and_of_this_very_content() {
     let world = world().await;
     // `ada` promotes.
-    let request = |approvals| PromoteRequest { policy: Policy { approvals, ..Policy::default() }, ..promoting(&["pricing"], "prod") };
+    let request = |approvals| PromoteRequest {
+        policy: Policy { approvals, ..Policy::default() },
+        ..promoting(&["pricing"], "prod")
+    };
     let reason = "pricing@1 is approved for `prod` by nobody besides ada, who promotes it; 1 must";
     refuses(&world, &request(1), reason, "asof approve pricing@1 --for prod").await;
     approve(&world, "ada", "pricing@1").await.unwrap();
@@ -189,7 +206,8 @@ async fn approvals_are_of_others_and_of_this_very_content() {
     let again = approve(&world, "bob", "pricing").await.unwrap();
     assert_eq!((again.run, again.approvals.len()), (None, 2));
     passes(&world, &request(1), "by bob").await;
-    refuses(&world, &request(2), "is approved for `prod` by bob besides ada, who promotes it; 2 must", "asof approve").await;
+    refuses(&world, &request(2), "is approved for `prod` by bob besides ada, who promotes it; 2 must", "asof approve")
+        .await;
     // Another content is another matter.
     world.apply(&PROJECT.replace("fare * 2", "fare * 3")).await.unwrap();
     refuses(&world, &request(1), "pricing@2 is approved for `prod` by nobody", "asof approve pricing@2").await;
@@ -197,7 +215,8 @@ async fn approvals_are_of_others_and_of_this_very_content() {
     let mut nobody = request(1);
     nobody.author = Author::default();
     refuses(&world, &nobody, "who promotes is not said", "--by NAME").await;
-    let unnamed = ApproveRequest { reference: "pricing".parse().unwrap(), environment: name("prod"), author: Author::default() };
+    let unnamed =
+        ApproveRequest { reference: "pricing".parse().unwrap(), environment: name("prod"), author: Author::default() };
     assert_eq!(world.engine.approve(&world.scope, unnamed).await.unwrap_err().code(), "who_not_said");
     // It is told where it counted.
     world.apply(PROJECT).await.unwrap();
@@ -221,7 +240,8 @@ async fn what_is_dear_is_not_asked_where_something_cheap_refuses_or_gates_are_sk
     let error = promote(&world, asking(&Gate::ALL)).await.unwrap_err();
     assert!(error.message().starts_with("gate `online` of `prod` refuses"), "{error}");
     let why = Author { why: Some("it burns".into()), who: Some("ada".into()) };
-    let skipped = promote(&world, PromoteRequest { skip_gates: true, author: why, ..asking(&Gate::ALL) }).await.unwrap();
+    let skipped =
+        promote(&world, PromoteRequest { skip_gates: true, author: why, ..asking(&Gate::ALL) }).await.unwrap();
     let told: Vec<_> = skipped.gates.iter().map(|asked| asked.verdict).collect();
     let not = Verdict::NotAsked;
     assert_eq!(told, [Verdict::Refused, not, not, not, not]);

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use asof_catalog::Catalog;
 use asof_engine::{
-    Author, Engine, GetReply, GetRequest, Guard, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts,
-    PushLimits, ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
+    Author, Engine, GetReply, GetRequest, Guard, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest,
+    Parts, PushLimits, ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
 };
 use asof_model::{Clock, Error, Micros, Result};
 use asof_offline::Quiet;

@@ -150,7 +150,8 @@ impl<'a> Planner<'a> {
         let views = service::views(&query, |written| self.found(registered, written).map_err(Stop::Error));
         let mut keys = Columns::default();
         for view in views.map_err(|stop: Stop| stop.within(&text))? {
-            for (from, key) in view.from.iter().zip(&view.key.0).filter(|(from, _)| service.request.get(from).is_none()) {
+            for (from, key) in view.from.iter().zip(&view.key.0).filter(|(from, _)| service.request.get(from).is_none())
+            {
                 if keys.get(from).is_none() {
                     keys.0.push(Column::new(from, key.data_type.clone()));
                 }

@@ -1,8 +1,6 @@
 //! What environments point at: moves, their history, and how two of them differ.
 
-use asof_engine::{
-    Approval, Author, Difference, Moved, PointerMove, PromoteRequest, RollbackRequest, Scope, Verdict,
-};
+use asof_engine::{Approval, Author, Difference, Moved, PointerMove, PromoteRequest, RollbackRequest, Scope, Verdict};
 use asof_model::{Error, ErrorKind, Name, Reference, Result};
 use asof_proto::registry::v1 as wire;
 

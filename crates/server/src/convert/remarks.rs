@@ -1,6 +1,6 @@
 //! What people say of versions: that they may go somewhere, that they are not to be used any more.
 
-use asof_engine::{ApproveRequest, Approval, Approved, DeprecateRequest, Deprecated, Deprecation, Scope};
+use asof_engine::{Approval, ApproveRequest, Approved, DeprecateRequest, Deprecated, Deprecation, Scope};
 use asof_model::Result;
 use asof_proto::registry::v1 as wire;
 

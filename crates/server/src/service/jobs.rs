@@ -6,14 +6,15 @@ use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use asof_engine::{IngestRequest as Ingest, VerifyRequest};
+use asof_model::Error;
 use asof_proto::jobs::v1::job_service_server::JobService;
 use asof_proto::jobs::v1::{
     ApplyCheckedEvent, ApplyCheckedRequest, ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent,
-    MaterializeRequest, Progress, PromoteEvent, RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, VerifyLeakageEvent,
-    VerifyLeakageRequest, VerifyServiceEvent, VerifyServiceRequest, apply_checked_event, ingest_event,
-    materialize_event, promote_event, rebuild_event, train_event, verify_leakage_event, verify_service_event,
+    MaterializeRequest, Progress, PromoteEvent, RebuildEvent, RebuildRequest, TrainEvent, TrainRequest,
+    VerifyLeakageEvent, VerifyLeakageRequest, VerifyServiceEvent, VerifyServiceRequest, apply_checked_event,
+    ingest_event, materialize_event, promote_event, rebuild_event, train_event, verify_leakage_event,
+    verify_service_event,
 };
-use asof_model::Error;
 use asof_proto::registry::v1::{PromoteRequest, PromoteResponse};
 use futures::stream::{self, TryStreamExt};
 use tokio::io::AsyncReadExt;

@@ -7,15 +7,14 @@ use asof_offline::Quiet;
 use asof_proto::registry::v1::registry_service_server::RegistryService;
 use asof_proto::registry::v1::{
     ApplyRequest, ApplyResponse, ApproveRequest, ApproveResponse, DeprecateRequest, DeprecateResponse, DiffRequest,
-    DiffResponse, HistoryRequest, HistoryResponse, ListRequest, ListResponse,
-    PlanRequest, PlanResponse, PromoteRequest, PromoteResponse, RollbackRequest, RollbackResponse, ShowRequest,
-    ShowResponse,
+    DiffResponse, HistoryRequest, HistoryResponse, ListRequest, ListResponse, PlanRequest, PlanResponse,
+    PromoteRequest, PromoteResponse, RollbackRequest, RollbackResponse, ShowRequest, ShowResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::SharedDesk;
-use crate::convert::error::{status, statuses};
 use crate::convert::consequences::from_recompute;
+use crate::convert::error::{status, statuses};
 use crate::convert::object::{from_warnings, optional_kind, reference};
 use crate::convert::pointers::{
     Sides, from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback, to_sides,
@@ -96,7 +95,8 @@ impl RegistryService for Registry {
         let limit = (limit > 0).then_some(limit as usize);
         let moves = self.0.engine.history(&scope, name.as_ref(), limit).await.map_err(status)?;
         let approved = self.0.engine.approved(&scope, &moves).await.map_err(status)?;
-        let moves = moves.into_iter().zip(&approved).map(|(moved, approvals)| from_pointer_move(moved, approvals)).collect();
+        let moves =
+            moves.into_iter().zip(&approved).map(|(moved, approvals)| from_pointer_move(moved, approvals)).collect();
         Ok(Response::new(HistoryResponse { environment: scope.environment.to_string(), moves }))
     }
 
