@@ -59,7 +59,15 @@ impl Engine {
             definitions.extend(self.catalog().versions(project, &name).await?);
         }
         let runs = self.catalog().runs(project, RunFilter::default()).await?;
-        Ok(Graph::with(&definitions, &runs, &*self.external().await?))
+        let mut graph = Graph::with(&definitions, &runs, &*self.external().await?);
+        let deprecations = self.deprecations(project).await?;
+        for pinned in definitions.into_iter().map(|registered| registered.pinned) {
+            if let Some(remark) = deprecations.of(&pinned) {
+                let note = format!("deprecated: {}", remark.why);
+                graph.remark(pinned, note);
+            }
+        }
+        Ok(graph)
     }
 
     /// What others told of.

@@ -232,7 +232,8 @@ fn whoever_uses_what_is_deprecated_is_warned_once() {
     let json: Value = serde_json::from_str(&warned(&[&get[..], &["--output", "json"]].concat())).unwrap();
     assert_eq!(json["warnings"][0]["code"], json!("deprecated"));
     warned(&["show", "departure_delay"]);
-    warned(&["lineage", "departure_delay", "--upstream"]);
+    let drawn = warned(&["lineage", "departure_delay", "--upstream"]);
+    assert!(drawn.contains("airport_weather@1 (feature view, deprecated: it is in Fahrenheit)"), "{drawn}");
     for args in [&["train", "delays"][..], &["plan"], &["apply"]] {
         let ended = project.asof(args);
         assert!(ended.code == Some(0) && ended.stderr.contains("airport_weather@1"), "{ended:?}");
