@@ -90,7 +90,7 @@ impl Engine {
         let (changes, known) = self.bind(scope, sources).await?;
         let one = |error| vec![error];
         let consequences = self.consequences(scope, &changes, &known, &guard.protected).await.map_err(one)?;
-        let recompute = self.recompute(&changes, &known).map_err(one)?;
+        let recompute = self.to_recompute(&changes, &known).map_err(one)?;
         let upkeep = self.upkeep_of(&changes).await.map_err(one)?;
         let warnings = self.warnings_of(scope, &changes).await.map_err(one)?;
         Ok(Planned { changes, consequences, recompute, upkeep, warnings })
@@ -152,7 +152,7 @@ impl Engine {
             None => Vec::new(),
         };
         let (upkeep, recompute) = match checking.plan {
-            true => (self.upkeep_of(&changes).await.map_err(one)?, self.recompute(&changes, &known).map_err(one)?),
+            true => (self.upkeep_of(&changes).await.map_err(one)?, self.to_recompute(&changes, &known).map_err(one)?),
             false => (Vec::new(), Recompute::default()),
         };
         let warnings = self.warnings_of(scope, &changes).await.map_err(one)?;

@@ -193,7 +193,7 @@ impl Engine {
     }
 
     /// What would have to be computed for changes.
-    pub(crate) fn recompute(&self, changes: &[Change], known: &Known) -> Result<Recompute> {
+    pub(crate) fn to_recompute(&self, changes: &[Change], known: &Known) -> Result<Recompute> {
         let online: BTreeSet<Pinned> = self.online().list()?.into_iter().map(|published| published.view).collect();
         let new = |change: &&Change| {
             let pinned = &change.registered.pinned;

@@ -80,7 +80,7 @@ pub(crate) fn breaks(before: &Registered, after: &Registered, definitions: &Defi
         }
         (Definition::FeatureService(old), Definition::FeatureService(new)) => {
             let planner = Planner::new(definitions, &NoTables);
-            exactly(&mut found, "key", &planner.keys(before)?, &planner.keys(after)?);
+            exactly(&mut found, "key", &planner.service_keys(before)?, &planner.service_keys(after)?);
             exactly(&mut found, "request parameter", &old.request, &new.request);
             less(&mut found, "feature", &before.columns, &after.columns);
         }

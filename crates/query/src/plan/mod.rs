@@ -137,7 +137,7 @@ impl<'a> Planner<'a> {
     ///
     /// # Errors
     /// `wrong_kind`; those of reading the text.
-    pub fn keys(&self, registered: &Registered) -> Result<Columns> {
+    pub fn service_keys(&self, registered: &Registered) -> Result<Columns> {
         deep(|| self.read_keys(registered))?
     }
 
