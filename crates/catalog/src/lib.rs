@@ -19,7 +19,9 @@
 //! in `store`.
 
 mod apply;
+mod approvals;
 mod definitions;
+mod deprecations;
 mod error;
 mod events;
 mod imported;
@@ -30,17 +32,21 @@ mod products;
 mod runs;
 mod select;
 mod store;
+mod whole;
 
 use asof_model::run::Item;
-use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
+use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector, Version};
 
+pub use approvals::Approval;
 pub use definitions::Listed;
+pub use deprecations::Deprecation;
 pub use events::LineageEvent;
 pub use imported::ImportedManifest;
 pub use models::Registration;
 pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
 pub use store::Held;
+pub use whole::{BuiltOf, Whole};
 
 /// A handle on one catalog. Cheap to clone; all clones share its connections.
 #[derive(Clone, Debug)]
@@ -335,6 +341,88 @@ impl Catalog {
     /// Only those of the store.
     pub async fn last_generation(&self, view: &Pinned) -> Result<Option<u64>> {
         Ok(products::last_generation(&mut *self.store.read().await?, view).await?)
+    }
+}
+
+/// The project as a whole.
+impl Catalog {
+    /// All versions of all names, and all pointers: two statements.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn whole(&self, project: &Name) -> Result<Whole> {
+        Ok(whole::read(&mut *self.store.read().await?, project).await?)
+    }
+
+    /// Which training sets were built out of which definitions, by name and number.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn built_of(&self, project: &Name) -> Result<Vec<BuiltOf>> {
+        Ok(whole::built_of(&mut *self.store.read().await?, project).await?)
+    }
+}
+
+/// What people say of versions: that they may go somewhere, that they are not to be used any more.
+impl Catalog {
+    /// Keeps an approval with the finished run that records it. False if that person said so before: then nothing is
+    /// written, the run neither.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn approve(&self, project: &Name, approval: &Approval, run: &Run) -> Result<bool> {
+        let mut transaction = self.store.write().await?;
+        runs::record(&mut transaction, run).await?;
+        let new = approvals::insert(&mut transaction, project, approval).await?;
+        if new {
+            transaction.commit().await?;
+        }
+        Ok(new)
+    }
+
+    /// The approvals of all versions of a name for all environments, oldest first.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn approvals(&self, project: &Name, name: &Name) -> Result<Vec<Approval>> {
+        Ok(approvals::of_name(&mut *self.store.read().await?, project, name).await?)
+    }
+
+    /// Keeps the remark that a version is deprecated, in the place of another one, with the finished run that records it.
+    /// False if just that was said before: then nothing is written, the run neither.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn deprecate(&self, project: &Name, remark: &Deprecation, run: &Run) -> Result<bool> {
+        let mut transaction = self.store.write().await?;
+        runs::record(&mut transaction, run).await?;
+        let new = deprecations::put(&mut transaction, project, remark).await?;
+        if new {
+            transaction.commit().await?;
+        }
+        Ok(new)
+    }
+
+    /// Takes the remark back. False if there is none: then nothing is written, the run neither.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn undo_deprecation(&self, project: &Name, name: &Name, version: Version, run: &Run) -> Result<bool> {
+        let mut transaction = self.store.write().await?;
+        runs::record(&mut transaction, run).await?;
+        let removed = deprecations::remove(&mut transaction, project, name, version).await?;
+        if removed {
+            transaction.commit().await?;
+        }
+        Ok(removed)
+    }
+
+    /// All versions of a project that are deprecated, by name and version.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn deprecations(&self, project: &Name) -> Result<Vec<Deprecation>> {
+        Ok(deprecations::of_project(&mut *self.store.read().await?, project).await?)
     }
 }
 

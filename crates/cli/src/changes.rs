@@ -3,6 +3,7 @@
 use asof_proto::registry::v1::{Change, ClauseChange, Effect};
 use serde_json::{Value, json};
 
+use crate::consequences;
 use crate::failure::Result;
 use crate::moments::span;
 use crate::out::{Out, Paint};
@@ -21,6 +22,7 @@ pub(crate) fn print(out: &mut Out, changes: &[Change]) -> Result<()> {
             Effect::Unchanged | Effect::Unspecified => Paint::Dim,
         };
         out.painted(paint, line(change))?;
+        consequences::print(out, change)?;
     }
     Ok(())
 }
@@ -61,6 +63,7 @@ pub(crate) fn json(changes: &[Change]) -> Value {
             "from": (change.from > 0).then_some(change.from),
             "clauses": change.clauses.iter().map(clause).collect::<Vec<_>>(),
             "upstream": change.upstream,
+            "consequence": consequences::json(change.consequence.as_ref()),
         })
     };
     changes.iter().map(change).collect()
@@ -127,6 +130,7 @@ mod tests {
             from: 1,
             clauses: clauses.collect(),
             upstream: upstream.iter().map(|u| (*u).into()).collect(),
+            consequence: None,
         };
         assert_eq!(line(&change), expected);
     }

@@ -59,12 +59,12 @@ fn asked(mismatch: &Mismatch) -> String {
 }
 
 /// A value that is there, or why none is.
-fn shown(answer: &Answer) -> String {
+pub(crate) fn shown(answer: &Answer) -> String {
     let value = answer.value.as_ref().and_then(|column| rows::text(column, 0));
     value.unwrap_or_else(|| status(answer).to_owned())
 }
 
-fn status(answer: &Answer) -> &'static str {
+pub(crate) fn status(answer: &Answer) -> &'static str {
     match answer.status() {
         Status::Present => "present",
         Status::Null => "null",

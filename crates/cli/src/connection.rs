@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     scope: Scope,
     /// The folder of the project's `asof.toml`, if there is one.
     folder: Option<PathBuf>,
+    /// The files that its settings name as gates.
+    gates: Vec<PathBuf>,
 }
 
 impl Connection {
@@ -48,8 +50,10 @@ impl Connection {
         };
         if let Some(url) = global.server() {
             // The configuration only tells where the project's files are; it may be absent.
-            let folder = configuration(global, None).ok().and_then(|config| folder(&config));
-            return Ok(Connection { channel: dial(url).await?, scope, folder });
+            let config = configuration(global, None).ok();
+            let gates = config.as_ref().map(Config::gate_files).unwrap_or_default();
+            let folder = config.and_then(|config| folder(&config));
+            return Ok(Connection { channel: dial(url).await?, scope, folder, gates });
         }
         let config = project(global, None)?;
         let opened = asof_server::open(&config, verb, PATIENCE).await?;
@@ -57,7 +61,7 @@ impl Connection {
         let _ = global.work.set(opened.ending());
         hold(opened.lock);
         let channel = asof_server::embedded(opened.engine, &config)?;
-        Ok(Connection { channel, scope, folder: folder(&config) })
+        Ok(Connection { channel, scope, folder: folder(&config), gates: config.gate_files() })
     }
 
     /// Whose definitions calls are about.
@@ -68,6 +72,11 @@ impl Connection {
     /// The folder of the project's `asof.toml`, if there is one.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// The files that the project's settings name as gates: they define nothing.
+    pub(crate) fn gates(&self) -> &[PathBuf] {
+        &self.gates
     }
 
     /// Definitions.

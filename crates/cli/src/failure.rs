@@ -19,6 +19,11 @@ pub(crate) const REFUSED: u8 = 1;
 /// The exit code of wrong usage.
 pub(crate) const WRONG_USAGE: u8 = 2;
 
+/// The exit code where `plan --exit-code` finds that something would change.
+pub(crate) const CHANGES: u8 = 3;
+/// The exit code where it finds that something would break.
+pub(crate) const BREAKING: u8 = 4;
+
 /// Why a verb did not get done.
 #[derive(Debug)]
 pub(crate) enum Failure {

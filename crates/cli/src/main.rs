@@ -3,7 +3,7 @@
 //! With `--server` it talks to one that runs; without, it opens the store of the nearest `asof.toml`
 //! and serves it to itself inside the process, so every verb takes one code path. Promises: what a verb
 //! answers goes to stdout and everything else to stderr; the exit code is 0 when it is done, 1 when it was
-//! refused or failed, 2 for wrong usage, 130 and 143 when SIGINT or SIGTERM stopped it; a reader that closes the pipe
+//! refused or failed, 2 for wrong usage, 3 and 4 where `plan --exit-code` finds changes and breaking ones, 130 and 143 when SIGINT or SIGTERM stopped it; a reader that closes the pipe
 //! is no error.
 
 mod args;
@@ -11,6 +11,7 @@ mod author;
 mod changes;
 mod comparison;
 mod connection;
+mod consequences;
 mod counted;
 mod download;
 mod entities;
@@ -33,6 +34,7 @@ mod table;
 mod upkeep;
 mod upload;
 mod verb;
+mod warnings;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -81,6 +83,8 @@ fn main() -> ExitCode {
     match answer {
         Ok(Answer::Done) => ExitCode::SUCCESS,
         Ok(Answer::Refused) => ExitCode::from(failure::REFUSED),
+        Ok(Answer::Changes) => ExitCode::from(failure::CHANGES),
+        Ok(Answer::Breaking) => ExitCode::from(failure::BREAKING),
         Err(failure) => failure.report(),
     }
 }

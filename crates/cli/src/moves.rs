@@ -1,7 +1,7 @@
 //! Pointers that moved, as people and programs read them.
 
 use asof_proto::column::v1::Column;
-use asof_proto::registry::v1::{Author, Moved, PointerMove};
+use asof_proto::registry::v1::{Author, Gate, Moved, PointerMove, Refusal, Verdict};
 use serde_json::{Value, json};
 
 use crate::author::By;
@@ -12,6 +12,7 @@ use crate::pinned;
 use crate::rows::{self, Style};
 use crate::table::Table;
 use crate::verb::Answer;
+use crate::verb::approve::approval_json;
 
 /// How pointers are to be moved, and how to tell what became of it.
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,8 @@ impl How {
             Style::Json => out.json(&json(moved))?,
             Style::Table => print(out, moved, words, self.dry_run)?,
         }
-        let refused = self.dry_run && !self.skip_gates && !moved.refusals.is_empty();
+        let refusing = |refusal: &&Refusal| !self.skip_gates || refusal.gate == "breaking";
+        let refused = self.dry_run && moved.refusals.iter().any(|refusal| refusing(&refusal));
         Ok(if refused { Answer::Refused } else { Answer::Done })
     }
 }
@@ -61,11 +63,8 @@ fn print(out: &mut Out, moved: &Moved, words: &str, dry_run: bool) -> Result<()>
     for stay in &moved.stays {
         out.painted(Paint::Dim, format!("= {}   stays: {}", stay.name, stay.reason))?;
     }
-    for refusal in &moved.refusals {
-        let named = |of: &Option<_>| of.as_ref().map(pinned::reference).unwrap_or_default();
-        let (service, view) = (named(&refusal.service), named(&refusal.view));
-        let verdict = if dry_run { "a gate refuses" } else { "a gate is skipped" };
-        out.painted(Paint::Red, format!("! {verdict}: {service} reads {view}, which {}", refusal.reason))?;
+    for gate in &moved.gates {
+        print_gate(out, moved, gate, dry_run)?;
     }
     let environment = &moved.environment;
     match (moved.moves.len(), dry_run) {
@@ -75,6 +74,32 @@ fn print(out: &mut Out, moved: &Moved, words: &str, dry_run: bool) -> Result<()>
             out.line(format!("nothing to do: somebody did it in `{environment}` just now"))
         }
         (count, false) => out.line(format!("{count} {words} `{environment}` (run {})", moved.run)),
+    }
+}
+
+/// What a gate says: a line, or one for each thing that it has against it.
+fn print_gate(out: &mut Out, moved: &Moved, gate: &Gate, dry_run: bool) -> Result<()> {
+    let name = &gate.name;
+    match gate.verdict() {
+        Verdict::Passed => out.painted(Paint::Green, format!("✓ {name}: {}", gate.said)),
+        Verdict::NotAsked => out.painted(Paint::Yellow, format!("? {name}: not asked")),
+        Verdict::Refused | Verdict::Unspecified => {
+            let verdict = if dry_run { "refuses" } else { "is skipped" };
+            moved.refusals.iter().filter(|refusal| refusal.gate == *name).try_for_each(|refusal| {
+                out.painted(Paint::Red, format!("! {name} {verdict}: {}", refusal_text(refusal)))?;
+                if refusal.remedy.is_empty() { Ok(()) } else { out.line(format!("    help: {}", refusal.remedy)) }
+            })
+        }
+    }
+}
+
+fn refusal_text(refusal: &Refusal) -> String {
+    match (&refusal.service, &refusal.view) {
+        (Some(service), Some(view)) => {
+            format!("{} reads {}, which {}", pinned::reference(service), pinned::reference(view), refusal.reason)
+        }
+        (Some(of), None) | (None, Some(of)) => format!("{} {}", pinned::reference(of), refusal.reason),
+        (None, None) => refusal.reason.clone(),
     }
 }
 
@@ -92,7 +117,18 @@ fn json(moved: &Moved) -> Value {
             "service": pinned::json_option(refusal.service.as_ref()),
             "view": pinned::json_option(refusal.view.as_ref()),
             "reason": refusal.reason,
+            "gate": refusal.gate,
+            "remedy": (!refusal.remedy.is_empty()).then_some(&refusal.remedy),
         })
+    });
+    let gates = moved.gates.iter().map(|gate| {
+        let verdict = match gate.verdict() {
+            Verdict::Passed => "passed",
+            Verdict::Refused => "refused",
+            Verdict::NotAsked => "not_asked",
+            Verdict::Unspecified => "unknown",
+        };
+        json!({ "gate": gate.name, "verdict": verdict, "said": (!gate.said.is_empty()).then_some(&gate.said) })
     });
     let stays = moved.stays.iter().map(|stay| json!({ "name": stay.name, "reason": stay.reason }));
     json!({
@@ -100,15 +136,20 @@ fn json(moved: &Moved) -> Value {
         "run": (!moved.run.is_empty()).then_some(&moved.run),
         "moves": moves.collect::<Vec<_>>(),
         "refusals": refusals.collect::<Vec<_>>(),
+        "gates": gates.collect::<Vec<_>>(),
         "stays": stays.collect::<Vec<_>>(),
     })
 }
 
 /// A move per line.
 pub(crate) fn table(moves: &[PointerMove]) -> Table {
-    let mut table = Table::new(["MOVED", "NAME", "FROM", "TO", "VERB", "WHO", "WHY", "RUN"]);
+    // Where nobody is asked to approve, nothing is said of it.
+    let approved = moves.iter().any(|moved| !moved.approvals.is_empty());
+    let mut header = vec!["MOVED", "NAME", "FROM", "TO", "VERB", "WHO", "WHY", "RUN"];
+    header.extend(approved.then_some("APPROVED BY"));
+    let mut table = Table::new(header);
     for moved in moves {
-        table.row(vec![
+        let mut row = vec![
             moment(moved.at),
             moved.name.clone(),
             from(moved).map(|from| format!("@{from}")).unwrap_or_default(),
@@ -117,7 +158,9 @@ pub(crate) fn table(moves: &[PointerMove]) -> Table {
             moved.who.clone(),
             why(moved).cloned().unwrap_or_default(),
             moved.run.clone(),
-        ]);
+        ];
+        row.extend(approved.then(|| approvers(moved)));
+        table.row(row);
     }
     table
 }
@@ -151,7 +194,12 @@ pub(crate) fn move_json(environment: &str, moved: &PointerMove) -> Value {
         "who": (!moved.who.is_empty()).then_some(&moved.who),
         "why": why(moved),
         "run": moved.run,
+        "approvals": moved.approvals.iter().map(approval_json).collect::<Vec<_>>(),
     })
+}
+
+fn approvers(moved: &PointerMove) -> String {
+    moved.approvals.iter().map(|approval| approval.who.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 fn from(moved: &PointerMove) -> Option<u32> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use asof_proto::jobs::v1::{self as jobs, Progress, Unit};
+use asof_proto::registry::v1::PromoteResponse;
 use asof_proto::storage::v1 as storage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tonic::Streaming;
@@ -173,6 +174,16 @@ impl Event for jobs::VerifyServiceEvent {
         Some(match self.event? {
             jobs::verify_service_event::Event::Progress(progress) => Step::On(progress),
             jobs::verify_service_event::Event::Result(answer) => Step::Done(answer),
+        })
+    }
+}
+
+impl Event for jobs::PromoteEvent {
+    type Answer = PromoteResponse;
+    fn step(self) -> Option<Step<Self::Answer>> {
+        Some(match self.event? {
+            jobs::promote_event::Event::Progress(progress) => Step::On(progress),
+            jobs::promote_event::Event::Result(answer) => Step::Done(answer),
         })
     }
 }

@@ -11,6 +11,7 @@ use crate::moments::moment;
 use crate::pinned;
 use crate::rows;
 use crate::table::Table;
+use crate::warnings;
 
 /// Some entities as asked, and their features.
 #[derive(Debug)]
@@ -146,11 +147,15 @@ pub(crate) fn many(pages: &[Page]) -> Table {
 
 /// The version and moment that answered, and every entity.
 pub(crate) fn json(service: Option<&Pinned>, at: i64, pages: &[Page]) -> Value {
-    json!({
+    let mut document = json!({
         "service": pinned::json_option(service),
         "at": moment(at),
         "entities": pages.iter().flat_map(Page::entities).collect::<Vec<_>>(),
-    })
+    });
+    if let Some(page) = pages.iter().find(|page| !page.reply.warnings.is_empty()) {
+        document["warnings"] = warnings::json(&page.reply.warnings);
+    }
+    document
 }
 
 /// The feature's name.

@@ -13,7 +13,8 @@ use crate::failure::{Failure, Result};
 const DEEPEST: usize = 32;
 
 /// The definitions of these paths: of a folder all `*.sql` below it, in the order of their names, save those
-/// in hidden folders and in folders named `data`; of a file itself. No path means the project's folder.
+/// in hidden folders and in folders named `data`, and those that the settings name as gates; of a file itself. No path means
+/// the project's folder.
 ///
 /// # Errors
 /// `no_such_file`, `local_file` for what cannot be read, `no_definitions` where there is none.
@@ -29,7 +30,13 @@ pub(crate) fn read(paths: &[PathBuf], connection: &Connection) -> Result<Vec<Sou
                 "name .sql files, or folders with some; without a name those of the project's folder are read",
             ));
         }
+        let before = files.len();
         find(path, DEEPEST, &mut files)?;
+        if path.is_dir() {
+            // Questions lie beside definitions, and are none.
+            let found = files.split_off(before);
+            files.extend(found.into_iter().filter(|file| !is_gate(file, connection.gates())));
+        }
     }
     // The same file by two ways would be two definitions of one name.
     files.retain(|file| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
@@ -42,6 +49,12 @@ pub(crate) fn read(paths: &[PathBuf], connection: &Connection) -> Result<Vec<Sou
         ));
     }
     files.into_iter().map(|file| source(&file)).collect()
+}
+
+fn is_gate(file: &Path, gates: &[PathBuf]) -> bool {
+    let same =
+        |gate: &PathBuf| fs::canonicalize(gate).is_ok_and(|gate| fs::canonicalize(file).is_ok_and(|f| f == gate));
+    !gates.is_empty() && gates.iter().any(same)
 }
 
 /// The project's folder, as short as it can be said from here: messages name files by it.

@@ -1,24 +1,30 @@
 //! `plan` and `apply`: what the files would change, and changing it, all or nothing; on request only if no view
 //! that is new tells the future.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use asof_catalog::Move;
 use asof_model::run::{Item, Outcome, RunId, Verb};
-use asof_model::{Columns, Error, Kind, Name, Pinned, Registered, Result, Selector, Version};
+use asof_model::{Error, Kind, Pinned, Registered, Result};
 use asof_offline::Progress;
-use asof_query::{Change, Effect, Registry, Source};
+use asof_query::{Change, Effect, Source};
 
-use crate::{Author, Checked, Engine, Probe, Scope, Upkeep};
+use crate::known::Known;
+use crate::{Author, Checked, Consequence, Engine, Guard, Probe, Recompute, Sample, Sampled, Scope, Upkeep, Warning};
 
 /// What the files would change, upstream first.
 #[derive(Debug)]
 pub struct Planned {
     /// One entry per definition in the files.
     pub changes: Vec<Change>,
+    /// What each of them does to whom.
+    pub consequences: Vec<Consequence>,
+    /// What would have to be computed.
+    pub recompute: Recompute,
     /// How the views among them are kept online.
     pub upkeep: Vec<(Pinned, Upkeep)>,
+    /// What of it is deprecated.
+    pub warnings: Vec<Warning>,
 }
 
 /// What was changed.
@@ -28,6 +34,23 @@ pub struct Applied {
     pub run: Option<RunId>,
     /// One entry per definition in the files.
     pub changes: Vec<Change>,
+    /// What each of them does to whom.
+    pub consequences: Vec<Consequence>,
+    /// What of it is deprecated.
+    pub warnings: Vec<Warning>,
+}
+
+/// What is to be found out before anything is applied, and who allows what.
+#[derive(Clone, Debug, Default)]
+pub struct Checking {
+    /// Look for views that tell the future, at these moments.
+    pub probe: Option<Probe>,
+    /// Compare values before and after.
+    pub sample: Option<Sample>,
+    /// Only say what would be changed.
+    pub plan: bool,
+    /// What must be allowed.
+    pub guard: Guard,
 }
 
 /// What was found out before anything was changed, and what was changed then.
@@ -35,8 +58,16 @@ pub struct Applied {
 pub struct AppliedChecked {
     /// One entry per definition in the files.
     pub changes: Vec<Change>,
-    /// The views among them that are new or have a new meaning.
+    /// What each of them does to whom.
+    pub consequences: Vec<Consequence>,
+    /// What would have to be computed, where they were only planned.
+    pub recompute: Recompute,
+    /// The views among them that are new or have a new meaning, where they were checked.
     pub views: Vec<Checked>,
+    /// Views and services of a new meaning, and how their values differ, where these were compared.
+    pub sampled: Vec<Sampled>,
+    /// What of it is deprecated.
+    pub warnings: Vec<Warning>,
     /// The run, unless nothing changed.
     pub run: Option<RunId>,
     /// How the views among them are kept online, where they were only planned.
@@ -55,24 +86,40 @@ impl Engine {
     ///
     /// # Errors
     /// Every mistake found in the files, each with its place.
-    pub async fn plan(&self, scope: &Scope, sources: Vec<Source>) -> Result<Planned, Vec<Error>> {
-        let (changes, _) = self.bind(scope, sources).await?;
-        let upkeep = self.upkeep_of(&changes).await.map_err(|e| vec![e])?;
-        Ok(Planned { changes, upkeep })
+    pub async fn plan(&self, scope: &Scope, sources: Vec<Source>, guard: &Guard) -> Result<Planned, Vec<Error>> {
+        let (changes, known) = self.bind(scope, sources).await?;
+        let one = |error| vec![error];
+        let consequences = self.consequences(scope, &changes, &known, &guard.protected).await.map_err(one)?;
+        let recompute = self.to_recompute(&changes, &known).map_err(one)?;
+        let upkeep = self.upkeep_of(&changes).await.map_err(one)?;
+        let warnings = self.warnings_of(scope, &changes).await.map_err(one)?;
+        Ok(Planned { changes, consequences, recompute, upkeep, warnings })
     }
 
     /// Registers the files' definitions and moves the environment's pointers to them, in one transaction.
     /// Applying the same files again changes nothing.
     ///
     /// # Errors
-    /// Those of [`Engine::plan`], and `concurrent_apply` when somebody else changed a definition meanwhile.
-    pub async fn apply(&self, scope: &Scope, sources: Vec<Source>, author: &Author) -> Result<Applied, Vec<Error>> {
+    /// Those of [`Engine::plan`]; `breaking_change` for one that `guard` does not allow; `concurrent_apply` when somebody
+    /// else changed a definition meanwhile.
+    pub async fn apply(
+        &self,
+        scope: &Scope,
+        sources: Vec<Source>,
+        author: &Author,
+        guard: &Guard,
+    ) -> Result<Applied, Vec<Error>> {
         let (changes, known) = self.bind(scope, sources).await?;
-        self.register(scope, changes, &known, author).await
+        let one = |error| vec![error];
+        let consequences = self.consequences(scope, &changes, &known, &guard.protected).await.map_err(one)?;
+        guard.check(&changes, &consequences).map_err(one)?;
+        let warnings = self.warnings_of(scope, &changes).await.map_err(one)?;
+        let run = self.register(scope, &changes, &known, author).await?;
+        Ok(Applied { run, changes, consequences, warnings })
     }
 
-    /// Checks the views whose meaning these files change over the data that is there, and then applies them, unless
-    /// rows of some view depend on what comes after them, or `plan` says not to.
+    /// Checks the views whose meaning these files change over the data that is there, compares values, and then applies
+    /// them, unless rows of some view depend on what comes after them, or it is only to be planned.
     ///
     /// # Errors
     /// Those of [`Engine::apply`] and [`Engine::verify`]; data that is not there is none.
@@ -81,37 +128,53 @@ impl Engine {
         scope: &Scope,
         sources: Vec<Source>,
         author: &Author,
-        probe: &Probe,
-        plan: bool,
+        checking: &Checking,
         progress: Arc<dyn Progress>,
     ) -> Result<AppliedChecked, Vec<Error>> {
         let (changes, known) = self.bind(scope, sources).await?;
+        let one = |error| vec![error];
+        let consequences = self.consequences(scope, &changes, &known, &checking.guard.protected).await.map_err(one)?;
+        if !checking.plan {
+            checking.guard.check(&changes, &consequences).map_err(one)?;
+        }
         let is_new = |change: &&Change| {
             change.registered.pinned.kind == Kind::FeatureView
                 && matches!(change.effect, Effect::Created | Effect::Versioned { .. })
         };
         let definitions: Vec<&Registered> = changes.iter().map(|c| &c.registered).collect();
         let views: Vec<&Registered> = changes.iter().filter(is_new).map(|c| &c.registered).collect();
-        let checked = self.check_unregistered(&views, &definitions, probe, &progress).await;
-        let upkeep = if plan { self.upkeep_of(&changes).await.map_err(|e| vec![e])? } else { Vec::new() };
-        let mut outcome = AppliedChecked { views: checked.map_err(|e| vec![e])?, changes, run: None, upkeep };
-        if !plan && !outcome.refused() {
-            let applied = self.register(scope, outcome.changes, &known, author).await?;
-            outcome = AppliedChecked { run: applied.run, changes: applied.changes, ..outcome };
+        let checked = match &checking.probe {
+            Some(probe) => self.check_unregistered(&views, &definitions, probe, &progress).await.map_err(one)?,
+            None => Vec::new(),
+        };
+        let sampled = match &checking.sample {
+            Some(sample) => self.sampled_changes(scope, &changes, &known, sample, &progress).await.map_err(one)?,
+            None => Vec::new(),
+        };
+        let (upkeep, recompute) = match checking.plan {
+            true => (self.upkeep_of(&changes).await.map_err(one)?, self.to_recompute(&changes, &known).map_err(one)?),
+            false => (Vec::new(), Recompute::default()),
+        };
+        let warnings = self.warnings_of(scope, &changes).await.map_err(one)?;
+        let mut outcome =
+            AppliedChecked { changes, consequences, recompute, views: checked, sampled, warnings, run: None, upkeep };
+        if !checking.plan && !outcome.refused() {
+            outcome.run = self.register(scope, &outcome.changes, &known, author).await?;
         }
         Ok(outcome)
     }
 
+    /// The run, unless there was nothing to change.
     async fn register(
         &self,
         scope: &Scope,
-        changes: Vec<Change>,
+        changes: &[Change],
         known: &Known,
         author: &Author,
-    ) -> Result<Applied, Vec<Error>> {
+    ) -> Result<Option<RunId>, Vec<Error>> {
         let mut run = self.new_run(&scope.project, Verb::Apply);
         let (mut new, mut annotated, mut moves) = (Vec::new(), Vec::new(), Vec::new());
-        for Change { registered, effect } in &changes {
+        for Change { registered, effect } in changes {
             let pinned = &registered.pinned;
             let exists = known.versions(&pinned.name).iter().any(|r| r.pinned.version == pinned.version);
             match effect {
@@ -129,7 +192,7 @@ impl Engine {
             }
         }
         if new.is_empty() && annotated.is_empty() && moves.is_empty() {
-            return Ok(Applied { run: None, changes });
+            return Ok(None);
         }
         run.inputs = (new.iter().flat_map(|r| &r.inputs)).map(|i| Item::Definition(i.pinned.clone())).collect();
         run.finished = Some(self.clock().now());
@@ -142,7 +205,7 @@ impl Engine {
             async move { catalog.apply(&scope.project, &scope.environment, new, annotated, moves, &run).await };
         // Somebody else may have applied the same meanwhile: then there was nothing left to do.
         let written = self.settle(applying).await.map_err(|e| vec![e])?;
-        Ok(Applied { run: written.then_some(id), changes })
+        Ok(written.then_some(id))
     }
 
     /// Parses and binds on the workshop's deep stacks.
@@ -154,87 +217,5 @@ impl Engine {
         });
         let changes = bound.await.map_err(|e| vec![e])??;
         Ok((changes, known))
-    }
-
-    /// Everything the project has declared, and the columns of what it has ingested.
-    async fn known(&self, scope: &Scope) -> Result<Known> {
-        let mut known = Known { project: scope.project.clone(), names: HashMap::new(), columns: HashMap::new() };
-        for (name, kind) in self.catalog().names(&scope.project).await? {
-            let versions = self.catalog().versions(&scope.project, &name).await?;
-            let current = self.catalog().current(&scope.project, &scope.environment, &name).await?;
-            if kind == Kind::Dataset
-                && let Some(snapshot) = self.offline().snapshot(&scope.project, &name, None).await?
-            {
-                known.columns.insert(name.clone(), snapshot.columns.clone());
-            }
-            let entry = KnownName {
-                kind,
-                versions: versions.into_iter().map(Arc::new).collect(),
-                current: current.map(|r| r.pinned.version),
-            };
-            known.names.insert(name, entry);
-        }
-        Ok(known)
-    }
-}
-
-/// A project as its catalog knows it, for binding.
-struct Known {
-    project: Name,
-    names: HashMap<Name, KnownName>,
-    columns: HashMap<Name, Columns>,
-}
-
-struct KnownName {
-    kind: Kind,
-    versions: Vec<Arc<Registered>>,
-    current: Option<Version>,
-}
-
-impl Known {
-    fn versions(&self, name: &Name) -> &[Arc<Registered>] {
-        self.names.get(name).map_or(&[], |n| &n.versions)
-    }
-
-    fn pointer(&self, name: &Name) -> Option<Version> {
-        self.names.get(name)?.current
-    }
-}
-
-impl Registry for Known {
-    fn project(&self) -> &Name {
-        &self.project
-    }
-
-    fn current(&self, name: &Name) -> Option<Arc<Registered>> {
-        let version = self.pointer(name)?;
-        self.versions(name).iter().find(|r| r.pinned.version == version).cloned()
-    }
-
-    fn select(&self, name: &Name, selector: &Selector) -> Option<Arc<Registered>> {
-        let versions = self.versions(name);
-        match selector {
-            Selector::Number(number) => versions.iter().find(|r| u64::from(r.pinned.version.0) == *number).cloned(),
-            Selector::Latest => versions.iter().max_by_key(|r| r.pinned.version).cloned(),
-            Selector::Digest(prefix) => {
-                let mut fitting = versions.iter().filter(|r| r.pinned.digest.hex().starts_with(prefix.as_str()));
-                fitting.next().filter(|_| fitting.next().is_none()).cloned()
-            }
-            // A definition that followed an environment would not be immutable.
-            Selector::Environment(_) => None,
-        }
-    }
-
-    fn names(&self) -> Vec<(Name, Kind)> {
-        self.names.iter().map(|(name, n)| (name.clone(), n.kind)).collect()
-    }
-
-    fn next_version(&self, name: &Name) -> Version {
-        let newest = self.versions(name).iter().map(|r| r.pinned.version.0).max();
-        Version(newest.unwrap_or(0) + 1)
-    }
-
-    fn dataset_columns(&self, name: &Name) -> Option<Columns> {
-        self.columns.get(name).cloned()
     }
 }

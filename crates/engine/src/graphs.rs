@@ -64,7 +64,15 @@ impl Engine {
         for manifest in self.catalog().imported_manifests(project).await? {
             runs.push(built_elsewhere(crate::train::imported(&manifest.name, manifest.number, &manifest.body)?));
         }
-        Ok(Graph::with(&definitions, &runs, &*self.external().await?))
+        let mut graph = Graph::with(&definitions, &runs, &*self.external().await?);
+        let deprecations = self.deprecations(project).await?;
+        for pinned in definitions.into_iter().map(|registered| registered.pinned) {
+            if let Some(remark) = deprecations.of(&pinned) {
+                let note = format!("deprecated: {}", remark.why);
+                graph.remark(pinned, note);
+            }
+        }
+        Ok(graph)
     }
 
     /// What others told of.

@@ -11,20 +11,26 @@
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
 mod apply;
+mod approve;
 mod bundle;
 mod collect;
 mod compact;
+mod consequences;
 mod datasets;
+mod deprecate;
 mod diff;
 mod equal;
 mod explain;
+mod gates;
 mod graphs;
 mod hear;
 mod ingest;
+mod known;
 mod lineage;
 mod log;
 mod materialize;
 mod models;
+mod newest;
 mod plans;
 mod pointers;
 mod promote;
@@ -45,23 +51,30 @@ mod verify;
 mod windows;
 mod workshop;
 
-pub use apply::{Applied, AppliedChecked, Planned};
-pub use asof_catalog::PointerMove;
+pub use apply::{Applied, AppliedChecked, Checking, Planned};
+pub use approve::{ApproveRequest, Approved};
+pub use asof_catalog::{Approval, Deprecation, PointerMove};
 pub use asof_offline::{ExportFormat, IngestedFile, Manifest, Progress, ReadOptions};
 pub use asof_query::{Change, ClauseChange, Effect, KnownMoment, Source};
 pub use bundle::{Conflict, ExportRequest, Exported, ImportReport, ImportRequest};
 pub use collect::{CollectRequest, Collected, Kept, Removal, RemovalKind};
 pub use compact::Compacted;
+pub use consequences::{
+    Break, Consequence, Guard, Read, Recompute, Sample, Sampled, SampledDifference, Standing, User, Users,
+    Verdict as Compatibility,
+};
+pub use deprecate::{DeprecateRequest, Deprecated, Warning};
 pub use diff::Difference;
 pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Contributed, ExplainRequest, Explanation, FromSnapshot, Origin, Source as FoundIn};
+pub use gates::{Asked, Gate, OwnGate, Policy, Refusal, Verdict};
 pub use hear::Heard;
 pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
 pub use models::{RegisterRequest, RegisteredModel, ShownModel};
-pub use pointers::{Author, Moved, Refusal, Shift, Stay};
+pub use pointers::{Author, Moved, Shift, Stay};
 pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
 pub use rebuild::Rebuilt;

@@ -5,7 +5,7 @@ use std::fmt;
 use asof_lineage::{Ask, Graph, Node, Tree, render};
 use asof_model::{Error, ErrorKind, Kind, Micros, Model, ModelReference, Name, Pinned, Reference, Result, Selector};
 
-use crate::{Engine, Scope};
+use crate::{Engine, Scope, Warning};
 
 /// Which ways to look: what it comes from, what depends on it, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,17 @@ pub struct LineageRequest {
 }
 
 impl Engine {
+    /// What whoever looks at a thing should know: what is deprecated of it and of what it reads.
+    ///
+    /// # Errors
+    /// Those of [`Engine::lineage`].
+    pub async fn lineage_warnings(&self, scope: &Scope, about: &About) -> Result<Vec<Warning>> {
+        match self.meant(scope, about).await? {
+            Some(pinned) => self.warnings_about(&pinned).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// The part of the graph around a thing, as text.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use asof_catalog::{PointerMove, RunFilter};
+use asof_catalog::{Approval, PointerMove, RunFilter};
 use asof_lineage::openlineage::out;
 use asof_model::run::{Item, Run, Verb};
 use asof_model::{Name, Pinned, Reference, Result, Selector};
@@ -66,6 +66,26 @@ impl Engine {
             .iter()
             .flat_map(|run| out::events(run, &definitions, &|dataset| self.offline().location(&run.project, dataset)));
         Ok(events.map(|event| event.to_string()).collect())
+    }
+
+    /// For which moves somebody had approved before: those of the names among them.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn approved(&self, scope: &Scope, moves: &[PointerMove]) -> Result<Vec<Vec<Approval>>> {
+        let mut by_name: HashMap<&Name, Vec<Approval>> = HashMap::new();
+        for moved in moves {
+            if !by_name.contains_key(&moved.name) {
+                let approvals = self.catalog().approvals(&scope.project, &moved.name).await?;
+                by_name.insert(&moved.name, approvals);
+            }
+        }
+        let before = |moved: &PointerMove| {
+            let all = by_name.get(&moved.name).into_iter().flatten();
+            let of = all.filter(|a| a.environment == scope.environment && a.version == moved.to && a.at <= moved.at);
+            of.cloned().collect()
+        };
+        Ok(moves.iter().map(before).collect())
     }
 
     /// How the environment's pointers moved, or that of one name, newest first; at most so many.

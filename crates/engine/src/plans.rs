@@ -5,7 +5,7 @@
 //! forgotten with the next move. A request whose reference is remembered costs two look-ups by hash: no SQL, no lock, nothing allocated.
 //! Requests that are under way keep the plan that they began with.
 //!
-//! A plan itself never changes, as its service does not, and is kept for good.
+//! A plan itself never changes, as its service does not, and is kept until a remark changes that whoever uses it is told.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,9 +58,12 @@ impl<P> Plans<P> {
         self.compiled.lock().unwrap_or_else(PoisonError::into_inner).get(service).cloned()
     }
 
-    /// Keeps the plan of a version; of several the first.
-    pub(crate) fn keep(&self, service: Pinned, plan: P) -> Arc<P> {
+    /// Keeps the plan of a version, unless something changed since it was begun; of several the first.
+    pub(crate) fn keep(&self, since: Since, service: Pinned, plan: P) -> Arc<P> {
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.meanings.load().since != since {
+            return Arc::new(plan);
+        }
         Arc::clone(compiled.entry(service).or_insert_with(|| Arc::new(plan)))
     }
 
@@ -78,6 +81,13 @@ impl<P> Plans<P> {
     /// Something was applied: whatever a reference meant, the catalog must be asked again.
     pub(crate) fn forget(&self) {
         self.meanings.rcu(|meanings| Meanings { since: meanings.since.next(), plans: HashMap::new() });
+    }
+
+    /// What plans tell besides values changed: they are to be compiled again.
+    pub(crate) fn forget_all(&self) {
+        // Whoever compiles meanwhile began before, and keeps nothing after this.
+        self.forget();
+        self.compiled.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -102,5 +112,28 @@ mod tests {
         assert_eq!(meant(), None);
         plans.remember(asked(), &scope, &service, &second);
         assert_eq!(meant(), Some(2));
+    }
+
+    #[test]
+    fn what_was_compiled_before_a_remark_is_not_kept_after_it() {
+        let plans = Plans::new();
+        let pinned = Pinned {
+            kind: asof_model::Kind::FeatureService,
+            project: "p".parse().unwrap(),
+            name: "s".parse().unwrap(),
+            version: asof_model::Version(1),
+            digest: asof_model::Digest::of(b"s"),
+        };
+        let scope = Scope { project: "p".parse().unwrap(), environment: "dev".parse().unwrap() };
+        let since = || plans.meant(&scope, &"s".parse().unwrap()).unwrap_err();
+        let slow = since();
+        assert_eq!(*plans.keep(slow, pinned.clone(), 1), 1);
+        assert_eq!(*plans.keep(slow, pinned.clone(), 2), 1, "the first stays");
+        plans.forget_all();
+        assert!(plans.of(&pinned).is_none());
+        assert_eq!(*plans.keep(slow, pinned.clone(), 1), 1, "it is used");
+        assert!(plans.of(&pinned).is_none(), "and not kept");
+        plans.keep(since(), pinned.clone(), 3);
+        assert_eq!(plans.of(&pinned).as_deref(), Some(&3));
     }
 }

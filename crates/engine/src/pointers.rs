@@ -4,17 +4,21 @@
 //! different things one is refused and told who was quicker. It goes on to its end, whoever waits, and when it returns
 //! nobody is served by what a reference meant before.
 //!
-//! A gate asks only what costs nothing: whether what a service reads is online, at the very version. Whether its values
-//! are right is `verify`'s to find out; how fresh they are is not looked at.
+//! What gates ask is theirs ([`gates`](crate::gates)); it is asked before the transaction, which holds the pointers to what was seen.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
+use std::sync::Arc;
 
 use asof_catalog::{Move, WHO, WHY};
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
-use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Registered, Result, Version};
+use asof_model::{Error, ErrorKind, Name, Pinned, Registered, Result, Version};
+use asof_offline::Progress;
+use asof_query::Definitions;
 
 use crate::Engine;
+use crate::consequences::{breaking, breaks, listed};
+use crate::gates::{Asked, Policy, Question, Refusal, Verdict, refused};
 
 /// In whose name pointers move, and why. It is kept as it is told; nobody vouches for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,17 +50,6 @@ pub struct Shift {
     pub others: Vec<Pinned>,
 }
 
-/// What a gate has against a move.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The service that would not answer.
-    pub service: Pinned,
-    /// What it reads.
-    pub view: Pinned,
-    /// What is the matter with that: `is not online`.
-    pub reason: String,
-}
-
 /// What is left where it is, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stay {
@@ -75,8 +68,8 @@ pub struct Moved {
     pub run: Option<RunId>,
     /// What moved, upstream first.
     pub moves: Vec<Shift>,
-    /// What gates have against it, where they were skipped or nothing was to be done yet.
-    pub refusals: Vec<Refusal>,
+    /// What gates said, in the order in which they were asked.
+    pub gates: Vec<Asked>,
     /// What might have moved and did not.
     pub stays: Vec<Stay>,
 }
@@ -87,8 +80,12 @@ pub(crate) struct Moving<'a> {
     pub(crate) project: &'a Name,
     pub(crate) environment: &'a Name,
     pub(crate) author: &'a Author,
-    /// Whether the environment has gates.
-    pub(crate) gated: bool,
+    /// What the environment asks.
+    pub(crate) policy: &'a Policy,
+    /// What was named, as opposed to what comes with it.
+    pub(crate) roots: &'a [Pinned],
+    /// Whether what breaks is allowed.
+    pub(crate) allow_breaking: bool,
     pub(crate) skip_gates: bool,
     pub(crate) dry_run: bool,
 }
@@ -100,41 +97,65 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn moves(&self) -> bool {
+    pub(crate) fn moves(&self) -> bool {
         self.from != Some(self.to.pinned.version)
     }
 }
 
 impl Engine {
     /// Moves pointers, all or none. A target that is where it shall be holds the others to that.
-    pub(crate) async fn move_pointers(&self, how: Moving<'_>, targets: Vec<Target>, stays: Vec<Stay>) -> Result<Moved> {
+    pub(crate) async fn move_pointers(
+        &self,
+        how: Moving<'_>,
+        targets: Vec<Target>,
+        stays: Vec<Stay>,
+        progress: &Arc<dyn Progress>,
+    ) -> Result<Moved> {
         if how.skip_gates && how.author.why.is_none() {
             let message = "gates are skipped for a reason only";
             return Err(Error::new(ErrorKind::Invalid, "why_not_said", message)
                 .remedy("say it with --why TEXT; it is kept with the move"));
         }
         let environment = how.environment.clone();
-        let moves = self.shifts(&how, &targets).await?;
-        let mut moved = Moved { environment, run: None, moves, refusals: Vec::new(), stays };
+        let now = self.pointers(how.project, how.environment).await?;
+        let moves = shifts(&now, &targets);
+        let mut moved = Moved { environment, run: None, moves, gates: Vec::new(), stays };
         if moved.moves.is_empty() {
             return Ok(moved);
         }
-        if how.gated {
-            moved.refusals = self.refusals(&targets)?;
+        let broken = self.broken(&how, &now, &targets).await?;
+        if how.policy.protected {
+            let allowed = how.allow_breaking || broken.is_empty();
+            if !allowed && !how.dry_run {
+                return Err(breaking(how.environment, &broken));
+            }
+            moved.gates.push(Asked::breaking(&broken, allowed));
         }
+        let question = Question {
+            project: how.project,
+            environment: how.environment,
+            author: how.author,
+            policy: how.policy,
+            targets: &targets,
+            roots: how.roots,
+            all: how.dry_run,
+            cheap: how.skip_gates,
+        };
+        moved.gates.extend(self.ask_gates(&question, progress).await);
         if how.dry_run {
             return Ok(moved);
         }
-        if !moved.refusals.is_empty() && !how.skip_gates {
-            return Err(refused(how.environment, &moved.refusals));
+        if moved.is_refused() && !how.skip_gates {
+            return Err(refused(how.environment, &moved.gates));
         }
         let mut run = self.new_run(how.project, how.verb);
         run.outputs = moved.moves.iter().map(|shift| Item::Definition(shift.to.clone())).collect();
         run.finished = Some(self.clock().now());
         run.outcome = Outcome::Done;
         run.notes.insert("environment".to_owned(), how.environment.to_string());
-        if !moved.refusals.is_empty() {
-            run.notes.insert("skipped_gates".to_owned(), listed(&moved.refusals));
+        note_gates(&mut run, &moved.gates, how.skip_gates);
+        if !broken.is_empty() {
+            run.notes.insert("breaking".to_owned(), broken.join("; "));
         }
         how.author.note(&mut run);
         let id = run.id;
@@ -175,60 +196,77 @@ impl Engine {
         Ok(current.map(|registered| (registered.pinned.name.clone(), registered)).collect())
     }
 
-    /// Those targets that move, and what goes on reading another version of them.
-    async fn shifts(&self, how: &Moving<'_>, targets: &[Target]) -> Result<Vec<Shift>> {
-        let mut then = self.pointers(how.project, how.environment).await?;
-        then.extend(targets.iter().map(|target| (target.to.pinned.name.clone(), target.to.clone())));
-        let mut readers: HashMap<&Name, Vec<(&Pinned, &Pinned)>> = HashMap::new();
-        for reader in then.values() {
-            for input in &reader.inputs {
-                readers.entry(&input.pinned.name).or_default().push((&input.pinned, &reader.pinned));
+    /// What breaks for whoever asks by the names that move: asked where the environment is protected, and told in the run.
+    async fn broken(
+        &self,
+        how: &Moving<'_>,
+        now: &BTreeMap<Name, Registered>,
+        targets: &[Target],
+    ) -> Result<Vec<String>> {
+        if !how.policy.protected {
+            return Ok(Vec::new());
+        }
+        let all = self.catalog().whole(how.project).await?.definitions.into_iter().map(Arc::new);
+        let definitions = Definitions::new(all);
+        let mut broken = Vec::new();
+        for to in targets.iter().filter(|target| target.moves()).map(|target| &target.to) {
+            let Some(from) = now.get(&to.pinned.name) else { continue };
+            let breaks = breaks(from, to, &definitions)?;
+            if !breaks.is_empty() {
+                let moves = format!("{} {} → {}", to.pinned.name, from.pinned.version, to.pinned.version);
+                broken.push(format!("{moves}: {}", listed(&breaks)));
             }
         }
-        let shifts = targets.iter().filter(|target| target.moves()).map(|target| {
-            let to = target.to.pinned.clone();
-            let readers = readers.get(&to.name).into_iter().flatten();
-            let mut others: Vec<_> =
-                readers.filter(|(read, _)| **read != to).map(|(_, reader)| (*reader).clone()).collect();
-            others.dedup();
-            Shift { from: target.from, others, to }
-        });
-        Ok(shifts.collect())
-    }
-
-    /// What gates have against these moves.
-    fn refusals(&self, targets: &[Target]) -> Result<Vec<Refusal>> {
-        let mut refusals = Vec::new();
-        let services = targets.iter().filter(|target| target.moves()).map(|target| &target.to);
-        for service in services.filter(|service| service.pinned.kind == Kind::FeatureService) {
-            let mut views: Vec<_> = service.inputs.iter().map(|input| &input.pinned).collect();
-            views.retain(|input| input.kind == Kind::FeatureView);
-            views.sort();
-            views.dedup();
-            for view in views {
-                if self.online().published(view)?.is_none() {
-                    let (service, view) = (service.pinned.clone(), view.clone());
-                    refusals.push(Refusal { service, view, reason: "is not online".to_owned() });
-                }
-            }
-        }
-        Ok(refusals)
+        Ok(broken)
     }
 }
 
-fn listed(refusals: &[Refusal]) -> String {
-    let each = refusals.iter().map(|refusal| {
-        let (service, view) = (refusal.service.reference(), refusal.view.reference());
-        format!("{service} reads {view}, which {}", refusal.reason)
+impl Moved {
+    /// Whether a gate has something against it.
+    pub fn is_refused(&self) -> bool {
+        self.gates.iter().any(|asked| asked.verdict == Verdict::Refused)
+    }
+
+    /// What gates have against it.
+    pub fn refusals(&self) -> impl Iterator<Item = &Refusal> {
+        self.gates.iter().flat_map(|asked| &asked.refusals)
+    }
+}
+
+/// What the record of a move says of its gates.
+fn note_gates(run: &mut Run, gates: &[Asked], skipped: bool) {
+    let of = |verdict| gates.iter().filter(move |asked| asked.verdict == verdict).map(|asked| asked.gate.as_str());
+    let passed: Vec<_> = of(Verdict::Passed).collect();
+    if !passed.is_empty() {
+        run.notes.insert("gates".to_owned(), passed.join(", "));
+    }
+    if skipped {
+        let refusals = gates.iter().flat_map(|asked| &asked.refusals).map(Refusal::text);
+        let unasked = of(Verdict::NotAsked).map(|gate| format!("{gate} was not asked"));
+        let skipped: Vec<_> = refusals.chain(unasked).collect();
+        if !skipped.is_empty() {
+            run.notes.insert("skipped_gates".to_owned(), skipped.join("; "));
+        }
+    }
+}
+
+/// Those targets that move, and what goes on reading another version of them.
+fn shifts(now: &BTreeMap<Name, Registered>, targets: &[Target]) -> Vec<Shift> {
+    let mut then: BTreeMap<&Name, &Registered> = now.iter().collect();
+    then.extend(targets.iter().map(|target| (&target.to.pinned.name, &target.to)));
+    let mut readers: HashMap<&Name, Vec<(&Pinned, &Pinned)>> = HashMap::new();
+    for reader in then.values() {
+        for input in &reader.inputs {
+            readers.entry(&input.pinned.name).or_default().push((&input.pinned, &reader.pinned));
+        }
+    }
+    let shifts = targets.iter().filter(|target| target.moves()).map(|target| {
+        let to = target.to.pinned.clone();
+        let readers = readers.get(&to.name).into_iter().flatten();
+        let mut others: Vec<_> =
+            readers.filter(|(read, _)| **read != to).map(|(_, reader)| (*reader).clone()).collect();
+        others.dedup();
+        Shift { from: target.from, others, to }
     });
-    each.collect::<Vec<_>>().join("; ")
-}
-
-fn refused(environment: &Name, refusals: &[Refusal]) -> Error {
-    let mut views: Vec<_> = refusals.iter().map(|refusal| refusal.view.reference()).collect();
-    views.sort();
-    views.dedup();
-    let message = format!("a gate of `{environment}` refuses: {}", listed(refusals));
-    Error::new(ErrorKind::Precondition, "gate_refused", message)
-        .remedy(format!("asof materialize {}; or --skip-gates with --why TEXT, which is kept", views.join(" ")))
+    shifts.collect()
 }

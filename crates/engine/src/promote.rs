@@ -7,10 +7,13 @@
 //! Where several versions of one name are read, the pointer takes one that was named, else the newest of them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use asof_model::run::Verb;
 use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Reference, Registered, Result, Selector, Version};
+use asof_offline::Progress;
 
+use crate::gates::Policy;
 use crate::pointers::{Moving, Target};
 use crate::{Author, Engine, Moved, Scope};
 
@@ -21,8 +24,10 @@ pub struct PromoteRequest {
     pub references: Vec<Reference>,
     /// The environment that shall point at them.
     pub to: Name,
-    /// The project's environments in their order; the first has no gates.
+    /// The project's environments in their order.
     pub environments: Vec<Name>,
+    /// What that environment asks.
+    pub policy: Policy,
     /// In whose name, and why.
     pub author: Author,
     /// Only say what would move.
@@ -31,6 +36,8 @@ pub struct PromoteRequest {
     pub skip_gates: bool,
     /// Also from an environment that stands after `to`.
     pub backwards: bool,
+    /// Also where it takes away what whoever asks for these names relies on.
+    pub allow_breaking: bool,
 }
 
 impl Engine {
@@ -38,8 +45,9 @@ impl Engine {
     ///
     /// # Errors
     /// Those of a reference; `not_a_version`, `not_of_this_project`, `two_versions`, `against_the_order` for what cannot be
-    /// promoted; `gate_refused`; `why_not_said`; `pointer_moved` if somebody else was quicker. Then nothing was changed.
-    pub async fn promote(&self, scope: &Scope, request: PromoteRequest) -> Result<Moved> {
+    /// promoted; `breaking_change`; `gate_refused`; `why_not_said`; `pointer_moved` if somebody else was quicker. Then
+    /// nothing was changed.
+    pub async fn promote(&self, scope: &Scope, request: PromoteRequest, progress: Arc<dyn Progress>) -> Result<Moved> {
         let mut roots: BTreeMap<Name, Pinned> = BTreeMap::new();
         for reference in &request.references {
             if !request.backwards {
@@ -61,7 +69,7 @@ impl Engine {
             let newest = newest.entry(pinned.name.clone()).or_insert(pinned.version);
             *newest = pinned.version.max(*newest);
         }
-        newest.extend(named.into_iter().map(|root| (root.name, root.version)));
+        newest.extend(named.iter().map(|root| (root.name.clone(), root.version)));
         closure.retain(|registered| newest.get(&registered.pinned.name) == Some(&registered.pinned.version));
         let now = self.pointers(&scope.project, &request.to).await?;
         let targets = closure.into_iter().map(|to| {
@@ -73,11 +81,13 @@ impl Engine {
             project: &scope.project,
             environment: &request.to,
             author: &request.author,
-            gated: request.environments.first() != Some(&request.to),
+            policy: &request.policy,
+            roots: &named,
+            allow_breaking: request.allow_breaking,
             skip_gates: request.skip_gates,
             dry_run: request.dry_run,
         };
-        self.move_pointers(how, targets.collect(), Vec::new()).await
+        self.move_pointers(how, targets.collect(), Vec::new(), &progress).await
     }
 
     /// The version that a reference means, of this project. A number is a version: of datasets and training sets, whose

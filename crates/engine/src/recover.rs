@@ -46,6 +46,8 @@ impl Engine {
             Verb::Apply
             | Verb::Promote
             | Verb::Rollback
+            | Verb::Approve
+            | Verb::Deprecate
             | Verb::Rebuild
             | Verb::Verify
             | Verb::Register

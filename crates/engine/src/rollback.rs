@@ -4,10 +4,14 @@
 //! rollback takes back the last move that still stands; twice goes back by two. What was moved again since stays
 //! where it is, as does what was new in the environment then: there is no version of it to go back to.
 
+use std::sync::Arc;
+
 use asof_catalog::standing;
 use asof_model::run::{Item, Verb};
 use asof_model::{Error, ErrorKind, Name, Result, Selector, Version};
+use asof_offline::{Progress, Quiet};
 
+use crate::gates::{Gate, Policy};
 use crate::pointers::{Moving, Stay, Target};
 use crate::{Author, Engine, Moved, Scope};
 
@@ -18,8 +22,8 @@ pub struct RollbackRequest {
     pub name: Name,
     /// Where.
     pub environment: Name,
-    /// The project's environments in their order; the first has no gates.
-    pub environments: Vec<Name>,
+    /// What that environment asks. Of it only `online` counts: going back must be quick, and leads to what was there.
+    pub policy: Policy,
     /// In whose name, and why.
     pub author: Author,
     /// Only say what would move.
@@ -71,15 +75,19 @@ impl Engine {
             return Err(Error::new(ErrorKind::Conflict, "pointer_moved", message)
                 .remedy(format!("nothing was changed; `asof log {name}@{environment}` tells how it moved")));
         }
+        let gates = request.policy.gates.iter().copied().filter(|gate| *gate == Gate::Online).collect();
         let how = Moving {
             verb: Verb::Rollback,
             project,
             environment,
             author: &request.author,
-            gated: request.environments.first() != Some(environment),
+            policy: &Policy { gates, ..Policy::default() },
+            roots: &[],
+            allow_breaking: true,
             skip_gates: request.skip_gates,
             dry_run: request.dry_run,
         };
-        self.move_pointers(how, targets, stays).await
+        let quiet: Arc<dyn Progress> = Arc::new(Quiet);
+        self.move_pointers(how, targets, stays, &quiet).await
     }
 }

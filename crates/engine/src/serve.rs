@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 
 use crate::rows::Rows;
 use crate::served::{InPlace, Places, Served, ViewRows};
-use crate::{Engine, RowError, Scope, windows};
+use crate::{Engine, RowError, Scope, Warning, windows};
 
 /// The most entities one request may ask for.
 pub const MAX_ENTITIES: usize = 10_000;
@@ -87,6 +87,8 @@ pub struct GetReply {
     pub views: Vec<ServedRows>,
     /// The rows that could not be answered, in order; none unless the request asked for rows apart.
     pub errors: Vec<RowError>,
+    /// What whoever asks should know.
+    pub warnings: Arc<[Warning]>,
 }
 
 /// A service version, ready to serve.
@@ -94,6 +96,8 @@ pub(crate) struct ServingPlan {
     pub(crate) serving: Serving,
     /// What each request must bring: keys first, then parameters.
     pub(crate) request: Columns,
+    /// What whoever asks should know.
+    pub(crate) warnings: Arc<[Warning]>,
     /// Set once its views were found to be such as can be served, and the rows online those that were recorded.
     checked: OnceCell<()>,
     /// Per view, where its columns were when it was last read: another publication may have them elsewhere.
@@ -113,7 +117,7 @@ impl Engine {
         let registered = self.catalog().resolve(project, environment, service, Some(Kind::FeatureService)).await?;
         let plan = match self.plans.of(&registered.pinned) {
             Some(plan) => plan,
-            None => self.plans.keep(registered.pinned.clone(), self.compile(registered).await?),
+            None => self.plans.keep(since, registered.pinned.clone(), self.compile(registered).await?),
         };
         self.plans.remember(since, scope, service, &plan);
         Ok(plan)
@@ -122,6 +126,7 @@ impl Engine {
     async fn compile(&self, service: Registered) -> Result<ServingPlan> {
         let closure = self.catalog().closure(std::slice::from_ref(&service.pinned)).await?;
         let tables = self.bare(&closure).await?;
+        let warnings = self.warnings(&service.pinned, &closure).await?.into();
         let compile = async move {
             let definitions = Definitions::new(closure.into_iter().map(Arc::new));
             Planner::new(&definitions, &tables).serving(&service)
@@ -131,7 +136,7 @@ impl Engine {
         // A parameter may be a key as well; it comes once.
         request.0.extend(serving.request.0.iter().filter(|p| serving.keys.get(&p.name).is_none()).cloned());
         let places = serving.views.iter().map(|_| ArcSwapOption::empty()).collect();
-        Ok(ServingPlan { serving, request, checked: OnceCell::new(), places, layout: OnceLock::new() })
+        Ok(ServingPlan { serving, request, warnings, checked: OnceCell::new(), places, layout: OnceLock::new() })
     }
 
     async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
@@ -298,7 +303,8 @@ impl ServingPlan {
             statuses: rows.statuses(self.serving.statuses(i, features.column(i), &statuses)),
         });
         let details = details.collect();
-        Ok(GetReply { service: self.serving.service.clone(), at, features, details, views, errors: rows.errors() })
+        let (service, errors) = (self.serving.service.clone(), rows.errors());
+        Ok(GetReply { service, at, features, details, views, errors, warnings: Arc::clone(&self.warnings) })
     }
 
     /// The request's columns, each cast to the type that the service declares.

@@ -12,6 +12,7 @@ use asof_model::{Columns, Error, Micros, Pinned, Result, Status};
 use asof_online::{Codec, Rows};
 use asof_query::{ServedView, Serving, Stored, ViewStatuses, Wanted};
 
+use crate::Warning;
 use crate::serve::{GetReply, Given, ServedFeature, ServedRows, ServingPlan};
 
 /// The features of a request's entities.
@@ -150,6 +151,11 @@ impl Served {
         &self.plan.serving.service
     }
 
+    /// What whoever asks should know.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.plan.warnings
+    }
+
     /// The moment answered for.
     pub fn at(&self) -> Micros {
         match &self.found {
@@ -213,8 +219,8 @@ impl Served {
 
     /// What whoever writes replies wants to know again at the next request to the same version: made once per version. None
     /// where something of another type is kept already.
-    pub fn layout<T: Any + Send + Sync>(&self, make: impl FnOnce(&Pinned, &Columns) -> T) -> Option<&T> {
-        let kept = self.plan.layout.get_or_init(|| Box::new(make(self.service(), self.features())));
+    pub fn layout<T: Any + Send + Sync>(&self, make: impl FnOnce(&Pinned, &Columns, &[Warning]) -> T) -> Option<&T> {
+        let kept = self.plan.layout.get_or_init(|| Box::new(make(self.service(), self.features(), self.warnings())));
         kept.downcast_ref()
     }
 
@@ -246,6 +252,7 @@ impl Served {
             details: details.collect(),
             views: found.views(serving),
             errors: Vec::new(),
+            warnings: Arc::clone(&self.plan.warnings),
         })
     }
 }

@@ -1,12 +1,13 @@
 //! `ls` and `show`: what is there, and one thing with all its clauses.
 
+use asof_catalog::{Approval, Deprecation};
 use asof_model::run::{Item, RunId};
 use asof_model::{
     Columns, Error, ErrorKind, Kind, Micros, Name, Reference, Registered, Result, Selector, SnapshotNumber,
 };
 use asof_offline::Manifest;
 
-use crate::{Engine, Scope, Upkeep};
+use crate::{Engine, Scope, Upkeep, Warning};
 
 /// One line of `ls`.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Listing {
     pub newest: Option<u64>,
     /// Views: the moment as of which they are online.
     pub online: Option<Micros>,
+    /// Why it is not to be used any more, if somebody said so.
+    pub deprecated: Option<Deprecation>,
 }
 
 /// A snapshot of a dataset.
@@ -57,6 +60,12 @@ pub struct Shown {
     pub online: Option<ShownOnline>,
     /// Of a view: how it is kept online.
     pub upkeep: Option<Upkeep>,
+    /// Why it is not to be used any more, if somebody said so.
+    pub deprecated: Option<Deprecation>,
+    /// What whoever uses it should know: of itself, and of what it reads.
+    pub warnings: Vec<Warning>,
+    /// Who found the version fit for which environment, oldest first.
+    pub approvals: Vec<Approval>,
 }
 
 /// What is online of a view.
@@ -78,6 +87,7 @@ impl Engine {
     pub async fn list(&self, scope: &Scope, kind: Option<Kind>) -> Result<Vec<Listing>> {
         let (project, environment) = (&scope.project, &scope.environment);
         let online = self.catalog().online(project).await?;
+        let deprecations = self.deprecations(project).await?;
         let mut listings = Vec::new();
         for listed in self.catalog().list(project, environment, kind).await? {
             let pinned = &listed.registered.pinned;
@@ -90,7 +100,9 @@ impl Engine {
                 Item::Online { view, at, .. } if view == pinned => Some(*at),
                 _ => None,
             });
-            listings.push(Listing { current: listed.current, newest, online: at, registered: listed.registered });
+            let deprecated = deprecations.of(pinned).cloned();
+            let current = listed.current;
+            listings.push(Listing { current, newest, online: at, deprecated, registered: listed.registered });
         }
         Ok(listings)
     }
@@ -105,7 +117,9 @@ impl Engine {
             return Err(Error::new(ErrorKind::Invalid, "future_moment", message).remedy("leave --at out for now"));
         }
         let listed = self.catalog().list_at(&scope.project, &scope.environment, kind, at).await?.into_iter();
+        let deprecations = self.deprecations(&scope.project).await?;
         let listings = listed.map(|listed| Listing {
+            deprecated: deprecations.of(&listed.registered.pinned).cloned(),
             registered: listed.registered,
             current: listed.current,
             newest: None,
@@ -134,6 +148,9 @@ impl Engine {
             request: None,
             online: None,
             upkeep: None,
+            deprecated: self.deprecations(project).await?.of(pinned).cloned(),
+            warnings: self.warnings_about(pinned).await?,
+            approvals: self.approvals(pinned, None).await?,
             registered: registered.clone(),
         };
         match pinned.kind {

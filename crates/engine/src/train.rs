@@ -19,7 +19,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use crate::datasets::Pins;
 use crate::run::Record;
 use crate::told::{self, Making};
-use crate::{Engine, Scope, VERSION};
+use crate::{Engine, Scope, VERSION, Warning};
 
 /// Which training set to build, and how.
 #[derive(Clone, Debug)]
@@ -41,6 +41,8 @@ pub struct Trained {
     pub manifest: Manifest,
     /// False if the same set had been built before, and that one was returned.
     pub built: bool,
+    /// What of that it is made of is deprecated.
+    pub warnings: Vec<Warning>,
 }
 
 /// All that determines a training set's rows.
@@ -66,13 +68,14 @@ impl Engine {
             let recipe = self.recipe(definition, options, None).await?;
             recipe.closure.iter().for_each(|r| record.read(Item::Definition(r.pinned.clone())));
             recipe.pins.items().for_each(|item| record.read(item));
+            let warnings = self.warnings(&recipe.definition.pinned, &recipe.closure).await?;
             let name = &recipe.definition.pinned.name;
             let numbers = self.offline().training_sets(project, name).await?;
             for number in numbers.iter().rev() {
                 let manifest = self.offline().manifest(project, name, *number).await?;
                 if recipe.made(&manifest) {
                     record.note("unchanged", format!("{name}@{number} was built from the same inputs"));
-                    return Ok(Trained { run: record.id(), manifest, built: false });
+                    return Ok(Trained { run: record.id(), manifest, built: false, warnings });
                 }
             }
             // A number is never reused, not even that of a set whose files somebody removed.
@@ -87,7 +90,7 @@ impl Engine {
             let (rows, content) = (manifest.rows, manifest.content);
             record.made(Item::TrainingSet { name: manifest.name.clone(), number, content });
             record.note("rows", rows);
-            Ok(Trained { run: record.id(), manifest, built: true })
+            Ok(Trained { run: record.id(), manifest, built: true, warnings })
         };
         let result = work.await;
         self.finish(record, result).await

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use asof_model::{Kind, Micros, Name, Registered, Run, RunId, Selector, Version};
+use asof_model::{Kind, Micros, Name, Pinned, Registered, Run, RunId, Selector, Version};
 
 use crate::draft::Draft;
 use crate::node::{Node, Size};
@@ -224,6 +224,13 @@ impl Graph {
     /// The graph of these definitions and runs and of what others told of, as one.
     pub fn with(definitions: &[Registered], runs: &[Run], external: &External) -> Graph {
         Draft::of(definitions, runs, external).finish()
+    }
+
+    /// Has it say something of a definition, wherever that is drawn. What is not there is passed over.
+    pub fn remark(&mut self, definition: Pinned, note: String) {
+        if let Some(number) = self.index.get(&Node::Definition(definition)) {
+            self.notes.insert(*number, note);
+        }
     }
 
     /// `nodes`, `edges` and `columns` are sorted, by nothing but their content.

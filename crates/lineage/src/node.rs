@@ -142,7 +142,7 @@ impl Node {
         let name = self.name();
         let size = size.map(|size| format!(", {size}")).unwrap_or_default();
         match self {
-            Node::Definition(pinned) => format!("{name} ({})", pinned.kind),
+            Node::Definition(pinned) => format!("{name} ({}{})", pinned.kind, also(note)),
             Node::Snapshot { .. } => format!("{name} (snapshot{size})"),
             Node::File { digest, .. } => format!("{name} (file, {})", digest.short()),
             Node::TrainingSet { .. } => format!("{name} (built training set{size})"),

@@ -79,11 +79,15 @@ pub enum Verb {
     Gc,
     /// Small files of a dataset became large ones.
     Compact,
+    /// Somebody found a version fit for an environment.
+    Approve,
+    /// A version was said not to be used any more, or that was taken back.
+    Deprecate,
 }
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Verb; 13] = [
+    pub const ALL: [Verb; 15] = [
         Verb::Apply,
         Verb::Ingest,
         Verb::Train,
@@ -97,6 +101,8 @@ impl Verb {
         Verb::Import,
         Verb::Gc,
         Verb::Compact,
+        Verb::Approve,
+        Verb::Deprecate,
     ];
 
     /// As typed on the command line.
@@ -115,12 +121,17 @@ impl Verb {
             Verb::Import => "import",
             Verb::Gc => "gc",
             Verb::Compact => "compact",
+            Verb::Approve => "approve",
+            Verb::Deprecate => "deprecate",
         }
     }
 
     /// Whether it is about what names mean, and neither reads nor makes data.
     pub fn is_of_names(self) -> bool {
-        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Import)
+        matches!(
+            self,
+            Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Import | Verb::Approve | Verb::Deprecate
+        )
     }
 }
 

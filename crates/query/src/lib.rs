@@ -34,7 +34,7 @@ pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind, difference};
 pub use features::features;
 pub use plan::{
-    Contributing, Contribution, Contributor, Definitions, Following, Moments, Planner, RowWise, ServedView,
+    Contributing, Contribution, Contributor, Definitions, Following, Moments, Planner, Question, RowWise, ServedView,
     ServedWindows, Serving, Stored, Tables, Tiled, Timeline, TrainingOptions, ViewRow, ViewRows, ViewStatuses, Wanted,
     execution_error,
 };

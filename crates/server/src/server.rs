@@ -66,6 +66,7 @@ impl Server {
         let desk = Arc::new(Desk {
             engine,
             project: config.project.clone(),
+            rules: config.rules(),
             spool: Spool::of(&store_folder(config)?),
             silence: settings.request_timeout,
             ends: ended,

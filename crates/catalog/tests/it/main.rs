@@ -10,6 +10,8 @@ mod finding;
 mod golden;
 mod models;
 mod moves;
+mod remarks;
 mod running;
 mod sample;
 mod server;
+mod whole;

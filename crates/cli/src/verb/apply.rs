@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use asof_proto::jobs::v1::{ApplyCheckedRequest, ApplyCheckedResult};
-use asof_proto::registry::v1::ApplyRequest;
+use asof_proto::registry::v1::{ApplyRequest, ApplyResponse};
 use serde_json::json;
 
 use crate::args::Global;
@@ -17,6 +17,7 @@ use crate::progress;
 use crate::rows::Style;
 use crate::sources;
 use crate::verb::Answer;
+use crate::warnings;
 
 /// Register the definitions, all or nothing; doing it twice changes nothing.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// nothing if one does. See `asof verify`.
     #[arg(long)]
     check_leakage: bool,
+    /// Also where it breaks what a protected environment points at.
+    #[arg(long)]
+    allow_breaking: bool,
     #[command(flatten)]
     by: By,
     /// How to print what changed.
@@ -39,22 +43,29 @@ impl Args {
     /// Asks and prints.
     ///
     /// # Errors
-    /// Every mistake in the definitions; `concurrent_apply`. A leak is [`Answer::Refused`].
+    /// Every mistake in the definitions; `breaking_change`, `concurrent_apply`. A leak is [`Answer::Refused`].
     pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
         let connection = Connection::open(global, "apply").await?;
         let sources = sources::read(&self.paths, &connection)?;
-        let (scope, author) = (connection.scope(), self.by.author());
+        let (scope, author, allow_breaking) = (connection.scope(), self.by.author(), self.allow_breaking);
         let applied = if self.check_leakage {
-            let request = ApplyCheckedRequest { scope, sources, author, ..ApplyCheckedRequest::default() };
+            let request =
+                ApplyCheckedRequest { scope, sources, author, allow_breaking, ..ApplyCheckedRequest::default() };
             progress::follow(connection.jobs().apply_checked(request).await?.into_inner()).await?
         } else {
-            let applied = connection.registry().apply(ApplyRequest { scope, sources, author }).await?.into_inner();
-            ApplyCheckedResult { run: applied.run, changes: applied.changes, ..ApplyCheckedResult::default() }
+            let request = ApplyRequest { scope, sources, author, allow_breaking };
+            let ApplyResponse { run, changes, warnings } = connection.registry().apply(request).await?.into_inner();
+            ApplyCheckedResult { run, changes, warnings, ..ApplyCheckedResult::default() }
         };
+        warnings::tell(&applied.warnings);
         let run = (!applied.run.is_empty()).then_some(&applied.run);
         match self.output {
             Style::Json => {
-                let mut document = json!({ "run": run, "changes": changes::json(&applied.changes) });
+                let mut document = json!({
+                    "run": run,
+                    "changes": changes::json(&applied.changes),
+                    "warnings": warnings::json(&applied.warnings),
+                });
                 if self.check_leakage {
                     document["refused"] = json!(applied.refused);
                     document["views"] = leakage::json(&applied.views);

@@ -15,6 +15,7 @@ use crate::pinned;
 use crate::reply::{self, Page};
 use crate::rows::{self, Format};
 use crate::verb::Answer;
+use crate::warnings;
 
 /// Entities in one request: well below what a server answers at once.
 const PAGE: usize = 2_000;
@@ -94,6 +95,7 @@ impl Args {
             pages.push(Page { start, request, reply });
         }
         let one = self.file.is_none();
+        warnings::tell(&pages.iter().flat_map(|page| page.reply.warnings.clone()).collect::<Vec<_>>());
         let columns = pages.iter().map(Page::columns).collect::<Vec<_>>();
         let table = || match pages.as_slice() {
             [page] if one => page.one(),

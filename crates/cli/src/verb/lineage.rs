@@ -1,7 +1,7 @@
 //! `asof lineage`: what a thing comes from and what depends on it.
 
 use asof_model::Micros;
-use asof_proto::lineage::v1::{Direction, LineageRequest, Rendering};
+use asof_proto::lineage::v1::{Direction, LineageRequest, LineageResponse, Rendering};
 use clap::ValueEnum;
 
 use crate::args::Global;
@@ -9,6 +9,7 @@ use crate::connection::Connection;
 use crate::failure::Result;
 use crate::out::Out;
 use crate::verb::Answer;
+use crate::warnings;
 
 /// Draw what a thing comes from and what depends on it.
 #[derive(Debug, clap::Args)]
@@ -77,7 +78,8 @@ impl Args {
             at: self.at.map(|at| at.0),
             toward: self.to.unwrap_or_default(),
         };
-        let text = connection.lineage().lineage(request).await?.into_inner().text;
+        let LineageResponse { text, warnings } = connection.lineage().lineage(request).await?.into_inner();
+        warnings::tell(&warnings);
         out.line(text.trim_end_matches('\n'))?;
         Ok(Answer::Done)
     }

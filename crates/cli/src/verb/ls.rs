@@ -12,7 +12,7 @@ use crate::out::Out;
 use crate::pinned::{self, wire_kind};
 use crate::rows::{self, Format};
 use crate::table::Table;
-use crate::verb::Answer;
+use crate::verb::{Answer, deprecate};
 
 /// List what is declared.
 #[derive(Debug, clap::Args)]
@@ -47,7 +47,7 @@ impl Args {
                     format!("{}{}", pinned::reference(&pinned), if listing.current { "" } else { " (not current)" }),
                     listing.newest.map(|n| format!("@{n}")).unwrap_or_default(),
                     listing.online.map(moment).unwrap_or_default(),
-                    listing.annotations.get("description").cloned().unwrap_or_default(),
+                    described(listing),
                 ]);
             }
             table
@@ -64,10 +64,19 @@ impl Args {
             rows::numbers("newest", listings.iter().map(|l| l.newest).collect()),
             rows::moments("online", listings.iter().map(|l| l.online).collect()),
             rows::moments("created", listings.iter().map(|l| Some(l.created)).collect()),
+            rows::texts("deprecated", each(&|l| l.deprecated.as_ref().map(|remark| remark.why.clone()))),
             rows::texts("description", each(&|l| l.annotations.get("description").cloned())),
         ];
         rows::print(out, self.output, &[columns], table, documents)?;
         Ok(Answer::Done)
+    }
+}
+
+/// Its description, unless there is something that matters more.
+fn described(listing: &Listing) -> String {
+    match &listing.deprecated {
+        Some(remark) => format!("DEPRECATED: {}", deprecate::text(remark)),
+        None => listing.annotations.get("description").cloned().unwrap_or_default(),
     }
 }
 
@@ -78,6 +87,7 @@ fn document(listing: &Listing) -> serde_json::Value {
         "newest": listing.newest,
         "online": listing.online.map(moment),
         "annotations": listing.annotations,
+        "deprecated": deprecate::json(listing.deprecated.as_ref()),
         "created": moment(listing.created),
     })
 }

@@ -1,6 +1,8 @@
 //! The verbs, one file each: what can be typed, what is asked of the server, what is printed.
 
 pub(crate) mod apply;
+pub(crate) mod approve;
+pub(crate) mod deprecate;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod export;
@@ -36,8 +38,12 @@ use crate::signals;
 pub(crate) enum Answer {
     /// As asked.
     Done,
-    /// The answer is no (`plan --exit-code`, `rebuild --check`, `verify`, `--check-leakage`, `promote --dry-run`, …): exit code 1.
+    /// The answer is no (`rebuild --check`, `diff --exit-code`, `verify`, `--check-leakage`, `promote --dry-run`, …): exit code 1.
     Refused,
+    /// `plan --exit-code` finds that something would change: exit code 3.
+    Changes,
+    /// It finds that something would break: exit code 4.
+    Breaking,
 }
 
 /// How long work that was given up may take to end and to be recorded. What goes on then ends with the process.
@@ -90,5 +96,7 @@ async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
         Brief::Export(args) => args.run(global, out).await,
         Brief::Import(args) => args.run(global, out).await,
         Brief::Gc(args) => args.run(global, out).await,
+        Brief::Approve(args) => args.run(global, out).await,
+        Brief::Deprecate(args) => args.run(global, out).await,
     }
 }

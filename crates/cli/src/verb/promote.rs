@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::failure::Result;
 use crate::moves::How;
 use crate::out::Out;
+use crate::progress;
 use crate::verb::Answer;
 
 /// Make an environment point at versions, with all that they depend on, in one step.
@@ -24,6 +25,9 @@ pub(crate) struct Args {
     /// Also from an environment that comes later in the order.
     #[arg(long)]
     force: bool,
+    /// Also where it breaks what a protected environment points at.
+    #[arg(long)]
+    allow_breaking: bool,
 }
 
 impl Args {
@@ -41,8 +45,10 @@ impl Args {
             dry_run: self.how.dry_run,
             skip_gates: self.how.skip_gates,
             backwards: self.force,
+            allow_breaking: self.allow_breaking,
         };
-        let moved = connection.registry().promote(request).await?.into_inner().moved.unwrap_or_default();
+        let promoted = progress::follow(connection.jobs().promote(request).await?.into_inner()).await?;
+        let moved = promoted.moved.unwrap_or_default();
         self.how.tell(out, &moved, "promoted to")
     }
 }

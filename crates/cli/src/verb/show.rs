@@ -13,7 +13,9 @@ use crate::out::{Out, Paint};
 use crate::pinned;
 use crate::rows::Style;
 use crate::upkeep;
-use crate::verb::Answer;
+use crate::verb::approve::approval_json;
+use crate::verb::{Answer, deprecate};
+use crate::warnings;
 
 /// Show a definition, and what it holds: a dataset's snapshot, a built training set, what is online.
 #[derive(Debug, clap::Args)]
@@ -35,6 +37,9 @@ impl Args {
         let connection = Connection::open(global, "show").await?;
         let request = ShowRequest { scope: connection.scope(), reference: self.reference };
         let shown = connection.registry().show(request).await?.into_inner();
+        // Of itself it says so below its name.
+        let own = usize::from(shown.deprecated.is_some());
+        warnings::tell(shown.warnings.get(own..).unwrap_or_default());
         match self.output {
             Style::Json => out.json(&document(&shown))?,
             Style::Table => print(out, &shown)?,
@@ -52,6 +57,14 @@ fn print(out: &mut Out, shown: &ShowResponse) -> Result<()> {
     field(out, "created", moment(shown.created))?;
     let versions: Vec<_> = shown.versions.iter().map(|v| format!("@{v}")).collect();
     field(out, "versions", versions.join(" "))?;
+    if let Some(remark) = &shown.deprecated {
+        field(out, "deprecated", deprecate::text(remark))?;
+    }
+    for approval in &shown.approvals {
+        let why = if approval.why.is_empty() { String::new() } else { format!(": {}", approval.why) };
+        let (who, at) = (&approval.who, moment(approval.at));
+        field(out, "approved", format!("for `{}` by {who}, {at}{why}", approval.environment))?;
+    }
     let clauses: Vec<_> = shown.clauses.iter().filter(|c| !c.text.is_empty()).collect();
     section(out, "declared", !clauses.is_empty())?;
     for clause in clauses {
@@ -144,6 +157,9 @@ fn document(shown: &ShowResponse) -> Value {
         "training_set": shown.training_set.as_ref().map(manifest_json),
         "online": shown.online.as_ref().map(|o| json!({ "at": moment(o.at), "rows": o.rows, "copied": o.copied })),
         "upkeep": shown.upkeep.as_ref().map(upkeep::json),
+        "deprecated": deprecate::json(shown.deprecated.as_ref()),
+        "warnings": warnings::json(&shown.warnings),
+        "approvals": shown.approvals.iter().map(approval_json).collect::<Vec<_>>(),
     })
 }
 

@@ -17,6 +17,7 @@ use crate::progress;
 use crate::rows::Style;
 use crate::verb::Answer;
 use crate::verb::show::manifest_json;
+use crate::warnings;
 
 /// Build a training set, once for the same inputs.
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,7 @@ impl Args {
             statuses: self.statuses,
         };
         let trained = progress::follow(connection.jobs().train(request).await?.into_inner()).await?;
+        warnings::tell(&trained.warnings);
         let set = trained.training_set.unwrap_or_default();
         let reference = format!("{}@{}", set.name, set.number);
         let project = set.definition.as_ref().map(|d| d.project.clone()).unwrap_or_default();

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::flights::{Flights, LATER, project};
+use crate::environments::ask_only;
+use crate::flights::{DEFINITIONS, Flights, LATER, ingested, project};
 use crate::project::Project;
 
 /// When to kill, in parts of the time that the verb takes undisturbed.
@@ -61,7 +62,7 @@ fn settled(project: &Project) {
     assert!(runs.iter().all(|r| r["state"] == "done" || r["state"] == "aborted"), "{log}");
     let mut made: Vec<_> = runs
         .iter()
-        .filter(|r| r["verb"] != "apply")
+        .filter(|r| r["verb"] != "apply" && r["verb"] != "promote")
         .flat_map(|r| r["outputs"].as_array().unwrap())
         .map(Value::to_string)
         .collect();
@@ -169,4 +170,42 @@ fn a_removal_that_is_killed_takes_nothing_that_is_needed() {
         assert!(files.iter().all(|file| table.join(file["path"].as_str().unwrap()).exists()), "{shown}");
         assert_eq!(project.json(&gc)["removals"], json!([]));
     });
+}
+
+/// At which moments a promote is killed: many, since what counts is one short transaction.
+const KILLS: u32 = 16;
+
+#[test]
+fn promote_survives_kill_9() {
+    let project = ingested(&Flights::generate(60));
+    ask_only(&project, "prod", "\"online\"");
+    project.done(&["materialize", "--at", LATER]);
+    project.write("flights.sql", DEFINITIONS.replace("'3 hours'", "'6 hours'"));
+    project.done(&["apply"]);
+    project.done(&["materialize", "--at", LATER]);
+    let took = undisturbed(&project, &["promote", "departure_delay@1", "--to", "prod"]);
+    let mut killed = 0;
+    for round in 0..KILLS {
+        let version = 2 - u64::from(round % 2);
+        let promote = ["promote", &format!("departure_delay@{version}"), "--to", "prod"];
+        let moment = took.mul_f64((f64::from(round) + 0.5) / f64::from(KILLS));
+        killed += u32::from(kill_after(project.start(&promote), moment));
+        settled(&project);
+        let whole = |expected: Option<u64>| {
+            let listed = project.json(&["ls", "--env", "prod"]);
+            let at = |of: &str| {
+                let listed = listed.as_array().unwrap().iter();
+                let found = listed.filter(|l| l["current"] == true).find(|l| l["definition"]["name"] == of);
+                found.unwrap()["definition"]["version"].as_u64()
+            };
+            assert_eq!(at("departure_delay"), at("airport_weather"), "in round {round} one went without the other");
+            assert!(expected.is_none() || at("departure_delay") == expected);
+            let last = &project.json(&["log", "departure_delay@prod"])[0];
+            assert_eq!(last["to"].as_u64(), at("departure_delay"), "the history leads elsewhere");
+        };
+        whole(None);
+        project.done(&promote);
+        whole(Some(version));
+    }
+    assert!(killed >= KILLS / 4, "only {killed} were killed in time");
 }

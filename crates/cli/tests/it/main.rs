@@ -9,6 +9,7 @@ mod comparing;
 mod crates;
 mod environments;
 mod flights;
+mod gates;
 mod increments;
 mod interruption;
 mod leakage;

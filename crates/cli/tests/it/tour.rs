@@ -17,7 +17,7 @@ fn applying_twice_changes_nothing() {
     let expected = [("airport_weather", "weather"), ("plane_history", "flights")].map(|(v, d)| (json!(v), json!(d)));
     assert_eq!(online, expected.iter().map(|(view, dataset)| (view, &increments, dataset)).collect::<Vec<_>>());
     said("plan", project.scrub(&project.done(&["plan"])));
-    assert_eq!(project.asof(&["plan", "--exit-code"]).code, Some(1));
+    assert_eq!(project.asof(&["plan", "--exit-code"]).code, Some(3));
     said("apply", project.scrub(&project.done(&["apply"])));
     said("apply_again", project.scrub(&project.done(&["apply", "flights.sql"])));
     assert_eq!(project.asof(&["plan", "--exit-code"]).code, Some(0));

@@ -14,6 +14,11 @@ fn wrong_usage_says_what_is_wrong() {
     check(&["promote", "x"], "--to <ENV>");
     check(&["promote", "x", "--to", "prod", "--skip-gates"], "--why <TEXT>");
     check(&["rollback", "x"], "--in <ENV>");
+    check(&["approve", "x"], "--for <ENV>");
+    check(&["deprecate", "x"], "say it with --why TEXT");
+    check(&["deprecate", "x", "--undo", "--successor", "y"], "cannot be used with");
+    check(&["plan", "--sample", "0"], "0 is not in 1..=10000");
+    check(&["plan", "--sample-at", "2013-01-01"], "--sample <N>");
     check(&["get", "departure_delay", "origin"], "write it as key=value");
     check(&["get", "departure_delay", "=JFK"], "the key is missing");
     check(&["get", "departure_delay", "a=1", "a=2"], "`a` is given twice");
@@ -67,6 +72,8 @@ fn help_and_version_are_answers() {
         "export",
         "import",
         "gc",
+        "approve",
+        "deprecate",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb}: {help}");
     }

@@ -69,6 +69,22 @@ impl Basis {
 }
 
 impl Engine {
+    /// Whether rows of a view were pushed, and are online therefore, since a run brought it online.
+    pub(crate) async fn pushed_to(
+        &self,
+        view: &Registered,
+        definitions: &Arc<Definitions>,
+        brought_by: RunId,
+    ) -> Result<bool> {
+        let read = self.read_by(brought_by).await?;
+        match self.pushed_since(view, definitions, &read).await {
+            Ok(pushed) => Ok(pushed.is_some()),
+            // Pushed and ingested.
+            Err(error) if error.code() == "not_comparable" => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The snapshots that a run read.
     pub(crate) async fn read_by(&self, id: RunId) -> Result<BTreeMap<Name, SnapshotNumber>> {
         let run = self.catalog().run(id).await?.ok_or_else(|| {

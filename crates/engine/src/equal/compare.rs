@@ -121,17 +121,17 @@ pub(crate) fn plain(column: &ArrayRef) -> Result<ArrayRef> {
     }
 }
 
-fn status_of(name: &str) -> Option<Status> {
+pub(crate) fn status_of(name: &str) -> Option<Status> {
     (0..).map_while(Status::from_u8).find(|status| status.as_str() == name)
 }
 
-fn one(name: &str, column: &ArrayRef, row: usize) -> Result<RecordBatch> {
+pub(crate) fn one(name: &str, column: &ArrayRef, row: usize) -> Result<RecordBatch> {
     let field = Field::new(name, column.data_type().clone(), true);
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.slice(row, 1)]).map_err(Error::internal)
 }
 
 /// Some rows.
-pub(super) fn taken(rows: &RecordBatch, which: &[usize]) -> Result<RecordBatch> {
+pub(crate) fn taken(rows: &RecordBatch, which: &[usize]) -> Result<RecordBatch> {
     let places: UInt32Array = which.iter().map(|row| *row as u32).collect();
     take_record_batch(rows, &places).map_err(Error::internal)
 }

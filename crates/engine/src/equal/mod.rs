@@ -22,7 +22,7 @@
 
 mod basis;
 mod compare;
-mod sample;
+pub(crate) mod sample;
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ use futures::TryStreamExt;
 use crate::{Engine, GetReply, GetRequest, MAX_ENTITIES, Scope};
 use basis::Basis;
 use compare::{Trained, differing};
-pub(crate) use compare::{at_moment, plain};
+pub(crate) use compare::{at_moment, one, plain, status_of, taken};
 
 /// The column of the moment asked about. No key or parameter begins with an underscore.
 pub(crate) const AT: &str = "__at";

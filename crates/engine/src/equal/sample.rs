@@ -14,14 +14,15 @@ use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, new_null_ar
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::{DataType, Schema};
 use arrow::row::{RowConverter, SortField};
-use asof_model::{Columns, Error, ErrorKind, Kind, Result};
+use asof_model::{Columns, Error, ErrorKind, Kind, Name, Pinned, Result};
 use asof_offline::{Manifest, Progress};
-use asof_query::{Planner, ServedView};
+use asof_query::{Definitions, Planner, ServedView};
 use datafusion::logical_expr::LogicalPlan;
 use futures::StreamExt;
 
 use super::CompareRequest;
 use super::basis::Basis;
+use crate::datasets::Pins;
 use crate::{Engine, Scope, told};
 
 impl Engine {
@@ -36,11 +37,12 @@ impl Engine {
         request: &CompareRequest,
         progress: &Arc<dyn Progress>,
     ) -> Result<RecordBatch> {
-        let declared = &basis.plan.request;
-        let spine = self.of_a_spine(scope, basis, request).await?;
+        let wanted = Wanted { most: request.samples, seed: request.seed };
+        let (declared, service) = (&basis.plan.request, &basis.service.pinned);
+        let spine = self.of_a_spine(&scope.environment, service, declared, wanted).await?;
         let mut of_views = Vec::with_capacity(basis.plan.serving.views.len());
         for view in &basis.plan.serving.views {
-            of_views.push(self.of_a_view(view, basis, request, progress).await?);
+            of_views.push(self.of_a_view(view, &basis.definitions, basis.pins.as_ref(), wanted, progress).await?);
         }
         let rows = assembled(declared, spine.as_ref(), &of_views, request.samples)?;
         if rows.num_rows() == 0 {
@@ -54,22 +56,28 @@ impl Engine {
     }
 
     /// Rows of the newest training set of the service, if one was built.
-    async fn of_a_spine(&self, scope: &Scope, basis: &Basis, request: &CompareRequest) -> Result<Option<RecordBatch>> {
-        let project = &basis.service.pinned.project;
+    pub(crate) async fn of_a_spine(
+        &self,
+        environment: &Name,
+        service: &Pinned,
+        declared: &Columns,
+        wanted: Wanted,
+    ) -> Result<Option<RecordBatch>> {
+        let project = &service.project;
         let mut newest: Option<Manifest> = None;
-        for set in self.catalog().list(project, &scope.environment, Some(Kind::TrainingSet)).await? {
+        for set in self.catalog().list(project, environment, Some(Kind::TrainingSet)).await? {
             let name = &set.registered.pinned.name;
             for number in self.offline().training_sets(project, name).await? {
                 let manifest = self.offline().manifest(project, name, number).await?;
                 let is_newer = newest.as_ref().is_none_or(|newest| manifest.created > newest.created);
-                if manifest.service == basis.service.pinned && is_newer {
+                if manifest.service == *service && is_newer {
                     newest = Some(manifest);
                 }
             }
         }
         let Some(manifest) = newest else { return Ok(None) };
-        let declared = basis.plan.request.clone();
-        let mut kept = Kept::new(&declared.to_arrow(), request)?;
+        let declared = declared.clone();
+        let mut kept = Kept::new(&declared.to_arrow(), wanted)?;
         let engine = self.clone();
         let work = async move {
             let mut batches = engine.offline().read_training_set(&manifest).await?;
@@ -89,18 +97,19 @@ impl Engine {
     }
 
     /// Keys of a view's rows, named as the service asks for them.
-    async fn of_a_view(
+    pub(crate) async fn of_a_view(
         &self,
         view: &ServedView,
-        basis: &Basis,
-        request: &CompareRequest,
+        definitions: &Definitions,
+        pins: &Pins,
+        wanted: Wanted,
         progress: &Arc<dyn Progress>,
     ) -> Result<RecordBatch> {
-        let timeline = Planner::new(&basis.definitions, basis.pins.as_ref()).timeline(&view.view)?;
+        let timeline = Planner::new(definitions, pins).timeline(&view.view)?;
         let places: Vec<usize> = timeline.identity.iter().take(view.from.len()).copied().collect();
         let read = timeline.plan.schema().as_arrow();
         let named = places.iter().zip(&view.from).map(|(place, name)| read.field(*place).clone().with_name(name));
-        let kept = Kept::new(&Schema::new(named.collect::<Vec<_>>()), request)?;
+        let kept = Kept::new(&Schema::new(named.collect::<Vec<_>>()), wanted)?;
         let stage = format!("keys of {}", view.view.pinned.name);
         self.keys(timeline.plan, places, kept, stage, progress).await
     }
@@ -130,6 +139,13 @@ impl Engine {
     }
 }
 
+/// How many rows, and which.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) most: usize,
+    pub(crate) seed: u64,
+}
+
 /// The rows with the smallest hashes so far.
 struct Kept {
     schema: Arc<Schema>,
@@ -141,11 +157,11 @@ struct Kept {
 }
 
 impl Kept {
-    fn new(schema: &Schema, request: &CompareRequest) -> Result<Self> {
+    fn new(schema: &Schema, wanted: Wanted) -> Result<Self> {
         let fields = schema.fields().iter().map(|field| SortField::new(field.data_type().clone()));
         let converter = RowConverter::new(fields.collect()).map_err(Error::internal)?;
         let schema = Arc::new(schema.clone());
-        Ok(Kept { schema, converter, most: request.samples, seed: request.seed, rows: BTreeMap::new() })
+        Ok(Kept { schema, converter, most: wanted.most, seed: wanted.seed, rows: BTreeMap::new() })
     }
 
     fn add(&mut self, columns: &[ArrayRef], counts: impl Fn(usize) -> bool) -> Result<()> {
@@ -176,7 +192,7 @@ impl Kept {
 }
 
 /// So many rows, fewer if there are not as many.
-fn assembled(
+pub(crate) fn assembled(
     declared: &Columns,
     spine: Option<&RecordBatch>,
     views: &[RecordBatch],
@@ -271,8 +287,7 @@ mod tests {
     #[test]
     fn what_is_kept_depends_on_the_seed_and_not_on_the_order() {
         let kept = |seed, values: Vec<i64>| {
-            let request = CompareRequest { service: "s".parse().unwrap(), samples: 10, seed, at: None };
-            let mut kept = Kept::new(&batch("a", vec![]).schema(), &request).unwrap();
+            let mut kept = Kept::new(&batch("a", vec![]).schema(), Wanted { most: 10, seed }).unwrap();
             for part in values.chunks(7) {
                 kept.add(batch("a", part.to_vec()).columns(), |_| true).unwrap();
             }

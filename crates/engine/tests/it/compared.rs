@@ -37,14 +37,14 @@ async fn compare(world: &World, samples: usize, seed: u64) -> Result<Compared> {
 /// What an online store answers instead of what it has, for one driver's newest trip: another fare, another time, or
 /// nothing at all.
 #[derive(Clone, Copy)]
-enum Lie {
+pub enum Lie {
     Fare(Option<f64>),
     Second(i64),
     Missing,
 }
 
 /// A store that lies in its answers, and does all else as it should.
-struct Lying {
+pub struct Lying {
     store: Arc<dyn OnlineStore>,
     lies: Mutex<Vec<(String, Lie)>>,
     /// Windows count one event less.
@@ -53,7 +53,7 @@ struct Lying {
 
 impl Lying {
     /// Makes a world's store one that lies.
-    async fn in_place(world: &mut World) -> Arc<Lying> {
+    pub async fn in_place(world: &mut World) -> Arc<Lying> {
         let lying =
             Arc::new(Lying { store: world.online.clone(), lies: Mutex::default(), lost: AtomicBool::new(false) });
         world.online = lying.clone();
@@ -61,7 +61,7 @@ impl Lying {
         lying
     }
 
-    fn about(&self, driver: &str, lie: Lie) {
+    pub fn about(&self, driver: &str, lie: Lie) {
         *self.lies.lock().unwrap() = vec![(driver.to_owned(), lie)];
     }
 

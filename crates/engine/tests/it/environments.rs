@@ -1,10 +1,14 @@
 //! Environments: what is promoted, what gates have against it, what is taken back, and what is told of it.
 
+use std::sync::Arc;
+
 use asof_engine::{
-    Author, Difference, Effect, GetReply, GetRequest, LogRequest, Moved, PromoteRequest, RollbackRequest, Scope,
+    Author, Difference, Effect, Gate, GetReply, GetRequest, LogRequest, Moved, Policy, PromoteRequest, RollbackRequest,
+    Scope,
 };
 use asof_model::run::{Item, Verb};
 use asof_model::{Error, Micros, Name, Result, Version};
+use asof_offline::Quiet;
 use futures::future::join_all;
 
 use crate::world::{PROJECT, World, request, trips};
@@ -17,31 +21,39 @@ fn order() -> Vec<Name> {
     ["dev", "staging", "prod"].map(name).into()
 }
 
+/// What these environments ask: what is served must be online, but for the first.
+fn asks(environment: &str) -> Policy {
+    let gates = if environment == "dev" { Vec::new() } else { vec![Gate::Online] };
+    Policy { gates, ..Policy::default() }
+}
+
 fn author() -> Author {
     Author { who: Some("ada".into()), why: None }
 }
 
-fn promoting(references: &[&str], to: &str) -> PromoteRequest {
+pub fn promoting(references: &[&str], to: &str) -> PromoteRequest {
     PromoteRequest {
         references: references.iter().map(|reference| reference.parse().unwrap()).collect(),
         to: name(to),
         environments: order(),
+        policy: asks(to),
         author: author(),
         dry_run: false,
         skip_gates: false,
         backwards: false,
+        allow_breaking: false,
     }
 }
 
-async fn promote(world: &World, references: &[&str], to: &str) -> Result<Moved> {
-    world.engine.promote(&world.scope, promoting(references, to)).await
+pub async fn promote(world: &World, references: &[&str], to: &str) -> Result<Moved> {
+    world.engine.promote(&world.scope, promoting(references, to), Arc::new(Quiet)).await
 }
 
 fn rolling(of: &str, environment: &str) -> RollbackRequest {
     RollbackRequest {
         name: name(of),
         environment: name(environment),
-        environments: order(),
+        policy: asks(environment),
         author: author(),
         dry_run: false,
         skip_gates: false,
@@ -135,15 +147,16 @@ async fn a_gate_refuses_what_could_not_be_served() {
 
     // What would move and what is against it is told without doing it.
     let dry = PromoteRequest { dry_run: true, ..promoting(&["pricing"], "prod") };
-    let dry = world.engine.promote(&world.scope, dry).await.unwrap();
-    assert_eq!((dry.run, dry.moves.len(), dry.refusals.len()), (None, 6, 1));
+    let dry = world.engine.promote(&world.scope, dry, Arc::new(Quiet)).await.unwrap();
+    assert_eq!((dry.run, dry.moves.len(), dry.refusals().count()), (None, 6, 1));
 
     // Past a gate only with a reason, which is kept; the first environment has none.
     let skipping = PromoteRequest { skip_gates: true, ..promoting(&["pricing"], "prod") };
-    assert_eq!(code(world.engine.promote(&world.scope, skipping.clone()).await).0, "why_not_said");
+    assert_eq!(code(world.engine.promote(&world.scope, skipping.clone(), Arc::new(Quiet)).await).0, "why_not_said");
     let why = Author { why: Some("rows come tonight".into()), ..author() };
-    let moved = world.engine.promote(&world.scope, PromoteRequest { author: why, ..skipping }).await.unwrap();
-    assert_eq!(moved.refusals.len(), 1);
+    let moved =
+        world.engine.promote(&world.scope, PromoteRequest { author: why, ..skipping }, Arc::new(Quiet)).await.unwrap();
+    assert_eq!(moved.refusals().count(), 1);
     let run = &world.engine.log(&world.scope, LogRequest::default()).await.unwrap()[0];
     assert!(run.notes["skipped_gates"].contains("last_there@1") && run.notes["why"] == "rows come tonight", "{run:?}");
     promote(&world, &["pricing@1"], "dev").await.unwrap();
@@ -212,10 +225,10 @@ async fn what_cannot_be_meant_is_refused() {
     check(&["else/pricing@1"], "prod", "not_of_this_project", "--project else").await;
     check(&["pricing@prod"], "dev", "against_the_order", "dev → staging → prod").await;
     let forced = PromoteRequest { backwards: true, ..promoting(&["pricing@prod"], "dev") };
-    let moved = world.engine.promote(&world.scope, forced).await.unwrap();
+    let moved = world.engine.promote(&world.scope, forced, Arc::new(Quiet)).await.unwrap();
     assert_eq!(told(&moved), ["last_trip 2 → 1", "pricing 2 → 1"]);
     let scope = Scope { environment: name("prod"), ..world.scope.clone() };
-    let from_there = world.engine.promote(&scope, promoting(&["pricing"], "staging")).await;
+    let from_there = world.engine.promote(&scope, promoting(&["pricing"], "staging"), Arc::new(Quiet)).await;
     assert_eq!(code(from_there).0, "against_the_order", "what has no selector is of the environment of the call");
 }
 
@@ -286,7 +299,7 @@ async fn promotes_at_once_leave_one_of_them_whole() {
         let promotes = (0..6).map(|n| {
             let (engine, scope) = (world.engine.clone(), world.scope.clone());
             let request = promoting(&[if n % 2 == 0 { "pricing@1" } else { "pricing@2" }], "prod");
-            tokio::spawn(async move { engine.promote(&scope, request).await })
+            tokio::spawn(async move { engine.promote(&scope, request, Arc::new(Quiet)).await })
         });
         for promoted in join_all(promotes).await {
             if let Err(error) = promoted.unwrap() {

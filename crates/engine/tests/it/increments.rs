@@ -321,7 +321,7 @@ const MORE: &str = "
 async fn how_a_view_is_kept_online_is_told_before_it_is() {
     let world = World::new().await;
     let source = asof_engine::Source { file: "test.sql".into(), text: format!("{}{MORE}", sql()) };
-    let planned = world.engine.plan(&world.scope, vec![source]).await.unwrap();
+    let planned = world.engine.plan(&world.scope, vec![source], &asof_engine::Guard::default()).await.unwrap();
     let of = |name: &str| {
         let found = planned.upkeep.iter().find(|(view, _)| view.name.as_str() == name);
         found.map(|(_, upkeep)| upkeep.clone()).unwrap()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::util::display::array_value_to_string;
-use asof_engine::{Author, Checked, Finding, Leak, Probe, Source, VerifyRequest};
+use asof_engine::{Author, Checked, Checking, Finding, Leak, Probe, Source, VerifyRequest};
 use asof_model::run::{Item, Outcome, Verb};
 use asof_model::time::SECOND;
 use asof_model::{ErrorKind, Micros, Result};
@@ -315,7 +315,8 @@ async fn a_leak_keeps_definitions_from_being_applied() {
         let engine = world.engine.clone();
         let scope = world.scope.clone();
         async move {
-            engine.apply_checked(&scope, sources, &Author::default(), &Probe::default(), plan, Arc::new(Quiet)).await
+            let checking = Checking { probe: Some(Probe::default()), plan, ..Checking::default() };
+            engine.apply_checked(&scope, sources, &Author::default(), &checking, Arc::new(Quiet)).await
         }
     };
     let (good, bad) = (PER_DAY.replace("AS day", "+ INTERVAL '1 day' AS day"), PER_DAY);

@@ -4,9 +4,12 @@
 
 mod bundles;
 mod compared;
+mod consequences;
+mod deprecated;
 mod environments;
 mod equal;
 mod explained;
+mod gates;
 mod gc;
 mod increments;
 mod leakage;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use asof_engine::{Author, GetRequest, PromoteRequest, RollbackRequest, Scope};
+use asof_engine::{Author, GetRequest, Policy, PromoteRequest, RollbackRequest, Scope};
 use asof_model::{Name, Version};
+use asof_offline::Quiet;
 
 use crate::world::{PROJECT, World, request, trips};
 
@@ -78,18 +79,20 @@ async fn from_a_promote_or_a_rollback_on_everybody_gets_what_it_moved_to() {
     let world = served().await;
     world.apply(&project(true)).await.unwrap();
     let prod: Name = "prod".parse().unwrap();
-    let environments: Vec<Name> = ["dev", "prod"].map(|name| name.parse().unwrap()).into();
+    let environments: Vec<Name> = vec!["dev".parse().unwrap(), prod.clone()];
     let promote = async |version: u32| {
         let request = PromoteRequest {
             references: vec![format!("pricing@{version}").parse().unwrap()],
             to: prod.clone(),
             environments: environments.clone(),
+            policy: Policy::default(),
             author: Author::default(),
             dry_run: false,
             skip_gates: false,
             backwards: false,
+            allow_breaking: false,
         };
-        world.engine.promote(&world.scope, request).await.unwrap()
+        world.engine.promote(&world.scope, request, Arc::new(Quiet)).await.unwrap()
     };
     promote(1).await;
     let scope = Scope { environment: prod.clone(), ..world.scope.clone() };
@@ -125,7 +128,7 @@ async fn from_a_promote_or_a_rollback_on_everybody_gets_what_it_moved_to() {
             let request = RollbackRequest {
                 name: "pricing".parse().unwrap(),
                 environment: prod.clone(),
-                environments: environments.clone(),
+                policy: Policy::default(),
                 author: Author::default(),
                 dry_run: false,
                 skip_gates: false,

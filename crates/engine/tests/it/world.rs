@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use asof_catalog::Catalog;
 use asof_engine::{
-    Author, Engine, GetReply, GetRequest, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest, Parts,
-    PushLimits, ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
+    Author, Engine, GetReply, GetRequest, Guard, IngestReport, IngestRequest, KnownMoment, Limits, MaterializeRequest,
+    Parts, PushLimits, ReadOptions, Scope, Source, TrainRequest, Trained, Workshop,
 };
 use asof_model::{Clock, Error, Micros, Result};
 use asof_offline::Quiet;
@@ -81,7 +81,7 @@ impl World {
 
     pub async fn apply(&self, sql: &str) -> Result<asof_engine::Applied, Vec<Error>> {
         let sources = vec![Source { file: "test.sql".into(), text: sql.into() }];
-        self.engine.apply(&self.scope, sources, &Author::default()).await
+        self.engine.apply(&self.scope, sources, &Author::default(), &Guard::default()).await
     }
 
     pub async fn ingest(&self, dataset: &str, path: &str) -> Result<IngestReport> {

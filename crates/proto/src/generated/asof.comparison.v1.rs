@@ -63,3 +63,45 @@ pub struct Receipt {
     #[prost(string, tag = "4")]
     pub run: ::prost::alloc::string::String,
 }
+/// How the values of a view or a service would differ between two versions, both computed by training over the same snapshots.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Sampled {
+    #[prost(message, optional, tag = "1")]
+    pub before: ::core::option::Option<super::super::object::v1::Pinned>,
+    #[prost(message, optional, tag = "2")]
+    pub after: ::core::option::Option<super::super::object::v1::Pinned>,
+    /// The moment asked about; absent where nothing was compared.
+    #[prost(int64, optional, tag = "3")]
+    pub at: ::core::option::Option<i64>,
+    /// What both were computed over, by dataset.
+    #[prost(btree_map = "string, uint64", tag = "4")]
+    pub snapshots: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// Keys that were asked for.
+    #[prost(uint64, tag = "5")]
+    pub rows: u64,
+    /// Keys for which some feature differs.
+    #[prost(uint64, tag = "6")]
+    pub differing: u64,
+    /// The first of the differences, key by key.
+    #[prost(message, repeated, tag = "7")]
+    pub differences: ::prost::alloc::vec::Vec<SampledDifference>,
+    /// Why nothing was compared.
+    #[prost(string, tag = "8")]
+    pub note: ::prost::alloc::string::String,
+}
+/// One feature of one key.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SampledDifference {
+    /// Keys and parameters, columns of one row.
+    #[prost(message, repeated, tag = "1")]
+    pub request: ::prost::alloc::vec::Vec<super::super::column::v1::Column>,
+    #[prost(string, tag = "2")]
+    pub feature: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub before: ::core::option::Option<Answer>,
+    #[prost(message, optional, tag = "4")]
+    pub after: ::core::option::Option<Answer>,
+}

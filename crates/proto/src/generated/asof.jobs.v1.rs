@@ -141,6 +141,9 @@ pub struct TrainResult {
     /// False if it had been built before from the same inputs.
     #[prost(bool, tag = "3")]
     pub built: bool,
+    /// What of it is deprecated.
+    #[prost(message, repeated, tag = "4")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ExportRequest {
@@ -357,6 +360,18 @@ pub struct ApplyCheckedRequest {
     pub plan: bool,
     #[prost(message, optional, tag = "5")]
     pub author: ::core::option::Option<super::super::registry::v1::Author>,
+    /// Do not look for views that tell the future.
+    #[prost(bool, tag = "6")]
+    pub without_leakage: bool,
+    /// Compare values before and after for so many keys.
+    #[prost(uint32, optional, tag = "7")]
+    pub sample: ::core::option::Option<u32>,
+    /// At that moment, microseconds; none means that of the newest row.
+    #[prost(int64, optional, tag = "8")]
+    pub sample_at: ::core::option::Option<i64>,
+    /// Also where it breaks what a protected environment points at.
+    #[prost(bool, tag = "9")]
+    pub allow_breaking: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ApplyCheckedEvent {
@@ -389,6 +404,30 @@ pub struct ApplyCheckedResult {
     /// How each view among them is kept online.
     #[prost(message, repeated, tag = "5")]
     pub upkeep: ::prost::alloc::vec::Vec<super::super::registry::v1::Upkeep>,
+    /// Only of a plan.
+    #[prost(message, optional, tag = "6")]
+    pub recompute: ::core::option::Option<super::super::registry::v1::Recompute>,
+    /// Views and services of another meaning, where values were compared.
+    #[prost(message, repeated, tag = "7")]
+    pub sampled: ::prost::alloc::vec::Vec<super::super::comparison::v1::Sampled>,
+    /// What of it is deprecated.
+    #[prost(message, repeated, tag = "8")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PromoteEvent {
+    #[prost(oneof = "promote_event::Event", tags = "1, 2")]
+    pub event: ::core::option::Option<promote_event::Event>,
+}
+/// Nested message and enum types in `PromoteEvent`.
+pub mod promote_event {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Event {
+        #[prost(message, tag = "1")]
+        Progress(super::Progress),
+        #[prost(message, tag = "2")]
+        Result(super::super::super::registry::v1::PromoteResponse),
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -728,6 +767,33 @@ pub mod job_service_client {
                 .insert(GrpcMethod::new("asof.jobs.v1.JobService", "ApplyChecked"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// As Promote of the registry, without its limit of time: gates may have much to read.
+        pub async fn promote(
+            &mut self,
+            request: impl tonic::IntoRequest<
+                super::super::super::registry::v1::PromoteRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PromoteEvent>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.jobs.v1.JobService/Promote",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.jobs.v1.JobService", "Promote"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -840,6 +906,17 @@ pub mod job_service_server {
             tonic::Response<Self::ApplyCheckedStream>,
             tonic::Status,
         >;
+        /// Server streaming response type for the Promote method.
+        type PromoteStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PromoteEvent, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// As Promote of the registry, without its limit of time: gates may have much to read.
+        async fn promote(
+            &self,
+            request: tonic::Request<super::super::super::registry::v1::PromoteRequest>,
+        ) -> std::result::Result<tonic::Response<Self::PromoteStream>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct JobServiceServer<T> {
@@ -1272,6 +1349,55 @@ pub mod job_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ApplyCheckedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.jobs.v1.JobService/Promote" => {
+                    #[allow(non_camel_case_types)]
+                    struct PromoteSvc<T: JobService>(pub Arc<T>);
+                    impl<
+                        T: JobService,
+                    > tonic::server::ServerStreamingService<
+                        super::super::super::registry::v1::PromoteRequest,
+                    > for PromoteSvc<T> {
+                        type Response = super::PromoteEvent;
+                        type ResponseStream = T::PromoteStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::super::super::registry::v1::PromoteRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as JobService>::promote(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PromoteSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

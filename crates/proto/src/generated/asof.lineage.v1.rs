@@ -45,10 +45,13 @@ pub struct LineageRequest {
     #[prost(string, tag = "7")]
     pub toward: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LineageResponse {
     #[prost(string, tag = "1")]
     pub text: ::prost::alloc::string::String,
+    /// What of it, and of what it reads, is deprecated.
+    #[prost(message, repeated, tag = "2")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainRequest {

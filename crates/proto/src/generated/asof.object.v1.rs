@@ -23,6 +23,16 @@ pub struct Pinned {
     #[prost(string, tag = "5")]
     pub digest: ::prost::alloc::string::String,
 }
+/// Something that does no harm today, and that whoever asked should know.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Warning {
+    /// What it is about, stable: `deprecated`.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// For people.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Column {
     #[prost(string, tag = "1")]

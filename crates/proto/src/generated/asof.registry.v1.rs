@@ -20,6 +20,34 @@ pub struct PlanResponse {
     /// How each view among them is kept online.
     #[prost(message, repeated, tag = "2")]
     pub upkeep: ::prost::alloc::vec::Vec<Upkeep>,
+    #[prost(message, optional, tag = "3")]
+    pub recompute: ::core::option::Option<Recompute>,
+    /// What of it is deprecated.
+    #[prost(message, repeated, tag = "4")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
+}
+/// What would have to be computed for what changes to be as current as what it replaces.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Recompute {
+    /// Views to materialize.
+    #[prost(message, repeated, tag = "1")]
+    pub views: ::prost::alloc::vec::Vec<super::super::object::v1::Pinned>,
+    /// What they read.
+    #[prost(message, repeated, tag = "2")]
+    pub reads: ::prost::alloc::vec::Vec<Read>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Read {
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub snapshot: u64,
+    #[prost(uint64, tag = "3")]
+    pub rows: u64,
+    #[prost(uint64, tag = "4")]
+    pub files: u64,
+    #[prost(uint64, tag = "5")]
+    pub bytes: u64,
 }
 /// How a view is kept online by materializations.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -55,6 +83,9 @@ pub struct ApplyRequest {
     pub sources: ::prost::alloc::vec::Vec<SourceFile>,
     #[prost(message, optional, tag = "3")]
     pub author: ::core::option::Option<Author>,
+    /// Also where it breaks what a protected environment points at.
+    #[prost(bool, tag = "4")]
+    pub allow_breaking: bool,
 }
 /// In whose name pointers move, and why. It is kept as it is told.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -71,6 +102,9 @@ pub struct ApplyResponse {
     pub run: ::prost::alloc::string::String,
     #[prost(message, repeated, tag = "2")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
+    /// What of it is deprecated.
+    #[prost(message, repeated, tag = "3")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Change {
@@ -86,6 +120,87 @@ pub struct Change {
     /// What changed upstream, for people: `flights: 1 → 2`.
     #[prost(string, repeated, tag = "5")]
     pub upstream: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What it does to whom; only of a plan or an apply, where something of that name was there.
+    #[prost(message, optional, tag = "6")]
+    pub consequence: ::core::option::Option<Consequence>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Consequence {
+    /// Against the version that is current in the environment of the call.
+    #[prost(enumeration = "Compatibility", tag = "1")]
+    pub compatibility: i32,
+    /// Why it is breaking.
+    #[prost(message, repeated, tag = "2")]
+    pub breaks: ::prost::alloc::vec::Vec<Break>,
+    /// Who uses that version. Where a definition changes only by what it reads, they are told there.
+    #[prost(message, repeated, tag = "3")]
+    pub users: ::prost::alloc::vec::Vec<User>,
+    /// How many more there are.
+    #[prost(uint32, tag = "4")]
+    pub more_users: u32,
+    /// Environments that point at a version of the name that is not the new one.
+    #[prost(message, repeated, tag = "5")]
+    pub standings: ::prost::alloc::vec::Vec<Standing>,
+}
+/// Something that whoever relies on the former version would miss.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Break {
+    /// feature, key, request parameter, column, entity, timestamp, known-at.
+    #[prost(string, tag = "1")]
+    pub what: ::prost::alloc::string::String,
+    /// Empty where there is one only.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// What it was, mostly a type; empty where it is new.
+    #[prost(string, tag = "3")]
+    pub before: ::prost::alloc::string::String,
+    /// What it is then; empty where it is gone.
+    #[prost(string, tag = "4")]
+    pub after: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct User {
+    /// The version that it becomes with the change; 0 where it goes on reading what it reads.
+    #[prost(uint32, tag = "3")]
+    pub follows: u32,
+    /// The environments that point at it.
+    #[prost(string, repeated, tag = "4")]
+    pub environments: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(oneof = "user::What", tags = "1, 2")]
+    pub what: ::core::option::Option<user::What>,
+}
+/// Nested message and enum types in `User`.
+pub mod user {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        /// It reads that version, directly or not.
+        #[prost(message, tag = "1")]
+        Definition(super::super::super::object::v1::Pinned),
+        /// It was built of that version.
+        #[prost(message, tag = "2")]
+        TrainingSet(super::Built),
+    }
+}
+/// The n-th training set that was built under a name.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Built {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub number: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Standing {
+    #[prost(string, tag = "1")]
+    pub environment: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+    /// What would break there, were it to point at the new version.
+    #[prost(message, repeated, tag = "3")]
+    pub breaks: ::prost::alloc::vec::Vec<Break>,
+    /// Whether breaking changes there have to be allowed.
+    #[prost(bool, tag = "4")]
+    pub protected: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ClauseChange {
@@ -131,6 +246,41 @@ pub struct Listing {
     >,
     #[prost(int64, tag = "6")]
     pub created: i64,
+    /// Where it is not to be used any more.
+    #[prost(message, optional, tag = "7")]
+    pub deprecated: ::core::option::Option<Deprecation>,
+}
+/// The remark that a version is not to be used any more.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Deprecation {
+    #[prost(string, tag = "1")]
+    pub why: ::prost::alloc::string::String,
+    /// What to use instead, a reference; empty if nobody said.
+    #[prost(string, tag = "2")]
+    pub successor: ::prost::alloc::string::String,
+    /// Empty if nobody said.
+    #[prost(string, tag = "3")]
+    pub who: ::prost::alloc::string::String,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    #[prost(int64, tag = "4")]
+    pub at: i64,
+    #[prost(string, tag = "5")]
+    pub run: ::prost::alloc::string::String,
+}
+/// Somebody's word that a version may go to an environment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Approval {
+    #[prost(string, tag = "1")]
+    pub environment: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub who: ::prost::alloc::string::String,
+    /// Empty if they did not say.
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+    #[prost(int64, tag = "4")]
+    pub at: i64,
+    #[prost(string, tag = "5")]
+    pub run: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ShowRequest {
@@ -168,6 +318,15 @@ pub struct ShowResponse {
     /// Views.
     #[prost(message, optional, tag = "11")]
     pub upkeep: ::core::option::Option<Upkeep>,
+    /// Where it is not to be used any more.
+    #[prost(message, optional, tag = "12")]
+    pub deprecated: ::core::option::Option<Deprecation>,
+    /// What of it, and of what it reads, is deprecated.
+    #[prost(message, repeated, tag = "13")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
+    /// Who found this version fit, oldest first.
+    #[prost(message, repeated, tag = "14")]
+    pub approvals: ::prost::alloc::vec::Vec<Approval>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Clause {
@@ -280,6 +439,9 @@ pub struct PromoteRequest {
     /// Also from an environment that stands after `to`.
     #[prost(bool, tag = "7")]
     pub backwards: bool,
+    /// Also where it breaks what a protected environment points at.
+    #[prost(bool, tag = "8")]
+    pub allow_breaking: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PromoteResponse {
@@ -324,6 +486,20 @@ pub struct Moved {
     /// What is left where it is.
     #[prost(message, repeated, tag = "5")]
     pub stays: ::prost::alloc::vec::Vec<Stay>,
+    /// What was asked, in order.
+    #[prost(message, repeated, tag = "6")]
+    pub gates: ::prost::alloc::vec::Vec<Gate>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Gate {
+    /// online, fresh, checks, leakage, equal, approvals, breaking; or a file of the project.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(enumeration = "Verdict", tag = "2")]
+    pub verdict: i32,
+    /// What it looked at, where it passed.
+    #[prost(string, tag = "3")]
+    pub said: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Move {
@@ -339,13 +515,20 @@ pub struct Move {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Refusal {
+    /// The service that is concerned, where it is one.
     #[prost(message, optional, tag = "1")]
     pub service: ::core::option::Option<super::super::object::v1::Pinned>,
-    /// What it reads.
+    /// What it reads; or what is concerned without a service.
     #[prost(message, optional, tag = "2")]
     pub view: ::core::option::Option<super::super::object::v1::Pinned>,
+    /// What is the matter with it: `is not online`.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub gate: ::prost::alloc::string::String,
+    /// What mends it.
+    #[prost(string, tag = "5")]
+    pub remedy: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Stay {
@@ -374,7 +557,7 @@ pub struct HistoryResponse {
     #[prost(message, repeated, tag = "2")]
     pub moves: ::prost::alloc::vec::Vec<PointerMove>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PointerMove {
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -396,6 +579,9 @@ pub struct PointerMove {
     pub who: ::prost::alloc::string::String,
     #[prost(string, tag = "8")]
     pub why: ::prost::alloc::string::String,
+    /// Who had found the version fit for the environment before, oldest first.
+    #[prost(message, repeated, tag = "9")]
+    pub approvals: ::prost::alloc::vec::Vec<Approval>,
 }
 /// Two environments or two references. A text that is the name of an environment means that.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -412,6 +598,57 @@ pub struct DiffResponse {
     /// Created is only on the right, removed only on the left; what is the same is left out.
     #[prost(message, repeated, tag = "1")]
     pub changes: ::prost::alloc::vec::Vec<Change>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ApproveRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    #[prost(string, tag = "2")]
+    pub reference: ::prost::alloc::string::String,
+    /// Where it may go.
+    #[prost(string, tag = "3")]
+    pub environment: ::prost::alloc::string::String,
+    /// Who must be said.
+    #[prost(message, optional, tag = "4")]
+    pub author: ::core::option::Option<Author>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ApproveResponse {
+    #[prost(message, optional, tag = "1")]
+    pub pinned: ::core::option::Option<super::super::object::v1::Pinned>,
+    /// Empty if that person said so before.
+    #[prost(string, tag = "2")]
+    pub run: ::prost::alloc::string::String,
+    /// All who said so for that environment, oldest first.
+    #[prost(message, repeated, tag = "3")]
+    pub approvals: ::prost::alloc::vec::Vec<Approval>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeprecateRequest {
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<super::super::object::v1::Scope>,
+    #[prost(string, tag = "2")]
+    pub reference: ::prost::alloc::string::String,
+    /// What to use instead; may be empty.
+    #[prost(string, tag = "3")]
+    pub successor: ::prost::alloc::string::String,
+    /// Why must be said.
+    #[prost(message, optional, tag = "4")]
+    pub author: ::core::option::Option<Author>,
+    /// Take back what was said.
+    #[prost(bool, tag = "5")]
+    pub undo: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeprecateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub pinned: ::core::option::Option<super::super::object::v1::Pinned>,
+    /// Empty if just that was said before.
+    #[prost(string, tag = "2")]
+    pub run: ::prost::alloc::string::String,
+    /// What is said now.
+    #[prost(message, optional, tag = "3")]
+    pub deprecated: ::core::option::Option<Deprecation>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -449,6 +686,70 @@ impl Effect {
             "EFFECT_ANNOTATED" => Some(Self::Annotated),
             "EFFECT_UNCHANGED" => Some(Self::Unchanged),
             "EFFECT_REMOVED" => Some(Self::Removed),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Compatibility {
+    Unspecified = 0,
+    /// What was there can be asked for as before; values may be others.
+    Compatible = 1,
+    /// Something that was there is not, or something is asked for that nobody sends.
+    Breaking = 2,
+}
+impl Compatibility {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COMPATIBILITY_UNSPECIFIED",
+            Self::Compatible => "COMPATIBILITY_COMPATIBLE",
+            Self::Breaking => "COMPATIBILITY_BREAKING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COMPATIBILITY_UNSPECIFIED" => Some(Self::Unspecified),
+            "COMPATIBILITY_COMPATIBLE" => Some(Self::Compatible),
+            "COMPATIBILITY_BREAKING" => Some(Self::Breaking),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Verdict {
+    Unspecified = 0,
+    Passed = 1,
+    Refused = 2,
+    /// Something else refused already, or gates were skipped.
+    NotAsked = 3,
+}
+impl Verdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERDICT_UNSPECIFIED",
+            Self::Passed => "VERDICT_PASSED",
+            Self::Refused => "VERDICT_REFUSED",
+            Self::NotAsked => "VERDICT_NOT_ASKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERDICT_PASSED" => Some(Self::Passed),
+            "VERDICT_REFUSED" => Some(Self::Refused),
+            "VERDICT_NOT_ASKED" => Some(Self::NotAsked),
             _ => None,
         }
     }
@@ -716,6 +1017,58 @@ pub mod registry_service_client {
                 .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "Diff"));
             self.inner.unary(req, path, codec).await
         }
+        /// Somebody's word that a version may go to an environment.
+        pub async fn approve(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ApproveRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ApproveResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.registry.v1.RegistryService/Approve",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("asof.registry.v1.RegistryService", "Approve"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The remark that a version is not to be used any more, or that it may be again.
+        pub async fn deprecate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DeprecateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeprecateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/asof.registry.v1.RegistryService/Deprecate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("asof.registry.v1.RegistryService", "Deprecate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -772,6 +1125,19 @@ pub mod registry_service_server {
             &self,
             request: tonic::Request<super::DiffRequest>,
         ) -> std::result::Result<tonic::Response<super::DiffResponse>, tonic::Status>;
+        /// Somebody's word that a version may go to an environment.
+        async fn approve(
+            &self,
+            request: tonic::Request<super::ApproveRequest>,
+        ) -> std::result::Result<tonic::Response<super::ApproveResponse>, tonic::Status>;
+        /// The remark that a version is not to be used any more, or that it may be again.
+        async fn deprecate(
+            &self,
+            request: tonic::Request<super::DeprecateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DeprecateResponse>,
+            tonic::Status,
+        >;
     }
     #[derive(Debug)]
     pub struct RegistryServiceServer<T> {
@@ -1189,6 +1555,96 @@ pub mod registry_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DiffSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.registry.v1.RegistryService/Approve" => {
+                    #[allow(non_camel_case_types)]
+                    struct ApproveSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<super::ApproveRequest>
+                    for ApproveSvc<T> {
+                        type Response = super::ApproveResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ApproveRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::approve(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ApproveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/asof.registry.v1.RegistryService/Deprecate" => {
+                    #[allow(non_camel_case_types)]
+                    struct DeprecateSvc<T: RegistryService>(pub Arc<T>);
+                    impl<
+                        T: RegistryService,
+                    > tonic::server::UnaryService<super::DeprecateRequest>
+                    for DeprecateSvc<T> {
+                        type Response = super::DeprecateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DeprecateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RegistryService>::deprecate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DeprecateSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -68,6 +68,9 @@ pub struct GetFeaturesResponse {
     /// Only with row errors asked for: at most one per row, in order.
     #[prost(message, repeated, tag = "5")]
     pub errors: ::prost::alloc::vec::Vec<RowError>,
+    /// What whoever asks should know: that the service, or what it reads, is deprecated.
+    #[prost(message, repeated, tag = "6")]
+    pub warnings: ::prost::alloc::vec::Vec<super::super::object::v1::Warning>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetFeaturesStreamResponse {

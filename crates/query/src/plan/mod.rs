@@ -8,6 +8,7 @@ mod causes;
 mod contributing;
 mod cut;
 mod newest;
+mod question;
 mod reordered;
 mod row_wise;
 mod serving;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 use asof_model::definition::{Input, Service};
 use asof_model::memory::exhausted;
-use asof_model::{Definition, Error, ErrorKind, Kind, Micros, Pinned, Registered, Result, disk};
+use asof_model::{Column, Columns, Definition, Error, ErrorKind, Kind, Micros, Pinned, Registered, Result, disk};
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::Span;
@@ -36,6 +37,7 @@ use crate::syntax;
 use crate::text::Text;
 
 pub use contributing::{Contributing, Contribution, Contributor};
+pub use question::Question;
 pub use row_wise::{Following, RowWise, ViewRow};
 pub use serving::{ServedView, Serving, Stored, ViewStatuses, Wanted};
 pub use tiled::{ServedWindows, Tiled};
@@ -132,6 +134,40 @@ impl<'a> Planner<'a> {
         deep(|| self.bind_service(registered))?
     }
 
+    /// What a request to a service names besides its parameters: a column per key of its views, each once, in the type of the
+    /// first view that asks for it. Reads the text and plans nothing.
+    ///
+    /// # Errors
+    /// `wrong_kind`; those of reading the text.
+    pub fn service_keys(&self, registered: &Registered) -> Result<Columns> {
+        deep(|| self.read_keys(registered))?
+    }
+
+    fn read_keys(&self, registered: &Registered) -> Result<Columns> {
+        let service: &Service = match &registered.definition {
+            Definition::FeatureService(service) => service,
+            other => return Err(not_a(registered, Kind::FeatureService, other.kind())),
+        };
+        let (query, text) = syntax::reread(registered, &service.query)?;
+        let views = service::views(&query, |written| self.found(registered, written).map_err(Stop::Error));
+        let mut keys = Columns::default();
+        for view in views.map_err(|stop: Stop| stop.within(&text))? {
+            for (from, key) in view.from.iter().zip(&view.key.0).filter(|(from, _)| service.request.get(from).is_none())
+            {
+                if keys.get(from).is_none() {
+                    keys.0.push(Column::new(from, key.data_type.clone()));
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn found(&self, of: &Registered, written: &str) -> Result<Found> {
+        let view = self.input(of, written)?;
+        let entity = self.input_of_kind(view, Kind::Entity)?;
+        Ok(Found { view: view.clone(), entity: entity.clone() })
+    }
+
     fn bind_service(&self, registered: &Registered) -> Result<BoundService> {
         let service: &Service = match &registered.definition {
             Definition::FeatureService(service) => service,
@@ -139,9 +175,7 @@ impl<'a> Planner<'a> {
         };
         let (query, text) = syntax::reread(registered, &service.query)?;
         let bound = service::bind(service, &query, Span::empty(), |written, _| {
-            let view = self.input(registered, written).map_err(Stop::Error)?;
-            let entity = self.input_of_kind(view, Kind::Entity).map_err(Stop::Error)?;
-            Ok(Found { view: view.clone(), entity: entity.clone() })
+            self.found(registered, written).map_err(Stop::Error)
         });
         bound.map_err(|stop: Stop| stop.within(&text))
     }

@@ -106,6 +106,14 @@ pub(crate) fn bind<E: From<Fault>>(
     Ok(BoundService { views, request: service.request.clone(), outputs, input })
 }
 
+/// The views of a service with their keys, without what it computes of them.
+pub(crate) fn views<E: From<Fault>>(
+    query: &Query,
+    mut find: impl FnMut(&str) -> Result<Found, E>,
+) -> Result<Vec<BoundView>, E> {
+    from::views(from::only_select(query)?, Span::empty(), |written, _| find(written))
+}
+
 impl BoundView {
     /// The used features, typed.
     pub(crate) fn used_columns(&self) -> Columns {

@@ -103,3 +103,21 @@ pub(crate) fn reread(registered: &Registered, query: &str) -> Result<(Box<Query>
     };
     read.map(|query| (query, text.clone())).map_err(|fault| fault.within(&text))
 }
+
+/// Reads a text that is one SELECT; none where it is empty or more than one.
+pub(crate) fn one_select(source: Source) -> Result<Option<(Box<Query>, Arc<Text>)>, Error> {
+    let text = Arc::new(Text::new(source));
+    let (mut statements, stopped) = tokens::statements(&text);
+    if let Some(fault) = stopped {
+        return Err(fault.within(&text));
+    }
+    let (Some(tokens), true) = (statements.pop(), statements.is_empty()) else { return Ok(None) };
+    let read = || {
+        limits::check(&tokens, &text)?;
+        let query = cursor::Cursor::new(tokens, &text).query()?;
+        reach::check(&query, false)?;
+        Ok(query)
+    };
+    let read: Result<_, crate::fault::Fault> = read();
+    read.map(|query| Some((query, text.clone()))).map_err(|fault| fault.within(&text))
+}

@@ -18,7 +18,7 @@ pub(super) fn explain(error: figment::Error, file: Option<&Path>, text: &str, va
     let (code, reason, remedy) = match &kind {
         Kind::UnknownField(field, known) => {
             let (what, section) = match path.as_slice() {
-                [section, _] => ("setting", format!(" in [{section}]")),
+                [sections @ .., _] if !sections.is_empty() => ("setting", format!(" in [{}]", sections.join("."))),
                 _ => ("section", String::new()),
             };
             let remedy = match name::nearest(field, known.iter().copied()) {
@@ -33,7 +33,12 @@ pub(super) fn explain(error: figment::Error, file: Option<&Path>, text: &str, va
         Kind::Message(message) if path.is_empty() => ("invalid_config", message.trim_end().to_owned(), None),
         other => ("invalid_config", format!("`{}`: {other}", path.join(".")), None),
     };
-    let (section, key) = (path.first().map(String::as_str), path.get(1).map(String::as_str));
+    // A section in a section: `[environment.prod]`.
+    let nested = path.get(..2).filter(|_| path.len() > 2).map(|sections| sections.join("."));
+    let (section, key) = match &nested {
+        Some(nested) => (Some(nested.as_str()), path.get(2).map(String::as_str)),
+        None => (path.first().map(String::as_str), path.get(1).map(String::as_str)),
+    };
     let variable = section.zip(key).and_then(|(s, k)| variables.naming(s, k));
     let reason = match (&variable, file) {
         (Some(variable), _) => format!("the variable {variable}: {reason}"),

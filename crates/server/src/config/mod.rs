@@ -4,11 +4,13 @@
 //! path is absolute; a relative one is taken from the folder of the file (without a file, from the current
 //! folder). A setting that nobody knows is an error that says which was probably meant.
 
+mod environment;
 mod location;
 mod mistake;
 mod quantity;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use serde::Deserialize;
 
+pub use environment::Environment;
+pub(crate) use environment::Rules;
 pub(crate) use location::Location;
 use variables::Variables;
 
@@ -45,6 +49,8 @@ pub struct Config {
     pub offline: Offline,
     /// `[push]`.
     pub push: Push,
+    /// `[environment.NAME]`.
+    pub environment: BTreeMap<Name, Environment>,
 }
 
 /// `[project]`: whose definitions a call is about, unless it says so itself.
@@ -230,6 +236,7 @@ impl Config {
             let message = "[project] environments is empty";
             return Err(Error::new(ErrorKind::Invalid, "invalid_config", message).remedy("name at least one"));
         }
+        self.check_environments()?;
         self.store.url = location::anchored(&self.store.url, "file", folder)?;
         let store = Location::of(&self.store.url);
         if store.scheme == "file" {

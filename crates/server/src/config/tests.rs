@@ -122,3 +122,41 @@ fn a_file_that_was_named_must_be_there() {
     let error = load_in(folder.path(), Some(Path::new("none.toml")), &[], Overrides::default()).unwrap_err();
     assert_eq!((error.code(), error.kind()), ("config_not_found", ErrorKind::NotFound));
 }
+
+#[test]
+fn environments_ask_what_is_listed_and_otherwise_all_but_the_first() {
+    use asof_engine::Gate;
+    let name = |text: &str| text.parse::<Name>().unwrap();
+    let asks = |text: &str, environment: &str| {
+        let policy = load(text, &[]).unwrap().rules().policy(&name(environment)).unwrap();
+        (policy.gates, policy.approvals, policy.protected)
+    };
+    assert_eq!(asks("", "dev"), (vec![], 0, false));
+    assert_eq!(asks("", "staging"), (Gate::ALL.to_vec(), 0, false));
+    assert_eq!(asks("", "prod"), (Gate::ALL.to_vec(), 0, true));
+    let text = "[environment.prod]\nbuilt_in = ['equal', 'online']\napprovals = 2\nprotected = false\n[environment.dev]\nprotected = true";
+    assert_eq!(asks(text, "prod"), (vec![Gate::Equal, Gate::Online], 2, false));
+    assert_eq!(asks(text, "dev"), (vec![], 0, true));
+    assert_eq!(load(text, &[]).unwrap().rules().protected(), [name("dev")]);
+    // One environment alone is where work goes on.
+    assert!(load("[project]\nenvironments = ['only']", &[]).unwrap().rules().protected().is_empty());
+}
+
+#[test]
+fn gates_of_the_projects_own_lie_beside_the_settings_and_are_read_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[environment.prod]\ngates = ['sql/gates/a.sql']";
+    std::fs::write(folder.path().join(FILE), text).unwrap();
+    let config = load_in(folder.path(), None, &[], Overrides::default()).unwrap();
+    let (rules, prod) = (config.rules(), "prod".parse().unwrap());
+    assert_eq!(rules.policy(&prod).unwrap_err().code(), "gate_unreadable");
+    let gate = folder.path().join("sql/gates/a.sql");
+    std::fs::create_dir_all(gate.parent().unwrap()).unwrap();
+    for sql in ["SELECT 1", "SELECT 2"] {
+        std::fs::write(&gate, sql).unwrap();
+        let own = rules.policy(&prod).unwrap().own;
+        assert_eq!((own[0].name.as_str(), own[0].sql.as_str()), ("sql/gates/a.sql", sql));
+    }
+    assert_eq!(config.gate_files(), [gate]);
+    assert!(rules.policy(&"dev".parse().unwrap()).unwrap().own.is_empty());
+}

@@ -1,6 +1,6 @@
 //! What came out of holding what is served against what training gives.
 
-use asof_engine::{Answered, CompareRequest, Compared, Mismatch};
+use asof_engine::{Answered, CompareRequest, Compared, Mismatch, Sampled, SampledDifference};
 use asof_model::run::Receipt;
 use asof_model::{Micros, Result, Status};
 use asof_proto::column::v1::Column;
@@ -58,4 +58,27 @@ fn from_receipt((alias, receipt): &(String, Receipt)) -> wire::Receipt {
         event_time: receipt.event_time.map(|time| time.0),
         run: receipt.run.to_string(),
     }
+}
+
+pub(crate) fn from_sampled(sampled: &Sampled) -> Result<wire::Sampled> {
+    let snapshots = sampled.snapshots.iter().map(|(dataset, number)| (dataset.to_string(), number.0));
+    Ok(wire::Sampled {
+        before: Some(from_pinned(&sampled.before)),
+        after: Some(from_pinned(&sampled.after)),
+        at: sampled.at.map(|at| at.0),
+        snapshots: snapshots.collect(),
+        rows: sampled.rows as u64,
+        differing: sampled.differing as u64,
+        differences: sampled.differences.iter().map(from_sampled_difference).collect::<Result<_>>()?,
+        note: sampled.note.clone().unwrap_or_default(),
+    })
+}
+
+fn from_sampled_difference(difference: &SampledDifference) -> Result<wire::SampledDifference> {
+    Ok(wire::SampledDifference {
+        request: from_batch(&difference.request)?,
+        feature: difference.feature.clone(),
+        before: Some(from_answered(&difference.before)?),
+        after: Some(from_answered(&difference.after)?),
+    })
 }

@@ -8,7 +8,7 @@ use asof_model::{Error, ErrorKind, Micros, Result, name};
 use asof_offline::Format;
 use asof_proto::jobs::v1 as wire;
 
-use super::object::{from_column, from_pinned, reference, unknown_number};
+use super::object::{from_column, from_pinned, from_warnings, reference, unknown_number};
 use super::registry::from_manifest;
 
 /// The formats of files as users write them.
@@ -75,6 +75,7 @@ pub(crate) fn from_trained(trained: Trained) -> wire::TrainResult {
         run: trained.run.to_string(),
         training_set: Some(from_manifest(&trained.manifest)),
         built: trained.built,
+        warnings: from_warnings(&trained.warnings),
     }
 }
 

@@ -1,14 +1,16 @@
 //! What was found out about views: whether they tell the future.
 
 use arrow::array::RecordBatch;
-use asof_engine::{AppliedChecked, Checked, Example, Finding, Leak, Probe, Verified};
+use asof_engine::{AppliedChecked, Checked, Checking, Example, Finding, Guard, Leak, Probe, Sample, Verified};
 use asof_model::{Micros, Result};
 use asof_proto::column::v1::Column;
-use asof_proto::jobs::v1::{ApplyCheckedResult, VerifyLeakageResult};
+use asof_proto::jobs::v1::{ApplyCheckedRequest, ApplyCheckedResult, VerifyLeakageResult};
 use asof_proto::leakage::v1 as wire;
 
 use super::column::from_batch;
-use super::object::from_pinned;
+use super::comparison::from_sampled;
+use super::consequences::from_recompute;
+use super::object::{from_pinned, from_warnings};
 use super::registry::{from_changes, from_upkeep};
 
 pub(crate) fn to_probe(probe: Option<wire::Probe>) -> Probe {
@@ -20,6 +22,17 @@ pub(crate) fn to_probe(probe: Option<wire::Probe>) -> Probe {
     Probe { samples: samples.map_or(unsaid, |samples| usize::try_from(samples).unwrap_or(usize::MAX)), at }
 }
 
+/// What is to be found out before an apply. `guard` says what is protected.
+pub(crate) fn to_checking(request: ApplyCheckedRequest, guard: Guard) -> Checking {
+    let keys = request.sample.map(|keys| usize::try_from(keys).unwrap_or(usize::MAX));
+    Checking {
+        probe: (!request.without_leakage).then(|| to_probe(request.probe)),
+        sample: keys.map(|keys| Sample { keys, at: request.sample_at.map(Micros) }),
+        plan: request.plan,
+        guard: Guard { allow_breaking: request.allow_breaking, ..guard },
+    }
+}
+
 pub(crate) fn from_verified(verified: Verified) -> Result<VerifyLeakageResult> {
     Ok(VerifyLeakageResult { run: verified.run.to_string(), views: from_checked(&verified.views)? })
 }
@@ -28,9 +41,12 @@ pub(crate) fn from_applied_checked(applied: AppliedChecked) -> Result<ApplyCheck
     Ok(ApplyCheckedResult {
         refused: applied.refused(),
         run: applied.run.map(|run| run.to_string()).unwrap_or_default(),
-        changes: from_changes(&applied.changes),
+        changes: from_changes(&applied.changes, &applied.consequences),
         views: from_checked(&applied.views)?,
         upkeep: applied.upkeep.iter().map(|(view, upkeep)| from_upkeep(view, upkeep)).collect(),
+        recompute: Some(from_recompute(&applied.recompute)),
+        sampled: applied.sampled.iter().map(from_sampled).collect::<Result<_>>()?,
+        warnings: from_warnings(&applied.warnings),
     })
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod bundles;
 pub(crate) mod column;
 pub(crate) mod comparison;
+pub(crate) mod consequences;
 pub(crate) mod error;
 pub(crate) mod jobs;
 pub(crate) mod json;
@@ -16,6 +17,7 @@ pub(crate) mod object;
 pub(crate) mod pointers;
 pub(crate) mod push;
 pub(crate) mod registry;
+pub(crate) mod remarks;
 pub(crate) mod reply;
 pub(crate) mod run;
 pub(crate) mod serving;

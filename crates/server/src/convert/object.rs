@@ -1,6 +1,6 @@
 //! Scopes, references, kinds and columns.
 
-use asof_engine::Scope;
+use asof_engine::{Scope, Warning};
 use asof_model::{Column, Columns, Error, ErrorKind, Kind, Name, Pinned, Reference, Result, name};
 use asof_proto::object::v1 as wire;
 
@@ -78,6 +78,11 @@ pub(crate) fn from_pinned(pinned: &Pinned) -> wire::Pinned {
         version: pinned.version.0,
         digest: pinned.digest.to_string(),
     }
+}
+
+pub(crate) fn from_warnings(warnings: &[Warning]) -> Vec<wire::Warning> {
+    let told = warnings.iter().map(|w| wire::Warning { code: w.code.to_owned(), message: w.message.clone() });
+    told.collect()
 }
 
 pub(crate) fn from_column(column: &Column) -> wire::Column {

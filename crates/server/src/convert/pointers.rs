@@ -1,11 +1,12 @@
 //! What environments point at: moves, their history, and how two of them differ.
 
-use asof_engine::{Author, Difference, Moved, PointerMove, PromoteRequest, RollbackRequest, Scope};
+use asof_engine::{Approval, Author, Difference, Moved, PointerMove, PromoteRequest, RollbackRequest, Scope, Verdict};
 use asof_model::{Error, ErrorKind, Name, Reference, Result};
 use asof_proto::registry::v1 as wire;
 
 use super::object::{self, from_pinned, reference};
 use super::registry::from_change;
+use super::remarks::from_approval;
 use crate::config;
 
 /// The longest text that is kept of who moved a pointer and why, in bytes.
@@ -30,7 +31,7 @@ pub(crate) fn to_author(author: Option<wire::Author>) -> Result<Author> {
 ///
 /// # Errors
 /// `unknown_environment`, also where none is named.
-fn elsewhere(project: &config::Project, scope: &Scope, environment: String) -> Result<Scope> {
+pub(crate) fn elsewhere(project: &config::Project, scope: &Scope, environment: String) -> Result<Scope> {
     if environment.is_empty() {
         return Err(Error::new(ErrorKind::Invalid, "invalid_request", "no environment is named")
             .remedy("name the environment whose pointers are to move"));
@@ -41,6 +42,7 @@ fn elsewhere(project: &config::Project, scope: &Scope, environment: String) -> R
 
 pub(crate) fn to_promote(
     project: &config::Project,
+    rules: &config::Rules,
     scope: &Scope,
     request: wire::PromoteRequest,
 ) -> Result<PromoteRequest> {
@@ -50,26 +52,31 @@ pub(crate) fn to_promote(
         return Err(Error::new(ErrorKind::Invalid, "invalid_request", "nothing is named to be promoted")
             .remedy("name at least one version: name@3"));
     }
+    let to = elsewhere(project, scope, request.to)?.environment;
     Ok(PromoteRequest {
         references,
-        to: elsewhere(project, scope, request.to)?.environment,
+        policy: rules.policy(&to)?,
+        to,
         environments: project.environments.clone(),
         author: to_author(request.author)?,
         dry_run: request.dry_run,
         skip_gates: request.skip_gates,
         backwards: request.backwards,
+        allow_breaking: request.allow_breaking,
     })
 }
 
 pub(crate) fn to_rollback(
     project: &config::Project,
+    rules: &config::Rules,
     scope: &Scope,
     request: wire::RollbackRequest,
 ) -> Result<RollbackRequest> {
+    let environment = elsewhere(project, scope, request.environment)?.environment;
     Ok(RollbackRequest {
         name: request.name.parse()?,
-        environment: elsewhere(project, scope, request.environment)?.environment,
-        environments: project.environments.clone(),
+        policy: rules.policy(&environment)?,
+        environment,
         author: to_author(request.author)?,
         dry_run: request.dry_run,
         skip_gates: request.skip_gates,
@@ -103,10 +110,22 @@ pub(crate) fn from_moved(moved: Moved) -> wire::Moved {
         from: shift.from.map_or(0, |version| version.0),
         others: shift.others.iter().map(from_pinned).collect(),
     });
-    let refusals = moved.refusals.iter().map(|refusal| wire::Refusal {
-        service: Some(from_pinned(&refusal.service)),
-        view: Some(from_pinned(&refusal.view)),
+    let refusals = moved.refusals().map(|refusal| wire::Refusal {
+        service: refusal.service.as_ref().map(from_pinned),
+        view: refusal.view.as_ref().map(from_pinned),
         reason: refusal.reason.clone(),
+        gate: refusal.gate.clone(),
+        remedy: refusal.remedy.clone(),
+    });
+    let gates = moved.gates.iter().map(|asked| wire::Gate {
+        name: asked.gate.clone(),
+        verdict: match asked.verdict {
+            Verdict::Passed => wire::Verdict::Passed,
+            Verdict::Refused => wire::Verdict::Refused,
+            Verdict::NotAsked => wire::Verdict::NotAsked,
+        }
+        .into(),
+        said: asked.said.clone(),
     });
     let stays = moved.stays.iter();
     wire::Moved {
@@ -114,11 +133,13 @@ pub(crate) fn from_moved(moved: Moved) -> wire::Moved {
         run: moved.run.map(|run| run.to_string()).unwrap_or_default(),
         moves: moves.collect(),
         refusals: refusals.collect(),
+        gates: gates.collect(),
         stays: stays.map(|s| wire::Stay { name: s.name.to_string(), reason: s.reason.clone() }).collect(),
     }
 }
 
-pub(crate) fn from_pointer_move(moved: PointerMove) -> wire::PointerMove {
+/// With who had approved.
+pub(crate) fn from_pointer_move(moved: PointerMove, approvals: &[Approval]) -> wire::PointerMove {
     wire::PointerMove {
         name: moved.name.to_string(),
         from: moved.from.map_or(0, |version| version.0),
@@ -128,6 +149,7 @@ pub(crate) fn from_pointer_move(moved: PointerMove) -> wire::PointerMove {
         verb: moved.verb.as_str().to_owned(),
         who: moved.who.unwrap_or_default(),
         why: moved.why,
+        approvals: approvals.iter().map(from_approval).collect(),
     }
 }
 

@@ -1,18 +1,25 @@
 //! Definitions: changes, listings, and one thing whole.
 
-use asof_engine::{Change, Effect, Listing, Manifest, Shown, ShownSnapshot, Source, Upkeep};
+use asof_engine::{Change, Consequence, Effect, Listing, Manifest, Shown, ShownSnapshot, Source, Upkeep};
 use asof_model::{Columns, KnownMoment, Pinned};
 use asof_offline::DataFile;
 use asof_proto::registry::v1 as wire;
 
-use super::object::{from_columns, from_pinned};
+use super::consequences::from_consequence;
+use super::object::{from_columns, from_pinned, from_warnings};
+use super::remarks::{from_approval, from_deprecation};
 
 pub(crate) fn to_sources(files: Vec<wire::SourceFile>) -> Vec<Source> {
     files.into_iter().map(|f| Source { file: f.path, text: f.text }).collect()
 }
 
-pub(crate) fn from_changes(changes: &[Change]) -> Vec<wire::Change> {
-    changes.iter().map(from_change).collect()
+/// Each with what it does.
+pub(crate) fn from_changes(changes: &[Change], consequences: &[Consequence]) -> Vec<wire::Change> {
+    let each = changes.iter().zip(consequences).map(|(change, consequence)| wire::Change {
+        consequence: from_consequence(consequence),
+        ..from_change(change)
+    });
+    each.collect()
 }
 
 pub(crate) fn from_change(change: &Change) -> wire::Change {
@@ -33,6 +40,7 @@ pub(crate) fn from_change(change: &Change) -> wire::Change {
         from,
         clauses: clauses.collect(),
         upstream: upstream.to_vec(),
+        consequence: None,
     }
 }
 
@@ -44,6 +52,7 @@ pub(crate) fn from_listing(listing: &Listing) -> wire::Listing {
         online: listing.online.map(|m| m.0),
         annotations: listing.registered.definition.annotations().clone(),
         created: listing.registered.created.0,
+        deprecated: listing.deprecated.as_ref().map(from_deprecation),
     }
 }
 
@@ -65,6 +74,9 @@ pub(crate) fn from_shown(shown: Shown) -> wire::ShowResponse {
         training_set: shown.manifest.as_ref().map(from_manifest),
         online: shown.online.map(|o| wire::Online { at: o.at.0, rows: o.rows, copied: o.copied }),
         upkeep: shown.upkeep.as_ref().map(|upkeep| from_upkeep(&registered.pinned, upkeep)),
+        deprecated: shown.deprecated.as_ref().map(from_deprecation),
+        warnings: from_warnings(&shown.warnings),
+        approvals: shown.approvals.iter().map(from_approval).collect(),
     }
 }
 

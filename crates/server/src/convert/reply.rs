@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use arrow::datatypes::DataType;
-use asof_engine::{Served, Values};
+use asof_engine::{Served, Values, Warning};
 use asof_model::schema::sql_type;
 use asof_model::{Columns, Pinned, Result};
 use asof_online::Rows;
@@ -21,7 +21,7 @@ use bytes::BufMut;
 use prost::Message;
 use prost::encoding::encoded_len_varint;
 
-use super::object::from_pinned;
+use super::object::{from_pinned, from_warnings};
 use super::serving::{Details, from_rows};
 
 /// Tags of fields that are messages, bytes or packed numbers: number << 3 | 2.
@@ -30,6 +30,7 @@ mod tag {
     pub(super) const AT: u8 = 0x10;
     pub(super) const FEATURE: u8 = 0x1A;
     pub(super) const VIEW: u8 = 0x22;
+    pub(super) const WARNING: u8 = 0x32;
     /// In a feature.
     pub(super) const VALUES: u8 = 0x0A;
     pub(super) const STATUSES: u8 = 0x12;
@@ -73,6 +74,8 @@ struct Layout {
     /// How many bytes a reply takes at most that has no rows, and how many more each row: where all have a form.
     heads: usize,
     values: usize,
+    /// What whoever asks should know, encoded.
+    warnings: Vec<u8>,
 }
 
 /// A reply whose like may be asked for again.
@@ -180,7 +183,7 @@ fn copy<const WIDTH: usize>(rows: &Rows, column: usize, out: &mut Vec<u8>) {
 }
 
 impl Layout {
-    fn new(service: &Pinned, features: &Columns) -> Self {
+    fn new(service: &Pinned, features: &Columns, warnings: &[Warning]) -> Self {
         let mut encoded = Vec::new();
         put(tag::SERVICE, &from_pinned(service).encode_to_vec(), &mut encoded);
         let head = |column: &asof_model::Column| {
@@ -193,7 +196,10 @@ impl Layout {
         let heads = features.iter().map(|head| head.column.len() + MOST_AROUND).sum::<usize>() + encoded.len();
         let values = features.iter().map(|head| head.form.map_or(0, Form::most) + 1).sum();
         let fixed = features.iter().all(|head| matches!(head.form, Some(Form::Doubles | Form::Floats)));
-        Layout { service: encoded, features, formed, fixed, kept: ArcSwapOption::empty(), heads, values }
+        let mut told = Vec::new();
+        from_warnings(warnings).iter().for_each(|warning| put(tag::WARNING, &warning.encode_to_vec(), &mut told));
+        let kept = ArcSwapOption::empty();
+        Layout { service: encoded, features, formed, fixed, kept, heads: heads + told.len(), values, warnings: told }
     }
 }
 
@@ -237,7 +243,7 @@ impl Written {
         let layout = match self.served.layout(Layout::new) {
             Some(layout) => layout,
             None => {
-                made = Layout::new(self.served.service(), self.served.features());
+                made = Layout::new(self.served.service(), self.served.features(), self.served.warnings());
                 &made
             }
         };
@@ -253,6 +259,7 @@ impl Written {
         if alike && let Some(kept) = layout.kept.load().as_deref().filter(|kept| kept.is_like(self)) {
             out.extend_from_slice(&kept.bytes);
             if self.fill(layout, kept, &mut out[start..]) {
+                out.extend_from_slice(&layout.warnings);
                 return out;
             }
             out.truncate(start);
@@ -272,6 +279,7 @@ impl Written {
         for view in &self.views {
             put(tag::VIEW, &view.encode_to_vec(), &mut out);
         }
+        out.extend_from_slice(&layout.warnings);
         out
     }
 

@@ -10,7 +10,7 @@ use asof_proto::serving::v1 as wire;
 
 use super::column::{from_array, to_batch, to_batch_apart};
 use super::error;
-use super::object::{from_pinned, reference};
+use super::object::{from_pinned, from_warnings, reference};
 
 /// What besides the values an answer tells, and what it leaves out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,6 +64,7 @@ pub(crate) fn from_reply(reply: &GetReply, details: Details) -> Result<wire::Get
         features: features.collect::<Result<_>>()?,
         views: views.collect::<Result<_>>()?,
         errors: reply.errors.iter().map(from_row_error).collect(),
+        warnings: from_warnings(&reply.warnings),
     })
 }
 

@@ -116,7 +116,7 @@ impl Encoder for Direct {
 mod tests {
     use std::time::Duration;
 
-    use asof_engine::{Author, IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
+    use asof_engine::{Author, DeprecateRequest, Guard, IngestRequest, MaterializeRequest, ReadOptions, Scope, Source};
     use asof_offline::Quiet;
     use asof_proto::column::v1::column::Values;
     use asof_proto::column::v1::{Column, Doubles, Int64s};
@@ -155,7 +155,7 @@ mod tests {
         let scope = Scope { project: "p".parse().unwrap(), environment: "dev".parse().unwrap() };
         let engine = opened.engine;
         let sources = vec![Source { file: "p.sql".into(), text: PROJECT.into() }];
-        engine.apply(&scope, sources, &Author::default()).await.unwrap();
+        engine.apply(&scope, sources, &Author::default(), &Guard::default()).await.unwrap();
         let sources = vec![file.display().to_string()];
         let (dataset, called) = ("facts".parse().unwrap(), Default::default());
         let ingest = IngestRequest { dataset, sources, called, options: ReadOptions::default() };
@@ -163,7 +163,8 @@ mod tests {
         engine.materialize(&scope, MaterializeRequest::default(), Arc::new(Quiet)).await.unwrap();
         let spool = Spool::of(&folder.path().join("store"));
         let (_, ends) = tokio::sync::watch::channel(false);
-        let desk = Desk { engine, project: config.project, spool, silence: Duration::from_secs(5), ends };
+        let (rules, silence) = (config.rules(), Duration::from_secs(5));
+        let desk = Desk { engine, project: config.project, rules, spool, silence, ends };
         (Serving(Arc::new(desk)), opened.lock)
     }
 
@@ -178,32 +179,41 @@ mod tests {
             vec![vec![1], vec![2], vec![3], vec![9], vec![], vec![1, 2, 3, 9, 1, 3, 3, 1, 1, 2], vec![3; 200]];
         // Replies like those before, with other values.
         asked.extend([vec![3, 1], vec![1, 3], vec![1, 2], vec![3, 3], vec![1]]);
-        for (keys, (service, features)) in
-            asked.into_iter().flat_map(|keys| [("everything", 14), ("fixed", 3)].map(|of| (keys.clone(), of)))
-        {
-            for told in 0..16 {
-                let [event_times, receipts, omit_schema, row_errors] = [0, 1, 2, 3].map(|bit| told >> bit & 1 == 1);
-                let doubles = Values::Doubles(Doubles { values: vec![0.5; keys.len()] });
-                let ids = Values::Int64s(Int64s { values: keys.clone() });
-                let columns = vec![column("id", ids), column("amount", doubles)];
-                let service = format!("{service}@1");
-                // A moment of its own, so that both answer for the same.
-                let at = Some(4_000_000_000_000_000);
-                let request = GetFeaturesRequest {
-                    service,
-                    columns,
-                    at,
-                    event_times,
-                    receipts,
-                    row_errors,
-                    omit_schema,
-                    ..GetFeaturesRequest::default()
-                };
-                let message = serving.get_features(Request::new(request.clone())).await.unwrap().into_inner();
-                let mut written = Vec::new();
-                serving.reply(request).await.unwrap().write(&mut written).unwrap();
-                assert_eq!(message.features.len(), features);
-                assert_eq!(written, message.encode_to_vec(), "{keys:?}");
+        for deprecated in [false, true] {
+            if deprecated {
+                let author = Author { who: None, why: Some("it lasts too long".into()) };
+                let reference = "lasting".parse().unwrap();
+                let request = DeprecateRequest { reference, successor: None, author, undo: false };
+                let scope = serving.0.scope(None).unwrap();
+                serving.0.engine.deprecate(&scope, request).await.unwrap();
+            }
+            for (keys, (service, features)) in
+                asked.iter().cloned().flat_map(|keys| [("everything", 14), ("fixed", 3)].map(|of| (keys.clone(), of)))
+            {
+                for told in 0..16 {
+                    let [event_times, receipts, omit_schema, row_errors] = [0, 1, 2, 3].map(|bit| told >> bit & 1 == 1);
+                    let doubles = Values::Doubles(Doubles { values: vec![0.5; keys.len()] });
+                    let ids = Values::Int64s(Int64s { values: keys.clone() });
+                    let columns = vec![column("id", ids), column("amount", doubles)];
+                    let service = format!("{service}@1");
+                    // A moment of its own, so that both answer for the same.
+                    let at = Some(4_000_000_000_000_000);
+                    let request = GetFeaturesRequest {
+                        service,
+                        columns,
+                        at,
+                        event_times,
+                        receipts,
+                        row_errors,
+                        omit_schema,
+                        ..GetFeaturesRequest::default()
+                    };
+                    let message = serving.get_features(Request::new(request.clone())).await.unwrap().into_inner();
+                    let mut written = Vec::new();
+                    serving.reply(request).await.unwrap().write(&mut written).unwrap();
+                    assert_eq!((message.features.len(), message.warnings.len()), (features, usize::from(deprecated)));
+                    assert_eq!(written, message.encode_to_vec(), "{keys:?}");
+                }
             }
         }
     }

@@ -6,13 +6,16 @@ use std::io::{Seek, SeekFrom};
 use std::sync::Arc;
 
 use asof_engine::{IngestRequest as Ingest, VerifyRequest};
+use asof_model::Error;
 use asof_proto::jobs::v1::job_service_server::JobService;
 use asof_proto::jobs::v1::{
     ApplyCheckedEvent, ApplyCheckedRequest, ExportChunk, ExportRequest, IngestEvent, IngestRequest, MaterializeEvent,
-    MaterializeRequest, Progress, RebuildEvent, RebuildRequest, TrainEvent, TrainRequest, VerifyLeakageEvent,
-    VerifyLeakageRequest, VerifyServiceEvent, VerifyServiceRequest, apply_checked_event, ingest_event,
-    materialize_event, rebuild_event, train_event, verify_leakage_event, verify_service_event,
+    MaterializeRequest, Progress, PromoteEvent, RebuildEvent, RebuildRequest, TrainEvent, TrainRequest,
+    VerifyLeakageEvent, VerifyLeakageRequest, VerifyServiceEvent, VerifyServiceRequest, apply_checked_event,
+    ingest_event, materialize_event, promote_event, rebuild_event, train_event, verify_leakage_event,
+    verify_service_event,
 };
+use asof_proto::registry::v1::{PromoteRequest, PromoteResponse};
 use futures::stream::{self, TryStreamExt};
 use tokio::io::AsyncReadExt;
 use tonic::{Request, Response, Status, Streaming};
@@ -25,9 +28,9 @@ use crate::convert::jobs::{
     from_ingest, from_materialized, from_rebuilt, from_trained, to_export_format, to_materialize, to_read_options,
     to_train,
 };
-use crate::convert::leakage::{from_applied_checked, from_verified, to_probe};
+use crate::convert::leakage::{from_applied_checked, from_verified, to_checking, to_probe};
 use crate::convert::object::reference;
-use crate::convert::pointers::to_author;
+use crate::convert::pointers::{from_moved, to_author, to_promote};
 use crate::convert::registry::to_sources;
 use crate::events::{Events, events};
 use crate::spool::failure;
@@ -48,6 +51,7 @@ impl JobService for Jobs {
     type VerifyLeakageStream = Events<VerifyLeakageEvent>;
     type VerifyServiceStream = Events<VerifyServiceEvent>;
     type ApplyCheckedStream = Events<ApplyCheckedEvent>;
+    type PromoteStream = Events<PromoteEvent>;
 
     async fn ingest(&self, request: Request<Streaming<IngestRequest>>) -> Result<Response<Self::IngestStream>, Status> {
         let (desk, messages) = (self.0.clone(), request.into_inner());
@@ -168,19 +172,36 @@ impl JobService for Jobs {
         &self,
         request: Request<ApplyCheckedRequest>,
     ) -> Result<Response<Self::ApplyCheckedStream>, Status> {
-        let ApplyCheckedRequest { scope, sources, probe, plan, author } = request.into_inner();
+        let mut request = request.into_inner();
         let desk = self.0.clone();
-        let scope = desk.scope(scope).map_err(status)?;
-        let (sources, probe) = (to_sources(sources), to_probe(probe));
-        let author = to_author(author).map_err(status)?;
+        let scope = desk.scope(request.scope.take()).map_err(status)?;
+        let sources = to_sources(std::mem::take(&mut request.sources));
+        let author = to_author(request.author.take()).map_err(status)?;
+        let checking = to_checking(request, desk.guard(false));
         let stream = events(
             move |reporter| async move {
                 let (engine, reporter) = (&desk.engine, Arc::new(reporter));
-                let applied = engine.apply_checked(&scope, sources, &author, &probe, plan, reporter).await?;
+                let applied = engine.apply_checked(&scope, sources, &author, &checking, reporter).await?;
                 from_applied_checked(applied).map_err(|e| vec![e])
             },
             |progress| ApplyCheckedEvent { event: Some(apply_checked_event::Event::Progress(progress)) },
             |result| ApplyCheckedEvent { event: Some(apply_checked_event::Event::Result(result)) },
+        );
+        Ok(Response::new(stream))
+    }
+
+    async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<Self::PromoteStream>, Status> {
+        let mut request = request.into_inner();
+        let desk = self.0.clone();
+        let scope = desk.scope(request.scope.take()).map_err(status)?;
+        let promote = to_promote(&desk.project, &desk.rules, &scope, request).map_err(status)?;
+        let stream = events(
+            move |reporter| async move {
+                let moved = desk.engine.promote(&scope, promote, Arc::new(reporter)).await?;
+                Ok::<_, Error>(PromoteResponse { moved: Some(from_moved(moved)) })
+            },
+            |progress| PromoteEvent { event: Some(promote_event::Event::Progress(progress)) },
+            |result| PromoteEvent { event: Some(promote_event::Event::Result(result)) },
         );
         Ok(Response::new(stream))
     }

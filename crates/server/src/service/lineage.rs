@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status};
 use super::SharedDesk;
 use crate::convert::error::status;
 use crate::convert::lineage::{from_explanation, to_explain, to_lineage, to_log};
+use crate::convert::object::from_warnings;
 use crate::convert::run::from_run;
 
 /// The service.
@@ -31,8 +32,10 @@ impl LineageService for Lineage {
     async fn lineage(&self, request: Request<LineageRequest>) -> Result<Response<LineageResponse>, Status> {
         let mut request = request.into_inner();
         let scope = self.0.scope(request.scope.take()).map_err(status)?;
-        let text = self.0.engine.lineage(&scope, to_lineage(&request).map_err(status)?).await.map_err(status)?;
-        Ok(Response::new(LineageResponse { text }))
+        let asked = to_lineage(&request).map_err(status)?;
+        let warnings = self.0.engine.lineage_warnings(&scope, &asked.about).await.map_err(status)?;
+        let text = self.0.engine.lineage(&scope, asked).await.map_err(status)?;
+        Ok(Response::new(LineageResponse { text, warnings: from_warnings(&warnings) }))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {

@@ -25,7 +25,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use asof_engine::{Engine, GetReply, GetRequest, RowError, Scope, Served};
+use asof_engine::{Engine, GetReply, GetRequest, Guard, RowError, Scope, Served};
 use asof_model::{Error, ErrorKind, Result};
 use asof_proto::object::v1 as object;
 use tokio::sync::watch;
@@ -39,6 +39,8 @@ use crate::spool::Spool;
 pub(crate) struct Desk {
     pub(crate) engine: Engine,
     pub(crate) project: config::Project,
+    /// What environments ask before their pointers move.
+    pub(crate) rules: config::Rules,
     pub(crate) spool: Spool,
     /// How long an upload may be silent.
     pub(crate) silence: Duration,
@@ -68,6 +70,11 @@ impl Desk {
                 Err(Error::new(ErrorKind::Invalid, "invalid_request", message).remedy("name the one or the other"))
             }
         }
+    }
+
+    /// What an apply must be allowed to do.
+    pub(crate) fn guard(&self, allow_breaking: bool) -> Guard {
+        Guard { protected: self.rules.protected(), allow_breaking }
     }
 
     /// The features of a request of which these rows are in error already.

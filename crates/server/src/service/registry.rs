@@ -1,21 +1,26 @@
 //! `asof.registry.v1`: what would change, changing it, and what is there; and what environments point at.
 
+use std::sync::Arc;
+
 use asof_model::{Micros, Name};
+use asof_offline::Quiet;
 use asof_proto::registry::v1::registry_service_server::RegistryService;
 use asof_proto::registry::v1::{
-    ApplyRequest, ApplyResponse, DiffRequest, DiffResponse, HistoryRequest, HistoryResponse, ListRequest, ListResponse,
-    PlanRequest, PlanResponse, PromoteRequest, PromoteResponse, RollbackRequest, RollbackResponse, ShowRequest,
-    ShowResponse,
+    ApplyRequest, ApplyResponse, ApproveRequest, ApproveResponse, DeprecateRequest, DeprecateResponse, DiffRequest,
+    DiffResponse, HistoryRequest, HistoryResponse, ListRequest, ListResponse, PlanRequest, PlanResponse,
+    PromoteRequest, PromoteResponse, RollbackRequest, RollbackResponse, ShowRequest, ShowResponse,
 };
 use tonic::{Request, Response, Status};
 
 use super::SharedDesk;
+use crate::convert::consequences::from_recompute;
 use crate::convert::error::{status, statuses};
-use crate::convert::object::{optional_kind, reference};
+use crate::convert::object::{from_warnings, optional_kind, reference};
 use crate::convert::pointers::{
     Sides, from_difference, from_moved, from_pointer_move, to_author, to_promote, to_rollback, to_sides,
 };
 use crate::convert::registry::{from_changes, from_listing, from_shown, from_upkeep, to_sources};
+use crate::convert::remarks::{from_approved, from_deprecated, to_approve, to_deprecate};
 
 /// The service.
 pub(crate) struct Registry(pub(crate) SharedDesk);
@@ -25,18 +30,26 @@ impl RegistryService for Registry {
     async fn plan(&self, request: Request<PlanRequest>) -> Result<Response<PlanResponse>, Status> {
         let PlanRequest { scope, sources } = request.into_inner();
         let scope = self.0.scope(scope).map_err(status)?;
-        let planned = self.0.engine.plan(&scope, to_sources(sources)).await.map_err(statuses)?;
-        let upkeep = planned.upkeep.iter().map(|(view, upkeep)| from_upkeep(view, upkeep)).collect();
-        Ok(Response::new(PlanResponse { changes: from_changes(&planned.changes), upkeep }))
+        let guard = self.0.guard(false);
+        let planned = self.0.engine.plan(&scope, to_sources(sources), &guard).await.map_err(statuses)?;
+        Ok(Response::new(PlanResponse {
+            changes: from_changes(&planned.changes, &planned.consequences),
+            upkeep: planned.upkeep.iter().map(|(view, upkeep)| from_upkeep(view, upkeep)).collect(),
+            recompute: Some(from_recompute(&planned.recompute)),
+            warnings: from_warnings(&planned.warnings),
+        }))
     }
 
     async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
-        let ApplyRequest { scope, sources, author } = request.into_inner();
+        let ApplyRequest { scope, sources, author, allow_breaking } = request.into_inner();
         let scope = self.0.scope(scope).map_err(status)?;
-        let author = to_author(author).map_err(status)?;
-        let applied = self.0.engine.apply(&scope, to_sources(sources), &author).await.map_err(statuses)?;
-        let run = applied.run.map(|run| run.to_string()).unwrap_or_default();
-        Ok(Response::new(ApplyResponse { run, changes: from_changes(&applied.changes) }))
+        let (author, guard) = (to_author(author).map_err(status)?, self.0.guard(allow_breaking));
+        let applied = self.0.engine.apply(&scope, to_sources(sources), &author, &guard).await.map_err(statuses)?;
+        Ok(Response::new(ApplyResponse {
+            run: applied.run.map(|run| run.to_string()).unwrap_or_default(),
+            changes: from_changes(&applied.changes, &applied.consequences),
+            warnings: from_warnings(&applied.warnings),
+        }))
     }
 
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
@@ -62,15 +75,15 @@ impl RegistryService for Registry {
     async fn promote(&self, request: Request<PromoteRequest>) -> Result<Response<PromoteResponse>, Status> {
         let mut request = request.into_inner();
         let scope = self.0.scope(request.scope.take()).map_err(status)?;
-        let request = to_promote(&self.0.project, &scope, request).map_err(status)?;
-        let moved = self.0.engine.promote(&scope, request).await.map_err(status)?;
+        let request = to_promote(&self.0.project, &self.0.rules, &scope, request).map_err(status)?;
+        let moved = self.0.engine.promote(&scope, request, Arc::new(Quiet)).await.map_err(status)?;
         Ok(Response::new(PromoteResponse { moved: Some(from_moved(moved)) }))
     }
 
     async fn rollback(&self, request: Request<RollbackRequest>) -> Result<Response<RollbackResponse>, Status> {
         let mut request = request.into_inner();
         let scope = self.0.scope(request.scope.take()).map_err(status)?;
-        let request = to_rollback(&self.0.project, &scope, request).map_err(status)?;
+        let request = to_rollback(&self.0.project, &self.0.rules, &scope, request).map_err(status)?;
         let moved = self.0.engine.rollback(&scope, request).await.map_err(status)?;
         Ok(Response::new(RollbackResponse { moved: Some(from_moved(moved)) }))
     }
@@ -81,7 +94,9 @@ impl RegistryService for Registry {
         let name = if name.is_empty() { None } else { Some(name.parse::<Name>().map_err(status)?) };
         let limit = (limit > 0).then_some(limit as usize);
         let moves = self.0.engine.history(&scope, name.as_ref(), limit).await.map_err(status)?;
-        let moves = moves.into_iter().map(from_pointer_move).collect();
+        let approved = self.0.engine.approved(&scope, &moves).await.map_err(status)?;
+        let moves =
+            moves.into_iter().zip(&approved).map(|(moved, approvals)| from_pointer_move(moved, approvals)).collect();
         Ok(Response::new(HistoryResponse { environment: scope.environment.to_string(), moves }))
     }
 
@@ -96,5 +111,21 @@ impl RegistryService for Registry {
         };
         let differences = differences.map_err(status)?;
         Ok(Response::new(DiffResponse { changes: differences.iter().map(from_difference).collect() }))
+    }
+
+    async fn approve(&self, request: Request<ApproveRequest>) -> Result<Response<ApproveResponse>, Status> {
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let request = to_approve(&self.0.project, &scope, request).map_err(status)?;
+        let approved = self.0.engine.approve(&scope, request).await.map_err(status)?;
+        Ok(Response::new(from_approved(&approved)))
+    }
+
+    async fn deprecate(&self, request: Request<DeprecateRequest>) -> Result<Response<DeprecateResponse>, Status> {
+        let mut request = request.into_inner();
+        let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        let request = to_deprecate(request).map_err(status)?;
+        let deprecated = self.0.engine.deprecate(&scope, request).await.map_err(status)?;
+        Ok(Response::new(from_deprecated(&deprecated)))
     }
 }

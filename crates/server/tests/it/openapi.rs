@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use asof_proto::registry::v1::{Author, DeprecateRequest};
 use serde_json::{Map, Value, json};
 
 use crate::json::{AT_TEXT, served};
@@ -90,6 +91,9 @@ impl Held {
 async fn the_document_is_true() {
     let (fixture, address) = served().await;
     fixture.model().await;
+    let author = Some(Author { who: String::new(), why: "for this test".into() });
+    let deprecate = DeprecateRequest { reference: "shares".into(), author, ..DeprecateRequest::default() };
+    fixture.registry().deprecate(deprecate).await.unwrap();
     let answer = ask(address, "GET /openapi.json HTTP/1.1", b"").await;
     assert_eq!((answer.status, answer.json()["openapi"].as_str()), (200, Some("3.1.0")));
     let mut held = Held { document: answer.json(), seen: BTreeSet::new() };

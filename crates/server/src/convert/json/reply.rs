@@ -58,6 +58,18 @@ pub(crate) fn from_reply(reply: &GetReply, details: Details) -> Result<Vec<u8>> 
         }
         json.raw("]");
     }
+    if !reply.warnings.is_empty() {
+        json.raw(",\"warnings\":[");
+        for (index, warning) in reply.warnings.iter().enumerate() {
+            json.separate(index);
+            json.raw("{\"code\":");
+            json.scalar(warning.code)?;
+            json.raw(",\"message\":");
+            json.scalar(&warning.message)?;
+            json.raw("}");
+        }
+        json.raw("]");
+    }
     json.raw("}");
     Ok(json.0)
 }
