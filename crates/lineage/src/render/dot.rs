@@ -35,6 +35,7 @@ fn shape(node: &Node) -> &'static str {
         Node::Job(_) => "hexagon",
         Node::Snapshot { .. } | Node::TrainingSet { .. } => "cylinder",
         Node::Online { .. } => "ellipse",
+        Node::Column { .. } => "tab",
     }
 }
 

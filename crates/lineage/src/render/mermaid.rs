@@ -33,6 +33,7 @@ fn shape(node: &Node) -> (&'static str, &'static str) {
         Node::Job(_) => ("{{", "}}"),
         Node::Snapshot { .. } | Node::TrainingSet { .. } => ("[(", ")]"),
         Node::Online { .. } => ("([", "])"),
+        Node::Column { .. } => ("(", ")"),
     }
 }
 
