@@ -11,6 +11,7 @@
 //! Backends are handed in ([`Parts`]); nothing here names one.
 
 mod apply;
+mod columns;
 mod datasets;
 mod diff;
 mod equal;
@@ -50,7 +51,7 @@ pub use equal::{Answered, CompareRequest, Compared, Mismatch};
 pub use explain::{Explanation, Origin};
 pub use hear::Heard;
 pub use ingest::{IngestReport, IngestRequest};
-pub use lineage::{About, Direction, LineageRequest, Rendering};
+pub use lineage::{About, Change as ColumnChange, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
 pub use pointers::{Author, Moved, Refusal, Shift, Stay};

@@ -1,7 +1,8 @@
-//! `lineage`: what a thing comes from and what depends on it, now or as of then.
+//! `lineage`: what a thing, or a column, comes from and what depends on it, now or as of then.
 
 use std::fmt;
 
+pub use asof_lineage::columns::Change;
 use asof_lineage::{Ask, Graph, Node, Tree, render};
 use asof_model::{Error, ErrorKind, Kind, Micros, Pinned, Reference, Result, Selector};
 
@@ -54,6 +55,8 @@ impl fmt::Display for About {
 pub struct LineageRequest {
     /// Around what.
     pub about: About,
+    /// Around this column of it.
+    pub column: Option<String>,
     /// Which way.
     pub direction: Direction,
     /// How many steps; none means all.
@@ -62,6 +65,10 @@ pub struct LineageRequest {
     pub at: Option<Micros>,
     /// Only what lies on a way to this.
     pub toward: Option<About>,
+    /// To this column of it.
+    pub toward_column: Option<String>,
+    /// What would change with the column, in the place of where it goes.
+    pub impact: Option<Change>,
     /// How to write the answer.
     pub rendering: Rendering,
 }
@@ -70,18 +77,22 @@ impl Engine {
     /// The part of the graph around a thing, as text.
     ///
     /// # Errors
-    /// `unknown_name`, `unknown_version`, `unknown_outside`; `event_corrupt`.
+    /// `unknown_name`, `unknown_version`, `unknown_outside`, `unknown_column`, `column_needed`; `event_corrupt`.
     pub async fn lineage(&self, scope: &Scope, request: LineageRequest) -> Result<String> {
-        let LineageRequest { about, direction, depth, at, toward, rendering } = request;
+        if request.column.is_some() || request.toward_column.is_some() || request.impact.is_some() {
+            return self.column_lineage(scope, request).await;
+        }
+        let LineageRequest { about, direction, depth, at, toward, rendering, .. } = request;
         let meant = self.meant(scope, &about).await?;
         // What is ours is asked about in its own project, what is not, in the one of the caller.
         let project = meant.as_ref().map_or(&scope.project, |pinned| &pinned.project);
-        let graph = self.graph(project).await?;
-        let node = node(&graph, &about, meant)?;
+        let drawn = self.graph(project).await?;
+        let graph = &drawn.graph;
+        let node = node(graph, &about, meant)?;
         let toward = match toward {
             Some(about) => {
                 let meant = self.meant(scope, &about).await?;
-                Some(self::node(&graph, &about, meant)?)
+                Some(self::node(graph, &about, meant)?)
             }
             None => None,
         };
@@ -93,31 +104,41 @@ impl Engine {
         if direction != Direction::Upstream {
             trees.push(graph.tree(&node, &ask(asof_lineage::Direction::Downstream)));
         }
-        Ok(match rendering {
-            Rendering::Json => render::json(&trees),
-            Rendering::Mermaid => render::mermaid(&trees),
-            Rendering::Dot => render::dot(&trees),
-            Rendering::Tree => trees.iter().map(|tree| headed(tree, trees.len() > 1)).collect::<Vec<_>>().join("\n"),
-        })
+        Ok(rendered(&trees, rendering))
+    }
+
+    /// Whether others told of something of this name.
+    pub(crate) async fn is_outside(&self, scope: &Scope, text: &str) -> Result<bool> {
+        Ok(self.graph(&scope.project).await?.graph.find_outside(text).is_some())
     }
 
     /// The definition that is asked about; none where it must be something of others.
-    async fn meant(&self, scope: &Scope, about: &About) -> Result<Option<Pinned>> {
+    pub(crate) async fn meant(&self, scope: &Scope, about: &About) -> Result<Option<Pinned>> {
         let About::Ours(reference) = about else { return Ok(None) };
         match self.definition(scope, reference).await {
             Ok(registered) => Ok(Some(registered.pinned)),
             Err(error) => {
                 // A namespace and a name of others look like a project and a name.
                 let text = about.to_string();
-                let known = text.contains('/') && self.graph(&scope.project).await?.find_outside(&text).is_some();
+                let known = text.contains('/') && self.is_outside(scope, &text).await?;
                 if known { Ok(None) } else { Err(error) }
             }
         }
     }
 }
 
+/// Trees around one thing, as they are wanted.
+pub(crate) fn rendered(trees: &[Tree], rendering: Rendering) -> String {
+    match rendering {
+        Rendering::Json => render::json(trees),
+        Rendering::Mermaid => render::mermaid(trees),
+        Rendering::Dot => render::dot(trees),
+        Rendering::Tree => trees.iter().map(|tree| headed(tree, trees.len() > 1)).collect::<Vec<_>>().join("\n"),
+    }
+}
+
 /// The thing in a graph that is asked about, where this is the definition that it means.
-fn node(graph: &Graph, about: &About, meant: Option<Pinned>) -> Result<Node> {
+pub(crate) fn node(graph: &Graph, about: &About, meant: Option<Pinned>) -> Result<Node> {
     let (About::Ours(reference), Some(pinned)) = (about, meant) else {
         let text = about.to_string();
         return graph.find_outside(&text).cloned().ok_or_else(|| unheard(&text));

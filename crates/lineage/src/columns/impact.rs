@@ -109,7 +109,9 @@ impl Graph {
             self.cannot_be_bound(&mut definitions, at);
         }
         self.sort(&mut definitions, at);
-        for definition in definitions.iter().filter(|affected| affected.definition.kind == asof_model::Kind::TrainingSet) {
+        for definition in
+            definitions.iter().filter(|affected| affected.definition.kind == asof_model::Kind::TrainingSet)
+        {
             let node = Node::Definition(definition.definition.clone());
             let ask = Ask { at, depth: Some(1), ..Ask::of(Direction::Downstream) };
             let built = self.reached(&node, &ask).into_iter().map(|(node, _)| node.clone());
@@ -139,7 +141,12 @@ impl Graph {
                 {
                     next.push_back(reader.clone());
                     let through = Some(broken.clone());
-                    definitions.push(Affected { definition: reader.clone(), columns: Vec::new(), reads: false, through });
+                    definitions.push(Affected {
+                        definition: reader.clone(),
+                        columns: Vec::new(),
+                        reads: false,
+                        through,
+                    });
                 }
             }
         }

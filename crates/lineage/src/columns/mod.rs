@@ -16,6 +16,7 @@
 //! **Deliberately not here.** Columns of snapshots are those of their dataset; who asks for a snapshot by number is led to its
 //! files. No column is said to come from a job.
 
+mod flat;
 mod impact;
 mod steps;
 
@@ -27,6 +28,7 @@ use asof_model::{Flows, Pinned, Result};
 use crate::graph::{Drawn, Graph, Reason, Via};
 use crate::node::Node;
 use crate::tree::{Ask, Direction, Tree};
+pub use flat::{DatasetColumn, Flat, flat};
 pub use impact::{Affected, Change, Impact};
 use steps::Steps;
 
@@ -58,7 +60,9 @@ impl Graph {
         let now = Ask { at: None, ..ask.clone() };
         let drawn = match &ask.toward {
             // From the end of a way it is told exactly which columns lead to it.
-            Some(goal) if ask.direction == Direction::Downstream => steps.drawn(goal, Direction::Upstream, None, root)?,
+            Some(goal) if ask.direction == Direction::Downstream => {
+                steps.drawn(goal, Direction::Upstream, None, root)?
+            }
             _ => steps.drawn(root, ask.direction, ask.depth, root)?,
         };
         Ok(drawn.tree(root, &now))

@@ -151,7 +151,8 @@ impl<'a> Steps<'a> {
             }
             Node::External(_) | Node::File { .. } => {
                 let mut steps = self.told(of, name, Direction::Downstream);
-                for (thing, via) in self.things(of, Direction::Downstream, |other| matches!(other, Node::Snapshot { .. }))
+                for (thing, via) in
+                    self.things(of, Direction::Downstream, |other| matches!(other, Node::Snapshot { .. }))
                 {
                     if let Node::Snapshot { project, dataset, .. } = &thing
                         && let Some(pinned) = self.graph.dataset(project, dataset)

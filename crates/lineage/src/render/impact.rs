@@ -100,7 +100,8 @@ pub fn impact_json(impact: &Impact) -> String {
 /// ```
 pub fn impact(impact: &Impact) -> String {
     let name = impact.column.name();
-    let count = impact.definitions.iter().filter(|affected| affected.definition.kind != asof_model::Kind::Dataset).count();
+    let count =
+        impact.definitions.iter().filter(|affected| affected.definition.kind != asof_model::Kind::Dataset).count();
     let definitions = if count == 1 { "definition" } else { "definitions" };
     let mut text = match (impact.change, count) {
         (Change::Drop, 0) => format!("nothing reads {name}: it can go\n"),

@@ -48,11 +48,7 @@ use walk::{Scope, Shape, Stop, Walk};
 ///
 /// # Errors
 /// `internal` where the definition, or what it reads, is not what was registered.
-pub fn flows(
-    registered: &Registered,
-    definitions: &Definitions,
-    shown: Shown<'_>,
-) -> Result<Flows> {
+pub fn flows(registered: &Registered, definitions: &Definitions, shown: Shown<'_>) -> Result<Flows> {
     deep(|| {
         let planner = Planner::new(definitions, &NoTables);
         let mut finder = Finder::new(planner, shown);

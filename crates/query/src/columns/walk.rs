@@ -68,7 +68,8 @@ impl Walk<'_> {
                 Ok(match &scan.projection {
                     None => source.clone(),
                     Some(places) => {
-                        let columns = places.iter().map(|place| source.columns.get(*place).cloned().unwrap_or_default());
+                        let columns =
+                            places.iter().map(|place| source.columns.get(*place).cloned().unwrap_or_default());
                         Shape { columns: columns.collect(), rows: source.rows.clone() }
                     }
                 })

@@ -8,12 +8,13 @@ use asof_model::{Micros, Run};
 use serde_json::Value;
 
 use super::{folded, holding};
+use crate::columns::Told;
 use crate::tour::{Tour, file, run, snapshot};
 
 fn events(run: &Run) -> Vec<Value> {
     let tour = Tour::new();
     let definitions: HashMap<_, _> = tour.definitions.into_iter().map(|known| (known.pinned.clone(), known)).collect();
-    out::events(run, &definitions, &|dataset| format!("/store/datasets/tour/{dataset}"))
+    out::events(run, &definitions, &|dataset| format!("/store/datasets/tour/{dataset}"), &Told).unwrap()
 }
 
 #[test]

@@ -69,7 +69,8 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let mut files: Vec<_> = Path::new(FOLDER).read_dir().expect(FOLDER).map(|file| file.expect("a file").path()).collect();
+    let mut files: Vec<_> =
+        Path::new(FOLDER).read_dir().expect(FOLDER).map(|file| file.expect("a file").path()).collect();
     files.sort();
     let mut cases = Vec::new();
     for file in files {

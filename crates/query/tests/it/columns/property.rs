@@ -201,8 +201,11 @@ fn unused_change_nothing(
     let mut project = Project::with(declared);
     let definition = project.get(name);
     let known = Known::of(&project, name);
-    let used: BTreeMap<String, BTreeSet<Column>> =
-        definition.columns.names().map(|column| (column.to_owned(), used(&known, &definition.pinned, column))).collect();
+    let used: BTreeMap<String, BTreeSet<Column>> = definition
+        .columns
+        .names()
+        .map(|column| (column.to_owned(), used(&known, &definition.pinned, column)))
+        .collect();
     let mut dice = Dice(seed);
     let data = rows(tables, &mut dice, true);
     let before = values(&mut project, tables, &data, name);
@@ -297,9 +300,18 @@ fn what_lineage_leaves_out_or_invents_is_found() {
 
 /// Datasets of every kind, for training sets.
 const ALL: [Table; 4] = [
-    ("events", &[("id", Number), ("k", Key), ("g", Number), ("at", Moment), ("seen", Moment), ("x", Number), ("y", Number)]),
-    ("late", &[("id", Number), ("k", Key), ("g", Number), ("at", Moment), ("seen", Moment), ("x", Number), ("y", Number)]),
-    ("facts", &[("id", Key), ("k", Key), ("g", Number), ("at", Moment), ("seen", Moment), ("x", Number), ("y", Number)]),
+    (
+        "events",
+        &[("id", Number), ("k", Key), ("g", Number), ("at", Moment), ("seen", Moment), ("x", Number), ("y", Number)],
+    ),
+    (
+        "late",
+        &[("id", Number), ("k", Key), ("g", Number), ("at", Moment), ("seen", Moment), ("x", Number), ("y", Number)],
+    ),
+    (
+        "facts",
+        &[("id", Key), ("k", Key), ("g", Number), ("at", Moment), ("seen", Moment), ("x", Number), ("y", Number)],
+    ),
     ("asked", &[("id", Number), ("k", Key), ("g", Number), ("at", Moment), ("p", Number), ("label", Number)]),
 ];
 
