@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test may")]
 
+mod columns;
 mod compared;
 mod environments;
 mod equal;
