@@ -234,7 +234,7 @@ impl<'a> Steps<'a> {
             Some(match direction {
                 // What goes into all of them goes into this one.
                 Direction::Upstream => {
-                    if flow.into.is_some() && name.is_some() && flow.into.as_deref() != name {
+                    if flow.into.is_some() && flow.into.as_deref() != name {
                         return None;
                     }
                     let from = self.graph.nodes[told.from as usize].clone();

@@ -118,6 +118,7 @@ impl<'a> Finder<'a> {
                 }
             }
         }
+        all_given(registered, names.iter().map(String::as_str))?;
         let made = names.into_iter().zip(&shape.columns);
         // `*` may show columns by now that it did not when the view was registered.
         let made = made.filter(|(name, _)| registered.columns.get(name).is_some());
@@ -273,6 +274,7 @@ impl<'a> Finder<'a> {
             }
             made.push((feature.name.clone(), uses));
         }
+        all_given(registered, made.iter().map(|(name, _)| name.as_str()))?;
         let made = made.into_iter().filter(|(name, _)| registered.columns.get(name).is_some());
         let columns = made.map(|(name, uses)| Made { name, of: self.numbers.named(&uses) }).collect();
         Ok(Flows { columns, rows: self.numbers.named(&spine.rows), inputs: self.inputs.clone(), unseen: None })
@@ -351,6 +353,15 @@ impl<'a> Finder<'a> {
         let rows = self.numbers.named(&all.then(Way::Unknown));
         let columns = registered.columns.names().map(|name| Made { name: name.to_owned(), of: Reads::new() });
         Flows { inputs: self.inputs.clone(), columns: columns.collect(), rows, unseen: Some(stop.0) }
+    }
+}
+
+/// A star gives fewer columns than it did where not all columns of a dataset are known.
+fn all_given<'n>(registered: &Registered, given: impl Iterator<Item = &'n str> + Clone) -> Result<()> {
+    let missing = registered.columns.names().find(|name| !given.clone().any(|given| given == *name));
+    match missing {
+        None => Ok(()),
+        Some(name) => Err(Error::internal(format!("{} does not give its column `{name}`", registered.pinned))),
     }
 }
 
