@@ -44,6 +44,15 @@ pub struct LineageRequest {
     /// Only what lies on a way to this, named as above; empty means all.
     #[prost(string, tag = "7")]
     pub toward: ::prost::alloc::string::String,
+    /// Around this column; empty means around the thing itself, unless the reference is written REF.COLUMN.
+    #[prost(string, tag = "8")]
+    pub column: ::prost::alloc::string::String,
+    /// To this column; as above.
+    #[prost(string, tag = "9")]
+    pub toward_column: ::prost::alloc::string::String,
+    /// What this would do to whatever depends on the column, in the place of a graph.
+    #[prost(enumeration = "Change", tag = "10")]
+    pub change: i32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LineageResponse {
@@ -149,6 +158,36 @@ impl Rendering {
             "RENDERING_JSON" => Some(Self::Json),
             "RENDERING_MERMAID" => Some(Self::Mermaid),
             "RENDERING_DOT" => Some(Self::Dot),
+            _ => None,
+        }
+    }
+}
+/// What is to happen to a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Change {
+    None = 0,
+    Drop = 1,
+    Retype = 2,
+}
+impl Change {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::None => "CHANGE_NONE",
+            Self::Drop => "CHANGE_DROP",
+            Self::Retype => "CHANGE_RETYPE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHANGE_NONE" => Some(Self::None),
+            "CHANGE_DROP" => Some(Self::Drop),
+            "CHANGE_RETYPE" => Some(Self::Retype),
             _ => None,
         }
     }
