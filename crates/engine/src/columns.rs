@@ -118,7 +118,7 @@ impl Engine {
             Ok(done) => Ok(done),
             // Something may read a column that only a table has.
             Err(_) => {
-                self.look_up(&drawn.datasets).await?;
+                self.columns_of_tables(&drawn.datasets).await?;
                 attempt().await
             }
         }
@@ -145,7 +145,7 @@ impl Engine {
             && let Some(registered) = drawn.definitions.get(pinned)
         {
             if pinned.kind == Kind::Dataset && !self.has(registered, column) {
-                self.look_up(std::slice::from_ref(pinned)).await?;
+                self.columns_of_tables(std::slice::from_ref(pinned)).await?;
             }
             if !self.has(registered, column) {
                 return Err(self.unknown_column(registered, column));
@@ -161,11 +161,11 @@ impl Engine {
 
     fn unknown_column(&self, registered: &Registered, column: &str) -> Error {
         let columns = self.graphs.columns.shown(registered);
-        unknown_column(&registered.pinned, column, columns.names())
+        unknown_column(&registered.pinned, column, columns.names().collect())
     }
 
     /// Looks up which columns the tables of datasets have.
-    async fn look_up(&self, datasets: &[Pinned]) -> Result<()> {
+    async fn columns_of_tables(&self, datasets: &[Pinned]) -> Result<()> {
         for dataset in datasets {
             if let Some(snapshot) = self.offline().snapshot(&dataset.project, &dataset.name, None).await? {
                 let mut stored = self.graphs.columns.stored.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,11 +176,11 @@ impl Engine {
     }
 }
 
-fn unknown_column<'a>(of: &Pinned, column: &str, known: impl Iterator<Item = &'a str> + Clone) -> Error {
+fn unknown_column(of: &Pinned, column: &str, known: Vec<&str>) -> Error {
     let message = format!("{} has no column `{column}`", of.reference());
-    let remedy = match nearest(column, known.clone()) {
+    let remedy = match nearest(column, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("it has {}", known.collect::<Vec<_>>().join(", ")),
+        None => format!("it has {}", known.join(", ")),
     };
     Error::new(ErrorKind::NotFound, "unknown_column", message).remedy(remedy)
 }
@@ -195,7 +195,7 @@ fn is_asked_for(flowing: &dyn Flowing, root: &Node) -> Result<()> {
     if known.contains(name) {
         return Ok(());
     }
-    Err(unknown_column(pinned, &format!("{REQUEST}{parameter}"), known.iter().map(String::as_str)))
+    Err(unknown_column(pinned, &format!("{REQUEST}{parameter}"), known.iter().map(String::as_str).collect()))
 }
 
 fn written(about: &About, column: &Option<String>) -> String {
