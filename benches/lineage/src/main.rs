@@ -4,6 +4,8 @@
 //! together and a question reaches far. Every number is the median of several, with the worst beside it. Prints a table;
 //! nothing is compared, since nobody else's graph is here.
 
+mod columns;
+
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -68,7 +70,9 @@ fn main() -> std::io::Result<()> {
         took
     });
     let took = took.collect();
-    row(&mut out, "impact, depth 10, written as JSON", took, &format!("at most {} MB", size >> 20))
+    row(&mut out, "impact, depth 10, written as JSON", took, &format!("at most {} MB", size >> 20))?;
+    drop(graph);
+    columns::questions(&mut out)
 }
 
 /// A run of a job that is done.

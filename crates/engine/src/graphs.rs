@@ -4,7 +4,7 @@
 //! came. A project's graph is drawn again when anything was written to the catalog. So a question about a graph that did not
 //! change costs what it reaches, and nothing is done before somebody asks.
 //!
-//! Holds in memory what all events say, but not their text, and the graph of each project that was asked about.
+//! Holds in memory what all events say, but not their text, and the graph of each project that was asked about, with its definitions.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,8 +13,9 @@ use asof_catalog::RunFilter;
 use asof_lineage::Graph;
 use asof_lineage::openlineage::{External, Heard};
 use asof_model::run::{Item, Outcome, Verb};
-use asof_model::{Error, ErrorKind, Name, Result, Run};
+use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Registered, Result, Run};
 use asof_offline::Manifest;
+use asof_query::Definitions;
 
 use crate::Engine;
 
@@ -26,7 +27,17 @@ const PAGE: u32 = 1_000;
 pub(crate) struct Graphs {
     heard: tokio::sync::Mutex<Ear>,
     /// By project, with the number of changes after which it was drawn.
-    kept: Mutex<HashMap<Name, (u64, Arc<Graph>)>>,
+    kept: Mutex<HashMap<Name, (u64, Arc<Drawn>)>>,
+    /// What columns are made of.
+    pub(crate) columns: crate::columns::Kept,
+}
+
+/// A project's graph, and the definitions that are in it.
+pub(crate) struct Drawn {
+    pub(crate) graph: Graph,
+    pub(crate) definitions: Definitions,
+    /// Those of them that are datasets.
+    pub(crate) datasets: Vec<Pinned>,
 }
 
 /// What was heard, up to which event, and what that comes to.
@@ -39,7 +50,7 @@ struct Ear {
 
 impl Engine {
     /// The graph of a project, and of what others told of.
-    pub(crate) async fn graph(&self, project: &Name) -> Result<Arc<Graph>> {
+    pub(crate) async fn graph(&self, project: &Name) -> Result<Arc<Drawn>> {
         // Before anything is read: what is written meanwhile makes this one too old.
         let changes = self.catalog().changes();
         let kept = self.graphs.kept.lock().unwrap_or_else(PoisonError::into_inner).get(project).cloned();
@@ -55,7 +66,7 @@ impl Engine {
         Ok(graph)
     }
 
-    async fn drawn(&self, project: &Name) -> Result<Graph> {
+    async fn drawn(&self, project: &Name) -> Result<Drawn> {
         let mut definitions = Vec::new();
         for (name, _) in self.catalog().names(project).await? {
             definitions.extend(self.catalog().versions(project, &name).await?);
@@ -66,13 +77,14 @@ impl Engine {
         }
         let mut graph = Graph::with(&definitions, &runs, &*self.external().await?);
         let deprecations = self.deprecations(project).await?;
-        for pinned in definitions.into_iter().map(|registered| registered.pinned) {
-            if let Some(remark) = deprecations.of(&pinned) {
-                let note = format!("deprecated: {}", remark.why);
-                graph.remark(pinned, note);
+        for pinned in definitions.iter().map(|registered| &registered.pinned) {
+            if let Some(remark) = deprecations.of(pinned) {
+                graph.remark(pinned.clone(), format!("deprecated: {}", remark.why));
             }
         }
-        Ok(graph)
+        let is_dataset = |definition: &&Registered| definition.pinned.kind == Kind::Dataset;
+        let datasets = definitions.iter().filter(is_dataset).map(|definition| definition.pinned.clone()).collect();
+        Ok(Drawn { graph, definitions: Definitions::new(definitions.into_iter().map(Arc::new)), datasets })
     }
 
     /// What others told of.

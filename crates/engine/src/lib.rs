@@ -14,6 +14,7 @@ mod apply;
 mod approve;
 mod bundle;
 mod collect;
+mod columns;
 mod compact;
 mod consequences;
 mod datasets;
@@ -70,7 +71,7 @@ pub use explain::{Contributed, ExplainRequest, Explanation, FromSnapshot, Origin
 pub use gates::{Asked, Gate, OwnGate, Policy, Refusal, Verdict};
 pub use hear::Heard;
 pub use ingest::{IngestReport, IngestRequest};
-pub use lineage::{About, Direction, LineageRequest, Rendering};
+pub use lineage::{About, Change as ColumnChange, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
 pub use models::{RegisterRequest, RegisteredModel, ShownModel};

@@ -1,7 +1,8 @@
-//! `lineage`: what a thing comes from and what depends on it, now or as of then.
+//! `lineage`: what a thing, or a column, comes from and what depends on it, now or as of then.
 
 use std::fmt;
 
+pub use asof_lineage::columns::Change;
 use asof_lineage::{Ask, Graph, Node, Tree, render};
 use asof_model::{Error, ErrorKind, Kind, Micros, Model, ModelReference, Name, Pinned, Reference, Result, Selector};
 
@@ -53,15 +54,24 @@ impl fmt::Display for About {
 }
 
 /// What is meant by that.
-enum Meant {
+#[derive(Clone)]
+pub(crate) enum Meant {
     Definition(Pinned),
     Model(Model),
     Outside,
 }
 
 impl Meant {
+    /// The definition, if it is one.
+    pub(crate) fn definition(&self) -> Option<&Pinned> {
+        match self {
+            Meant::Definition(pinned) => Some(pinned),
+            Meant::Model(_) | Meant::Outside => None,
+        }
+    }
+
     /// Its project; what is not ours has none.
-    fn project(&self) -> Option<&Name> {
+    pub(crate) fn project(&self) -> Option<&Name> {
         match self {
             Meant::Definition(pinned) => Some(&pinned.project),
             Meant::Model(model) => Some(&model.project),
@@ -75,6 +85,8 @@ impl Meant {
 pub struct LineageRequest {
     /// Around what.
     pub about: About,
+    /// Around this column of it.
+    pub column: Option<String>,
     /// Which way.
     pub direction: Direction,
     /// How many steps; none means all.
@@ -83,6 +95,10 @@ pub struct LineageRequest {
     pub at: Option<Micros>,
     /// Only what lies on a way to this.
     pub toward: Option<About>,
+    /// To this column of it.
+    pub toward_column: Option<String>,
+    /// What would change with the column, in the place of where it goes.
+    pub impact: Option<Change>,
     /// How to write the answer.
     pub rendering: Rendering,
 }
@@ -93,8 +109,8 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::lineage`].
     pub async fn lineage_warnings(&self, scope: &Scope, about: &About) -> Result<Vec<Warning>> {
-        match self.meant(scope, about).await? {
-            Some(pinned) => self.warnings_about(&pinned).await,
+        match self.meant(scope, about).await?.definition() {
+            Some(pinned) => self.warnings_about(pinned).await,
             None => Ok(Vec::new()),
         }
     }
@@ -102,18 +118,22 @@ impl Engine {
     /// The part of the graph around a thing, as text.
     ///
     /// # Errors
-    /// `unknown_name`, `unknown_version`, `unknown_model`, `unknown_outside`; `event_corrupt`.
+    /// `unknown_name`, `unknown_version`, `unknown_model`, `unknown_outside`, `unknown_column`, `column_needed`; `event_corrupt`.
     pub async fn lineage(&self, scope: &Scope, request: LineageRequest) -> Result<String> {
-        let LineageRequest { about, direction, depth, at, toward, rendering } = request;
+        if request.column.is_some() || request.toward_column.is_some() || request.impact.is_some() {
+            return self.column_lineage(scope, request).await;
+        }
+        let LineageRequest { about, direction, depth, at, toward, rendering, .. } = request;
         let meant = self.meant(scope, &about).await?;
         // What is ours is asked about in its own project, what is not, in the one of the caller.
         let project = meant.project().unwrap_or(&scope.project);
-        let graph = self.graph(project).await?;
-        let node = node(&graph, &about, meant)?;
+        let drawn = self.graph(project).await?;
+        let graph = &drawn.graph;
+        let node = node(graph, &about, meant)?;
         let toward = match toward {
             Some(about) => {
                 let meant = self.meant(scope, &about).await?;
-                Some(self::node(&graph, &about, meant)?)
+                Some(self::node(graph, &about, meant)?)
             }
             None => None,
         };
@@ -125,16 +145,16 @@ impl Engine {
         if direction != Direction::Upstream {
             trees.push(graph.tree(&node, &ask(asof_lineage::Direction::Downstream)));
         }
-        Ok(match rendering {
-            Rendering::Json => render::json(&trees),
-            Rendering::Mermaid => render::mermaid(&trees),
-            Rendering::Dot => render::dot(&trees),
-            Rendering::Tree => trees.iter().map(|tree| headed(tree, trees.len() > 1)).collect::<Vec<_>>().join("\n"),
-        })
+        Ok(rendered(&trees, rendering))
+    }
+
+    /// Whether others told of something of this name.
+    pub(crate) async fn is_outside(&self, scope: &Scope, text: &str) -> Result<bool> {
+        Ok(self.graph(&scope.project).await?.graph.find_outside(text).is_some())
     }
 
     /// What is asked about.
-    async fn meant(&self, scope: &Scope, about: &About) -> Result<Meant> {
+    pub(crate) async fn meant(&self, scope: &Scope, about: &About) -> Result<Meant> {
         let reference = match about {
             About::Ours(reference) => reference,
             About::Model(reference) => return Ok(Meant::Model(self.model(scope, reference).await?)),
@@ -150,15 +170,25 @@ impl Engine {
                     return Ok(Meant::Model(model));
                 }
                 // A namespace and a name of others look like a project and a name.
-                let known = text.contains('/') && self.graph(&scope.project).await?.find_outside(&text).is_some();
+                let known = text.contains('/') && self.is_outside(scope, &text).await?;
                 if known { Ok(Meant::Outside) } else { Err(error) }
             }
         }
     }
 }
 
+/// Trees around one thing, as they are wanted.
+pub(crate) fn rendered(trees: &[Tree], rendering: Rendering) -> String {
+    match rendering {
+        Rendering::Json => render::json(trees),
+        Rendering::Mermaid => render::mermaid(trees),
+        Rendering::Dot => render::dot(trees),
+        Rendering::Tree => trees.iter().map(|tree| headed(tree, trees.len() > 1)).collect::<Vec<_>>().join("\n"),
+    }
+}
+
 /// The thing in a graph that is asked about, where this is what it means.
-fn node(graph: &Graph, about: &About, meant: Meant) -> Result<Node> {
+pub(crate) fn node(graph: &Graph, about: &About, meant: Meant) -> Result<Node> {
     let pinned = match meant {
         Meant::Definition(pinned) => pinned,
         Meant::Model(Model { project, name, version, .. }) => return Ok(Node::Model { project, name, version }),

@@ -3,10 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use asof_catalog::{Approval, PointerMove, RunFilter};
+use asof_lineage::Graph;
+use asof_lineage::columns::Flowing;
 use asof_lineage::openlineage::out;
 use asof_model::run::{Item, Run, Verb};
-use asof_model::{Name, Pinned, Reference, Result, Selector};
+use asof_model::{Name, Pinned, Reference, Registered, Result, Selector};
 
+use crate::columns::Silence;
 use crate::{Engine, Scope};
 
 /// Which runs to tell of.
@@ -51,7 +54,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Engine::log`].
     pub async fn log_events(&self, scope: &Scope, request: LogRequest) -> Result<Vec<String>> {
-        let mut runs = self.log(scope, request).await?;
+        let mut runs = self.log(scope, request.clone()).await?;
         runs.reverse();
         let items = runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
         let named: HashSet<Pinned> = items.filter_map(definition).collect();
@@ -62,10 +65,28 @@ impl Engine {
                 definitions.insert(pinned, registered);
             }
         }
-        let events = runs
-            .iter()
-            .flat_map(|run| out::events(run, &definitions, &|dataset| self.offline().location(&run.project, dataset)));
-        Ok(events.map(|event| event.to_string()).collect())
+        let project = request.about.as_ref().and_then(|r| r.project.as_ref()).unwrap_or(&scope.project);
+        let drawn = self.graph(project).await?;
+        let engine = self.clone();
+        let work = move |flowing: &dyn Flowing, _: &Graph| engine.events_of(&runs, &definitions, flowing);
+        self.with_flows(&drawn, work).await
+    }
+
+    /// Runs as events. Where what columns are made of cannot be found out any more, nothing is said of columns.
+    fn events_of(
+        &self,
+        runs: &[Run],
+        definitions: &HashMap<Pinned, Registered>,
+        flowing: &dyn Flowing,
+    ) -> Result<Vec<String>> {
+        let mut all = Vec::new();
+        for run in runs {
+            let location = |dataset: &Name| self.offline().location(&run.project, dataset);
+            let events = out::events(run, definitions, &location, flowing)
+                .or_else(|_| out::events(run, definitions, &location, &Silence))?;
+            all.extend(events.iter().map(ToString::to_string));
+        }
+        Ok(all)
     }
 
     /// For which moves somebody had approved before: those of the names among them.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use asof_model::flow::Ways;
 use asof_model::{Kind, Micros, Name, Pinned, Registered, Run, RunId, Selector, Version};
 
 use crate::draft::Draft;
@@ -36,6 +37,10 @@ pub enum Via {
         /// What had become of that run then.
         state: State,
     },
+    /// The column downstream is made of the one upstream.
+    Columns(Ways),
+    /// The rows upstream are those downstream, or those that the column downstream is in.
+    Rows,
 }
 
 /// What somebody else said.
@@ -65,6 +70,8 @@ impl fmt::Display for Via {
         match self {
             Via::Defines => f.write_str("defines"),
             Via::Continues => f.write_str("continues"),
+            Via::Columns(ways) => ways.fmt(f),
+            Via::Rows => f.write_str("rows"),
             Via::Run { id, verb } => write!(f, "{verb} {id}"),
             Via::Told { what, run, state } => {
                 f.write_str(what.as_str())?;
@@ -160,7 +167,7 @@ pub struct Graph {
     /// By every name that somebody may ask by.
     names: HashMap<openlineage::Name, u32>,
     /// By the dataset upstream.
-    columns: Vec<ColumnDrawn>,
+    pub(crate) columns: Vec<ColumnDrawn>,
 }
 
 /// For each node its edges of one direction, in the order of the nodes that they lead to.

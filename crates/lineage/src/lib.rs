@@ -14,8 +14,9 @@
 //! made; where it read a definition and also what that definition reads, only the former is joined, since the
 //! rest follows. A snapshot holds what the snapshot before it held, so it is joined with that one. An apply
 //! joins nothing: what definitions are made of is in the definitions. Others' jobs stand between the datasets that they read
-//! and write ([`openlineage`]). An edge holds from the moment at which it came to be; others' may end.
+//! and write ([`openlineage`]). Columns are no nodes of it: they are walked when somebody asks for one ([`columns`]). An edge holds from the moment at which it came to be; others' may end.
 
+pub mod columns;
 mod draft;
 mod graph;
 mod node;

@@ -1,9 +1,12 @@
 //! The things that lineage is about, and how they are named.
 
 use asof_model::run::Item;
-use asof_model::{Digest, Label, Name, Pinned, SnapshotNumber};
+use asof_model::{Digest, Kind, Label, Name, Pinned, SnapshotNumber};
 
 use crate::openlineage;
+
+/// What stands for all columns of a thing.
+const ALL: &str = "*";
 
 /// A thing in the graph: what makes it this one and no other. In the order in which they are listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +58,13 @@ pub enum Node {
     External(openlineage::Name),
     /// A job of somebody else's.
     Job(openlineage::Name),
+    /// A column of a thing, in questions by column ([`crate::columns`]).
+    Column {
+        /// Whose it is.
+        of: Box<Node>,
+        /// Its name; none for the rows of the thing, which concern all its columns.
+        name: Option<String>,
+    },
 }
 
 impl Node {
@@ -80,6 +90,7 @@ impl Node {
     pub fn project(&self) -> Option<&Name> {
         match self {
             Node::File { .. } | Node::External(_) | Node::Job(_) => None,
+            Node::Column { of, .. } => of.project(),
             Node::Definition(pinned) | Node::Online { view: pinned, .. } => Some(&pinned.project),
             Node::Snapshot { project, .. } | Node::TrainingSet { project, .. } | Node::Model { project, .. } => {
                 Some(project)
@@ -102,6 +113,7 @@ impl Node {
             Node::Model { project, name, version } => format!("asof://{project}/model/{name}@{version}"),
             Node::External(name) => format!("dataset:{}:{}", name.namespace, name.name),
             Node::Job(name) => format!("job:{}:{}", name.namespace, name.name),
+            Node::Column { of, name } => format!("{}#{}", of.id(), name.as_deref().unwrap_or(ALL)),
         }
     }
 
@@ -116,6 +128,8 @@ impl Node {
             Node::Model { .. } => "model",
             Node::External(_) => "external_dataset",
             Node::Job(_) => "job",
+            Node::Column { name: Some(_), .. } => "column",
+            Node::Column { name: None, .. } => "rows",
         }
     }
 
@@ -134,6 +148,14 @@ impl Node {
             }
             Node::External(name) => printable(&name.to_string()),
             Node::Job(name) => printable(&name.name),
+            Node::Column { of, name } => {
+                let of = match of.as_ref() {
+                    // One table, whatever the version.
+                    Node::Definition(pinned) if pinned.kind == Kind::Dataset => pinned.name.to_string(),
+                    other => other.name(),
+                };
+                format!("{of}.{}", printable(name.as_deref().unwrap_or(ALL)))
+            }
         }
     }
 
@@ -150,6 +172,15 @@ impl Node {
             Node::Model { .. } => format!("{name} (model)"),
             Node::External(_) => format!("{name} (external dataset{})", also(note)),
             Node::Job(job) => format!("{name} (job of {}{})", printable(&job.namespace), also(note)),
+            Node::Column { of, name: column } => {
+                let of = match of.as_ref() {
+                    Node::Definition(pinned) => pinned.kind.to_string(),
+                    Node::File { digest, .. } => format!("file, {}", digest.short()),
+                    other => other.kind().replace('_', " "),
+                };
+                let rows = if column.is_some() { "" } else { "rows of " };
+                format!("{name} ({rows}{of}{})", also(note))
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 //! The words of Asof as plain types: names, references, definitions, schemas, digests, runs,
-//! receipts, error kinds and the clock.
+//! receipts, flows of columns, error kinds and the clock.
 //!
 //! Promises: no I/O, no async, no engine. Every other crate speaks in these types, so a value that
 //! reached one of them has been validated once and is trusted afterwards.
@@ -9,6 +9,7 @@ pub mod definition;
 pub mod digest;
 pub mod disk;
 pub mod error;
+pub mod flow;
 pub mod known;
 pub mod memory;
 pub mod name;
@@ -23,6 +24,7 @@ pub use clock::Clock;
 pub use definition::{Definition, Registered};
 pub use digest::Digest;
 pub use error::{Error, Kind as ErrorKind, Result};
+pub use flow::Flows;
 pub use known::KnownMoment;
 pub use name::Name;
 pub use reference::{Kind, Pinned, Reference, Selector, SnapshotNumber, Version};

@@ -5,6 +5,7 @@
 //! - [`Planner`] turns registered definitions into DataFusion plans over pinned snapshots: a view's rows, a
 //!   training set, a view's newest rows, and the compiled form of a service ([`Serving`]). Training and
 //!   serving evaluate the same bound expressions (law 2).
+//! - [`flows`] says what a definition's columns are made of.
 //! - [`asof`] is the operator that joins views to a spine as of each row's moment; [`windows`] are aggregates over
 //!   what had happened by then; [`visibility`] decides which rows of a dataset count at a moment.
 //!
@@ -18,6 +19,7 @@ pub mod windows;
 
 mod bind;
 mod bounded;
+mod columns;
 mod fault;
 mod features;
 mod kept;
@@ -32,6 +34,7 @@ mod text;
 
 pub use asof::KnownMoment;
 pub use bind::{Change, ClauseChange, Effect, Registry, bind, difference};
+pub use columns::flows;
 pub use features::features;
 pub use plan::{
     Contributing, Contribution, Contributor, Definitions, Following, Moments, Planner, Question, RowWise, ServedView,

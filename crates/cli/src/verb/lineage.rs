@@ -1,7 +1,7 @@
-//! `asof lineage`: what a thing comes from and what depends on it.
+//! `asof lineage`: what a thing, or a column, comes from and what depends on it.
 
 use asof_model::Micros;
-use asof_proto::lineage::v1::{Direction, LineageRequest, LineageResponse, Rendering};
+use asof_proto::lineage::v1::{Change, Direction, LineageRequest, LineageResponse, Rendering};
 use clap::ValueEnum;
 
 use crate::args::Global;
@@ -11,12 +11,15 @@ use crate::out::Out;
 use crate::verb::Answer;
 use crate::warnings;
 
-/// Draw what a thing comes from and what depends on it.
+/// Draw what a thing, or a column, comes from and what depends on it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Around what: a reference, or what others told of (s3://bucket/path, namespace/name).
+    /// Around what: a reference, or what others told of (s3://bucket/path, namespace/name); around a column: REF.COLUMN.
     #[arg(value_name = "REF")]
     reference: String,
+    /// Around this column of it.
+    #[arg(long, value_name = "COLUMN")]
+    column: Option<String>,
     /// Only what it comes from.
     #[arg(long, conflicts_with = "downstream")]
     upstream: bool,
@@ -32,6 +35,12 @@ pub(crate) struct Args {
     /// Only what lies on a way to this.
     #[arg(long, value_name = "REF")]
     to: Option<String>,
+    /// To this column of it.
+    #[arg(long, value_name = "COLUMN", requires = "to")]
+    to_column: Option<String>,
+    /// What would change if the column did so.
+    #[arg(long, value_enum, conflicts_with_all = ["upstream", "downstream", "to"])]
+    impact: Option<Impact>,
     /// How to draw it.
     #[arg(long, value_enum, default_value_t)]
     output: Drawing,
@@ -49,6 +58,15 @@ enum Drawing {
     Mermaid,
     /// For Graphviz.
     Dot,
+}
+
+/// What is to happen to a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Impact {
+    /// It goes.
+    Drop,
+    /// It gets another type.
+    Retype,
 }
 
 impl Args {
@@ -77,6 +95,13 @@ impl Args {
             rendering: rendering.into(),
             at: self.at.map(|at| at.0),
             toward: self.to.unwrap_or_default(),
+            column: self.column.unwrap_or_default(),
+            toward_column: self.to_column.unwrap_or_default(),
+            change: match self.impact {
+                None => Change::None.into(),
+                Some(Impact::Drop) => Change::Drop.into(),
+                Some(Impact::Retype) => Change::Retype.into(),
+            },
         };
         let LineageResponse { text, warnings } = connection.lineage().lineage(request).await?.into_inner();
         warnings::tell(&warnings);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub, reason = "a test may")]
 
 mod bundles;
+mod columns;
 mod compared;
 mod consequences;
 mod deprecated;

@@ -18,6 +18,7 @@ mod fold;
 mod heard;
 mod naming;
 pub mod out;
+pub mod out_columns;
 
 pub use columns::Transformation;
 pub use event::{About, Dataset, Event, Facets, Job, State};

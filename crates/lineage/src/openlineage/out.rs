@@ -5,18 +5,21 @@
 //! standard has it; what lies nowhere that others could read (rows online, training sets in the store) has the namespace of its
 //! project. A version is a facet and never part of a name.
 //!
-//! Deliberately not here: definitions are no datasets, so what a run read of them is the job's SQL and nothing else; and
-//! columns, until they are followed through definitions.
+//! What the columns of something made are made of is told down to datasets ([`super::out_columns`]), for what the run read: `flowing`
+//! says it of definitions.
+//!
+//! Deliberately not here: definitions are no datasets, so what a run read of them is the job's SQL and nothing else.
 
 use std::collections::HashMap;
 
 use asof_model::run::{Item, Outcome};
-use asof_model::schema::sql_type;
-use asof_model::{Definition, Micros, Name as ProjectName, Pinned, Registered, Run};
+use asof_model::{Definition, Kind, Micros, Name as ProjectName, Pinned, Registered, Result, Run};
 use serde_json::{Value, json};
 
 use super::event::{Facets, State};
 use super::naming::Name;
+use super::out_columns;
+use crate::columns::{Flowing, flat};
 
 /// Who says so, as a URI.
 const PRODUCER: &str = concat!("urn:asof:", env!("CARGO_PKG_VERSION"));
@@ -26,31 +29,36 @@ const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/R
 
 /// The events of a run. `definitions` are those that it read or made, as far as they are known; `location` is where a dataset
 /// lies.
+///
+/// # Errors
+/// Those of [`Flowing::flows`].
 pub fn events(
     run: &Run,
     definitions: &HashMap<Pinned, Registered>,
     location: &dyn Fn(&ProjectName) -> String,
-) -> Vec<Value> {
-    let out = Out { run, definitions, location };
-    let begins = out.event(run.started, State::Start, &[]);
+    flowing: &dyn Flowing,
+) -> Result<Vec<Value>> {
+    let out = Out { run, definitions, location, flowing };
+    let begins = out.event(run.started, State::Start, &[])?;
     let state = match &run.outcome {
-        Outcome::Running => return vec![begins],
+        Outcome::Running => return Ok(vec![begins]),
         Outcome::Done => State::Complete,
         Outcome::Failed { .. } => State::Fail,
         Outcome::Aborted => State::Abort,
     };
-    let ends = out.event(run.finished.unwrap_or(run.started), state, &run.outputs);
-    vec![begins, ends]
+    let ends = out.event(run.finished.unwrap_or(run.started), state, &run.outputs)?;
+    Ok(vec![begins, ends])
 }
 
 struct Out<'a> {
     run: &'a Run,
     definitions: &'a HashMap<Pinned, Registered>,
     location: &'a dyn Fn(&ProjectName) -> String,
+    flowing: &'a dyn Flowing,
 }
 
 impl Out<'_> {
-    fn event(&self, at: Micros, state: State, outputs: &[Item]) -> Value {
+    fn event(&self, at: Micros, state: State, outputs: &[Item]) -> Result<Value> {
         let mut facets = Facets::new();
         let engine = json!({"name": "Asof", "version": self.run.engine, "openlineageAdapterVersion": self.run.engine});
         put(&mut facets, "processing_engine", "1-1-1/ProcessingEngineRunFacet", engine);
@@ -60,13 +68,14 @@ impl Out<'_> {
         }
         // Files of definitions are no data.
         let inputs = self.run.inputs.iter().filter(|_| !self.run.verb.is_of_names());
-        json!({
+        let outputs = outputs.iter().filter_map(|item| self.output(item).transpose()).collect::<Result<Vec<_>>>()?;
+        Ok(json!({
             "eventTime": at.to_string(), "eventType": state.as_str(), "producer": PRODUCER, "schemaURL": EVENT,
             "run": {"runId": self.run.id.to_string(), "facets": facets},
             "job": self.job(),
             "inputs": inputs.filter_map(|item| self.input(item)).collect::<Vec<_>>(),
-            "outputs": outputs.iter().filter_map(|item| self.output(item)).collect::<Vec<_>>(),
-        })
+            "outputs": outputs,
+        }))
     }
 
     fn job(&self) -> Value {
@@ -120,8 +129,13 @@ impl Out<'_> {
         Some(dataset)
     }
 
-    fn output(&self, item: &Item) -> Option<Value> {
-        let (mut dataset, rows) = self.dataset(item)?;
+    fn output(&self, item: &Item) -> Result<Option<Value>> {
+        let Some((mut dataset, rows)) = self.dataset(item) else { return Ok(None) };
+        if let Some(columns) = self.columns(item)?
+            && let Some(facets) = dataset["facets"].as_object_mut()
+        {
+            put(facets, "columnLineage", out_columns::COLUMN_LINEAGE, columns);
+        }
         // The note counts the one thing made.
         let noted = (self.run.outputs.len() == 1).then(|| self.run.notes.get("rows")?.parse().ok()).flatten();
         if let Some(rows) = rows.or(noted) {
@@ -129,36 +143,71 @@ impl Out<'_> {
             put(&mut facets, "outputStatistics", "1-0-2/OutputStatisticsOutputDatasetFacet", json!({"rowCount": rows}));
             dataset["outputFacets"] = Value::Object(facets);
         }
-        Some(dataset)
+        Ok(Some(dataset))
+    }
+
+    /// What the columns of something made are made of.
+    fn columns(&self, item: &Item) -> Result<Option<Value>> {
+        let place = |dataset: &ProjectName| Ok(self.placed(&(self.location)(dataset), format!("datasets/{dataset}")));
+        match item {
+            Item::Online { view, .. } => out_columns::made_of(&flat(self.flowing, view)?, &place),
+            Item::TrainingSet { name, .. } => {
+                // The definition that it was built of is among what was read.
+                let of = self.run.inputs.iter().find_map(|item| match item {
+                    Item::Definition(pinned) if pinned.kind == Kind::TrainingSet && pinned.name == *name => {
+                        Some(pinned)
+                    }
+                    _ => None,
+                });
+                of.map_or(Ok(None), |of| out_columns::made_of(&flat(self.flowing, of)?, &place))
+            }
+            Item::Snapshot { dataset, .. } => {
+                let known = self.definitions.values().filter(|known| known.pinned.name == *dataset);
+                let Some(known) = known.max_by_key(|known| known.pinned.version) else { return Ok(None) };
+                let files = self.run.inputs.iter().filter_map(|item| match item {
+                    Item::File { url, .. } => Some(self.placed(url, format!("uploads/{url}"))),
+                    _ => None,
+                });
+                Ok(out_columns::read_from(&known.columns, &files.collect::<Vec<_>>()))
+            }
+            Item::Definition(_) | Item::File { .. } => Ok(None),
+        }
+    }
+
+    fn own(&self, name: String) -> Name {
+        Name { namespace: self.namespace(), name }
+    }
+
+    /// What lies at a place that others can read is called by it.
+    fn placed(&self, url: &str, name: String) -> Name {
+        Name::of_recorded(url).last().unwrap_or_else(|| self.own(name))
     }
 
     /// A dataset, and how many rows it is said to have.
     fn dataset(&self, item: &Item) -> Option<(Value, Option<u64>)> {
-        let own = |name: String| Name { namespace: self.namespace(), name };
-        let placed = |url: &str, name: String| Name::of_recorded(url).last().unwrap_or_else(|| own(name));
         let (name, version, of, rows) = match item {
             Item::Definition(_) => return None,
-            Item::File { url, digest, .. } => (placed(url, format!("uploads/{url}")), digest.to_string(), None, None),
+            Item::File { url, digest, .. } => {
+                (self.placed(url, format!("uploads/{url}")), digest.to_string(), None, None)
+            }
             Item::Snapshot { dataset, number } => {
-                let name = placed(&(self.location)(dataset), format!("datasets/{dataset}"));
+                let name = self.placed(&(self.location)(dataset), format!("datasets/{dataset}"));
                 (name, number.to_string(), Some(dataset), None)
             }
             Item::TrainingSet { name, number, .. } => {
-                (own(format!("training/{name}")), number.to_string(), Some(name), None)
+                (self.own(format!("training/{name}")), number.to_string(), Some(name), None)
             }
             Item::Model { name, version } => (own(format!("models/{name}")), version.to_string(), None, None),
             Item::Online { view, generation, rows, .. } => {
-                (own(format!("online/{}", view.name)), generation.to_string(), Some(&view.name), Some(*rows))
+                (self.own(format!("online/{}", view.name)), generation.to_string(), Some(&view.name), Some(*rows))
             }
         };
         let mut facets = Facets::new();
         put(&mut facets, "version", "1-0-1/DatasetVersionDatasetFacet", json!({"datasetVersion": version}));
         let known = self.definitions.values().filter(|known| Some(&known.pinned.name) == of);
-        let columns = known.max_by_key(|known| known.pinned.version).map(|known| &known.columns.0);
-        if let Some(columns) = columns.filter(|columns| !columns.is_empty()) {
-            let field = |c: &asof_model::Column| json!({"name": c.name, "type": sql_type(&c.data_type)});
-            let fields: Vec<_> = columns.iter().map(field).collect();
-            put(&mut facets, "schema", "1-2-0/SchemaDatasetFacet", json!({"fields": fields}));
+        let columns = known.max_by_key(|known| known.pinned.version).map(|known| &known.columns);
+        if let Some(columns) = columns.filter(|columns| !columns.0.is_empty()) {
+            put(&mut facets, "schema", out_columns::SCHEMA, out_columns::schema(columns));
         }
         Some((json!({"namespace": name.namespace, "name": name.name, "facets": facets}), rows))
     }

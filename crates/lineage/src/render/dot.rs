@@ -36,6 +36,7 @@ fn shape(node: &Node) -> &'static str {
         Node::Snapshot { .. } | Node::TrainingSet { .. } => "cylinder",
         Node::Online { .. } => "ellipse",
         Node::Model { .. } => "component",
+        Node::Column { .. } => "tab",
     }
 }
 

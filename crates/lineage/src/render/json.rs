@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use asof_model::flow::{Way, Ways};
 use serde::Serialize;
 
 use super::{edges, nodes};
@@ -58,7 +59,7 @@ pub struct NodeDocument {
     /// Unique and stable.
     pub id: String,
     /// `dataset`, `entity`, `feature_view`, `feature_service`, `training_set`, `snapshot`, `file`,
-    /// `built_training_set`, `online`, `external_dataset` or `job`.
+    /// `built_training_set`, `online`, `external_dataset` or `job`; by column also `column` and `rows`.
     pub kind: &'static str,
     /// Its project; what comes from outside has none.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +77,12 @@ pub struct NodeDocument {
     /// Of what others told of: its namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Of a column, or of rows: the id of the thing whose they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// Of a column: its name there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
     /// Of an online table: which publication.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
@@ -123,6 +130,13 @@ pub enum ViaDocument {
         /// What had become of it: `START`, `RUNNING`, `COMPLETE`, `FAIL`, `ABORT` or `OTHER`.
         state: &'static str,
     },
+    /// The column downstream is made of the one upstream, or it decides which rows there are downstream.
+    Columns {
+        /// In which ways, in the words of OpenLineage.
+        how: Vec<HowDocument>,
+    },
+    /// The rows upstream are those downstream, or those that the column downstream is in.
+    Rows,
 }
 
 /// Trees around one thing, as data.
@@ -134,7 +148,15 @@ pub fn document(trees: &[Tree]) -> Document {
             Node::File { url, digest } => (Some(digest.to_string()), Some(url.clone()), None),
             Node::Online { generation, .. } => (None, None, Some(*generation)),
             Node::External(name) => (None, Some(name.to_string()), None),
-            Node::Snapshot { .. } | Node::TrainingSet { .. } | Node::Model { .. } | Node::Job(_) => (None, None, None),
+            Node::Snapshot { .. }
+            | Node::TrainingSet { .. }
+            | Node::Model { .. }
+            | Node::Job(_)
+            | Node::Column { .. } => (None, None, None),
+        };
+        let (of, column) = match &line.node {
+            Node::Column { of, name } => (Some(of.id()), name.clone()),
+            _ => (None, None),
         };
         NodeDocument {
             id: line.node.id(),
@@ -148,6 +170,8 @@ pub fn document(trees: &[Tree]) -> Document {
                 Node::External(name) | Node::Job(name) => Some(name.namespace.clone()),
                 _ => None,
             },
+            of,
+            column,
             generation,
             rows: line.size.map(|(Size::Rows(n) | Size::RowsAdded(n) | Size::Keys(n))| n),
             cut: match line.shown {
@@ -166,6 +190,11 @@ pub fn document(trees: &[Tree]) -> Document {
     let columns = trees.iter().flat_map(|tree| &tree.columns).map(column).filter(|column| seen.insert(column.clone()));
     let columns = columns.collect();
     Document { root: root.unwrap_or_default(), nodes: nodes.collect(), edges: edges.collect(), columns }
+}
+
+pub(super) fn hows(ways: Ways) -> Vec<HowDocument> {
+    let how = |way: Way| HowDocument { direct: way.is_direct(), subtype: way.subtype().unwrap_or_default().to_owned() };
+    ways.iter().map(how).collect()
 }
 
 fn column(column: &Column) -> ColumnDocument {
@@ -188,6 +217,8 @@ fn reason(via: &Via) -> ViaDocument {
     match via {
         Via::Defines => ViaDocument::Defines,
         Via::Continues => ViaDocument::Continues,
+        Via::Columns(ways) => ViaDocument::Columns { how: hows(*ways) },
+        Via::Rows => ViaDocument::Rows,
         Via::Run { id, verb } => ViaDocument::Run { id: id.to_string(), verb },
         Via::Told { what, run, state } => {
             ViaDocument::Told { what: what.as_str(), run: run.as_deref().map(str::to_owned), state: state.as_str() }

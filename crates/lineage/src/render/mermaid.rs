@@ -34,6 +34,7 @@ fn shape(node: &Node) -> (&'static str, &'static str) {
         Node::Snapshot { .. } | Node::TrainingSet { .. } => ("[(", ")]"),
         Node::Online { .. } => ("([", "])"),
         Node::Model { .. } => ("[[", "]]"),
+        Node::Column { .. } => ("(", ")"),
     }
 }
 

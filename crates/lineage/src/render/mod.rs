@@ -4,11 +4,13 @@
 //! one graph, in which every edge points from what is upstream to what is downstream.
 
 mod dot;
+mod impact;
 mod json;
 mod mermaid;
 mod unicode;
 
 pub use dot::dot;
+pub use impact::{AffectedDocument, ColumnImpactDocument, ImpactDocument, impact, impact_document, impact_json};
 pub use json::{ColumnDocument, Document, EdgeDocument, HowDocument, NodeDocument, ViaDocument, document, json};
 pub use mermaid::mermaid;
 pub use unicode::tree;

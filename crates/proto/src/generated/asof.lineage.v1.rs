@@ -44,6 +44,15 @@ pub struct LineageRequest {
     /// Only what lies on a way to this, named as above; empty means all.
     #[prost(string, tag = "7")]
     pub toward: ::prost::alloc::string::String,
+    /// Around this column; empty means around the thing itself, unless the reference is written REF.COLUMN.
+    #[prost(string, tag = "8")]
+    pub column: ::prost::alloc::string::String,
+    /// To this column; as above.
+    #[prost(string, tag = "9")]
+    pub toward_column: ::prost::alloc::string::String,
+    /// What this would do to whatever depends on the column, in the place of a graph.
+    #[prost(enumeration = "Change", tag = "10")]
+    pub change: i32,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LineageResponse {

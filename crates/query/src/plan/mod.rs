@@ -89,6 +89,11 @@ impl<'a> Planner<'a> {
         Planner { definitions, tables, until: None, reordered: false }
     }
 
+    /// One over the same, with no settings.
+    pub(crate) fn again(&self) -> Planner<'a> {
+        Planner::new(self.definitions, self.tables)
+    }
+
     /// Cuts every dataset off at a moment: what happened after it, or became known after it, is not there.
     #[must_use]
     pub fn until(self, moment: Micros) -> Self {
@@ -116,13 +121,13 @@ impl<'a> Planner<'a> {
     }
 
     /// The definition that a name in another one's text means.
-    fn input(&self, of: &Registered, written: &str) -> Result<&'a Arc<Registered>> {
+    pub(crate) fn input(&self, of: &Registered, written: &str) -> Result<&'a Arc<Registered>> {
         let input = of.inputs.iter().find(|input| input.written == written);
         let input = input.ok_or_else(|| Error::internal(format!("{} does not pin `{written}`", of.pinned)))?;
         self.definition(&input.pinned)
     }
 
-    fn input_of_kind(&self, of: &Registered, kind: Kind) -> Result<&'a Arc<Registered>> {
+    pub(crate) fn input_of_kind(&self, of: &Registered, kind: Kind) -> Result<&'a Arc<Registered>> {
         let is_wanted = |input: &&Input| input.pinned.kind == kind;
         let input = of.inputs.iter().find(is_wanted);
         let input = input.ok_or_else(|| Error::internal(format!("{} pins no {kind}", of.pinned)))?;
@@ -168,7 +173,8 @@ impl<'a> Planner<'a> {
         Ok(Found { view: view.clone(), entity: entity.clone() })
     }
 
-    fn bind_service(&self, registered: &Registered) -> Result<BoundService> {
+    /// The same as [`Planner::service`], where the stack is deep already.
+    pub(crate) fn bind_service(&self, registered: &Registered) -> Result<BoundService> {
         let service: &Service = match &registered.definition {
             Definition::FeatureService(service) => service,
             other => return Err(not_a(registered, Kind::FeatureService, other.kind())),

@@ -159,7 +159,7 @@ impl Extraction {
 }
 
 /// The function and frame of a marked window.
-fn as_of(expression: &Expr) -> Option<(&WindowFunction, Frame)> {
+pub(crate) fn as_of(expression: &Expr) -> Option<(&WindowFunction, Frame)> {
     match expression {
         Expr::Alias(alias) => as_of(&alias.expr),
         Expr::WindowFunction(function) => {

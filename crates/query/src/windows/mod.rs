@@ -44,7 +44,7 @@ mod tiles;
 
 pub use call::{Argument, Measure, WindowCall};
 pub(crate) use evaluate::{Events, Part, Settled, Windows};
-pub(crate) use extract::{Computed, Windowed, extract};
+pub(crate) use extract::{Computed, Windowed, as_of, extract};
 pub use frame::Frame;
 pub(crate) use frame::{default_hop, may_slide};
 pub(crate) use place::{Arrival, Slots, cover};

@@ -1,6 +1,7 @@
 //! Integration tests of the query layer.
 
 mod asof;
+mod columns;
 mod language;
 mod planning;
 mod project;

@@ -1,7 +1,8 @@
 //! Questions over runs and over the graph, and their answers.
 
 use asof_engine::{
-    About, Direction, ExplainRequest, Explanation, FoundIn, IngestedFile, LineageRequest, LogRequest, Origin, Rendering,
+    About, ColumnChange, Direction, ExplainRequest, Explanation, FoundIn, IngestedFile, LineageRequest, LogRequest,
+    Origin, Rendering,
 };
 use asof_model::run::Verb;
 use asof_model::trained::PREFIX;
@@ -46,9 +47,29 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
         wire::Rendering::Dot => Rendering::Dot,
     };
     let depth = (request.depth > 0).then_some(request.depth);
-    let toward = (!request.toward.is_empty()).then(|| about(&request.toward)).transpose()?;
-    let at = request.at.map(Micros);
-    Ok(LineageRequest { about: about(&request.reference)?, direction, depth, at, toward, rendering })
+    let impact = match wire::Change::try_from(request.change).map_err(|_| unknown_number("change", request.change))? {
+        wire::Change::None => None,
+        wire::Change::Drop => Some(ColumnChange::Drop),
+        wire::Change::Retype => Some(ColumnChange::Retype),
+    };
+    let toward = (!request.toward.is_empty()).then(|| about_column(&request.toward, &request.toward_column));
+    let (toward, toward_column) = toward.transpose()?.unzip();
+    let (about, column) = about_column(&request.reference, &request.column)?;
+    let (at, toward_column) = (request.at.map(Micros), toward_column.flatten());
+    Ok(LineageRequest { about, column, direction, depth, at, toward, toward_column, impact, rendering })
+}
+
+/// `REF.COLUMN`, or a thing and its column apart. No reference has a point in it.
+fn about_column(text: &str, column: &str) -> Result<(About, Option<String>)> {
+    if !column.is_empty() {
+        return Ok((about(text)?, Some(column.to_owned())));
+    }
+    match text.split_once('.') {
+        Some((of, column)) if !column.is_empty() && reference(text).is_err() && reference(of).is_ok() => {
+            Ok((About::Ours(reference(of)?), Some(column.to_owned())))
+        }
+        _ => Ok((about(text)?, None)),
+    }
 }
 
 /// What is no reference and has a colon or a slash is a name that others gave.
@@ -152,6 +173,23 @@ mod tests {
             assert_eq!(about(text), Ok(About::Model(text.parse().unwrap())), "{text}");
         }
         assert_eq!(about("Flights").unwrap_err().code(), "invalid_reference");
+    }
+
+    #[test]
+    fn a_column_stands_behind_a_reference_or_apart() {
+        let ours = |text: &str| About::Ours(reference(text).unwrap());
+        for (text, column, expected) in [
+            ("flights.arr_delay", "", (ours("flights"), Some("arr_delay"))),
+            ("p/flights@3.arr_delay", "", (ours("p/flights@3"), Some("arr_delay"))),
+            ("departure_delay.request.distance", "", (ours("departure_delay"), Some("request.distance"))),
+            ("flights", "arr.delay", (ours("flights"), Some("arr.delay"))),
+            ("flights", "", (ours("flights"), None)),
+            ("s3://lake/raw.tx", "", (About::Outside("s3://lake/raw.tx".to_owned()), None)),
+            ("s3://lake/raw.tx", "amount", (About::Outside("s3://lake/raw.tx".to_owned()), Some("amount"))),
+        ] {
+            let (about, found) = about_column(text, column).unwrap();
+            assert_eq!((about, found.as_deref()), expected, "{text} {column}");
+        }
     }
 
     #[test]

@@ -8,12 +8,13 @@ use asof_model::{Micros, Run};
 use serde_json::Value;
 
 use super::{folded, holding};
+use crate::columns::Told;
 use crate::tour::{Tour, file, run, snapshot};
 
 fn events(run: &Run) -> Vec<Value> {
     let tour = Tour::new();
     let definitions: HashMap<_, _> = tour.definitions.into_iter().map(|known| (known.pinned.clone(), known)).collect();
-    out::events(run, &definitions, &|dataset| format!("/store/datasets/tour/{dataset}"))
+    out::events(run, &definitions, &|dataset| format!("/store/datasets/tour/{dataset}"), &Told).unwrap()
 }
 
 #[test]
@@ -75,4 +76,43 @@ fn no_version_is_in_a_name() {
         assert_eq!(ended[1]["outputs"][0]["name"], "online/carrier_delays");
         assert_eq!(ended[1]["outputs"][0]["facets"]["version"]["datasetVersion"], number.to_string());
     }
+}
+
+#[test]
+fn what_columns_are_made_of_is_told_down_to_datasets() {
+    let facet = |run: usize| events(&Tour::new().runs[run])[1]["outputs"][0]["facets"]["columnLineage"].clone();
+    let trained = facet(3);
+    assert_eq!(
+        trained["fields"]["late"]["inputFields"],
+        serde_json::json!([{"namespace": "file", "name": "/store/datasets/tour/flights", "field": "arr_delay",
+            "transformations": [{"type": "DIRECT", "subtype": "TRANSFORMATION"}]}])
+    );
+    let of = |facet: &Value, column: &str| -> Vec<String> {
+        let inputs = facet["fields"][column]["inputFields"].as_array().unwrap().iter();
+        inputs
+            .map(|input| format!("{} {}", input["name"].as_str().unwrap(), input["field"].as_str().unwrap()))
+            .collect()
+    };
+    assert_eq!(
+        of(&trained, "temp"),
+        [
+            "/store/datasets/tour/flights origin",
+            "/store/datasets/tour/flights sched_dep",
+            "/store/datasets/tour/weather observed_at",
+            "/store/datasets/tour/weather origin",
+            "/store/datasets/tour/weather temp",
+            "/store/datasets/tour/weather wind_speed",
+        ]
+    );
+    assert_eq!(trained["dataset"][0]["field"], "cancelled");
+    assert_eq!(trained["dataset"][0]["transformations"][0]["subtype"], "FILTER");
+    assert_eq!(
+        trained["_schemaURL"].as_str().map(|url| url.ends_with("#/$defs/ColumnLineageDatasetFacet")),
+        Some(true)
+    );
+    assert_eq!(of(&facet(4), "mean_delay_7d").len(), 3);
+    // What is told is understood again.
+    let told = folded(&events(&Tour::new().runs[3]));
+    assert!(told.columns().iter().any(|flow| flow.field == "arr_delay" && flow.into.as_deref() == Some("late")));
+    assert!(told.columns().iter().any(|flow| flow.field == "cancelled" && flow.into.is_none()));
 }
