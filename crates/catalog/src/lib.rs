@@ -22,19 +22,23 @@ mod apply;
 mod definitions;
 mod error;
 mod events;
+mod jobs;
 mod moves;
 mod products;
 mod runs;
 mod select;
 mod store;
+mod tags;
 
 use asof_model::run::Item;
 use asof_model::{Kind, Micros, Name, Pinned, Reference, Registered, Result, Run, RunId, Selector};
 
 pub use definitions::Listed;
 pub use events::LineageEvent;
+pub use jobs::{JobEntry, Page, Product};
 pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
+pub use tags::{Tag, Tagged};
 
 /// A handle on one catalog. Cheap to clone; all clones share its connections.
 #[derive(Clone, Debug)]

@@ -21,6 +21,7 @@ mod ingest;
 mod lineage;
 mod log;
 mod materialize;
+mod parent;
 mod plans;
 mod pointers;
 mod promote;
@@ -35,6 +36,8 @@ mod scope;
 mod serve;
 mod served;
 mod show;
+mod standard;
+mod telling;
 mod told;
 mod train;
 mod verify;
@@ -53,6 +56,7 @@ pub use ingest::{IngestReport, IngestRequest};
 pub use lineage::{About, Direction, LineageRequest, Rendering};
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
+pub use parent::Parent;
 pub use pointers::{Author, Moved, Refusal, Shift, Stay};
 pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
@@ -62,7 +66,9 @@ pub use rows::RowError;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use served::{Served, Values};
+pub use standard::{Asked, Filter, Forgotten, Named, Page, Sort, TagOn};
 pub use show::{Listing, Shown, ShownOnline, ShownSnapshot};
+pub use telling::{Listener, Narrator, Told};
 pub use train::{TrainRequest, Trained};
 pub use verify::{Checked, Example, Finding, Leak, Probe, Verified, VerifyRequest};
 pub use workshop::{Limits, Workshop};
@@ -99,6 +105,8 @@ pub struct Engine {
     plans: Arc<plans::Plans<serve::ServingPlan>>,
     pusher: Arc<push::Pusher>,
     graphs: Arc<graphs::Graphs>,
+    worlds: Arc<standard::Worlds>,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl Engine {
@@ -110,9 +118,18 @@ impl Engine {
     /// # Errors
     /// Those of the catalog and of the tables that unfinished runs wrote to.
     pub async fn open(parts: Parts) -> Result<Self> {
+        Engine::open_telling(parts, None).await
+    }
+
+    /// The same, with somebody who is told of runs from then on; those that are repaired are told too.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`].
+    pub async fn open_telling(parts: Parts, listener: Option<Arc<dyn Listener>>) -> Result<Self> {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
         let plans = Arc::new(plans::Plans::new());
-        let engine = Engine { parts: Arc::new(parts), plans, pusher, graphs: Arc::default() };
+        let (graphs, worlds) = (Arc::default(), Arc::default());
+        let engine = Engine { parts: Arc::new(parts), plans, pusher, graphs, worlds, listener };
         engine.recover().await?;
         Ok(engine)
     }

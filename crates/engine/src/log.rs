@@ -1,11 +1,8 @@
 //! `log`: the runs, newest first; and how an environment's pointers moved.
 
-use std::collections::{HashMap, HashSet};
-
 use asof_catalog::{PointerMove, RunFilter};
-use asof_lineage::openlineage::out;
-use asof_model::run::{Item, Run, Verb};
-use asof_model::{Name, Pinned, Reference, Result, Selector};
+use asof_model::run::{Run, Verb};
+use asof_model::{Name, Reference, Result, Selector};
 
 use crate::{Engine, Scope};
 
@@ -46,19 +43,7 @@ impl Engine {
     pub async fn log_events(&self, scope: &Scope, request: LogRequest) -> Result<Vec<String>> {
         let mut runs = self.log(scope, request).await?;
         runs.reverse();
-        let items = runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
-        let named: HashSet<Pinned> = items.filter_map(definition).collect();
-        let mut definitions = HashMap::new();
-        for pinned in named {
-            // One that is not there any more is told without what it says.
-            if let Ok(registered) = self.catalog().pinned(&pinned).await {
-                definitions.insert(pinned, registered);
-            }
-        }
-        let events = runs
-            .iter()
-            .flat_map(|run| out::events(run, &definitions, &|dataset| self.offline().location(&run.project, dataset)));
-        Ok(events.map(|event| event.to_string()).collect())
+        Ok(self.narrator().of(&runs).await.iter().map(ToString::to_string).collect())
     }
 
     /// How the environment's pointers moved, or that of one name, newest first; at most so many.
@@ -73,13 +58,5 @@ impl Engine {
         let mut moves = self.catalog().pointer_history(&scope.project, &scope.environment, name).await?;
         moves.truncate(limit.unwrap_or(usize::MAX));
         Ok(moves)
-    }
-}
-
-/// The definition that an item is, or is of.
-fn definition(item: &Item) -> Option<Pinned> {
-    match item {
-        Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(pinned.clone()),
-        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } => None,
     }
 }

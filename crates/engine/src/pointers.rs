@@ -14,7 +14,7 @@ use asof_catalog::{Move, WHO, WHY};
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
 use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Registered, Result, Version};
 
-use crate::Engine;
+use crate::{Engine, Told};
 
 /// In whose name pointers move, and why. It is kept as it is told; nobody vouches for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,8 +143,14 @@ impl Engine {
             Move { name, from: target.from, to: version }
         });
         let moves = moves.collect();
-        let (catalog, project, environment) = (self.catalog().clone(), how.project.clone(), how.environment.clone());
-        let moving = async move { catalog.move_pointers(&project, &environment, moves, &run).await };
+        let (engine, project, environment) = (self.clone(), how.project.clone(), how.environment.clone());
+        let moving = async move {
+            let written = engine.catalog().move_pointers(&project, &environment, moves, &run).await?;
+            if written {
+                engine.tell(|| Told::Happened(run));
+            }
+            Ok(written)
+        };
         // Somebody else may have moved them to the same place meanwhile: then there was nothing left to do.
         moved.run = self.settle(moving).await?.then_some(id);
         Ok(moved)

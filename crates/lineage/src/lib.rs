@@ -18,6 +18,7 @@
 
 mod draft;
 mod graph;
+pub mod marquez;
 mod node;
 pub mod openlineage;
 pub mod render;

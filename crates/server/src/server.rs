@@ -30,6 +30,7 @@ use crate::deadline::Deadlines;
 use crate::greeting::Greeted;
 use crate::http;
 use crate::open::store_folder;
+use crate::parented::Parented;
 use crate::service::{Desk, Front, Jobs, Lineage, Push, Registry, Serving};
 use crate::spool::Spool;
 
@@ -79,8 +80,10 @@ impl Server {
             .build_v1()
             .map_err(Error::internal)?;
         let (health, health_service) = tonic_health::server::health_reporter();
-        let routes = Routes::new(registry.max_decoding_message_size(size).max_encoding_message_size(size))
-            .add_service(jobs.max_decoding_message_size(size).max_encoding_message_size(size))
+        let registry = registry.max_decoding_message_size(size).max_encoding_message_size(size);
+        let jobs = jobs.max_decoding_message_size(size).max_encoding_message_size(size);
+        let routes = Routes::new(Parented(registry))
+            .add_service(Parented(jobs))
             .add_service(serving)
             .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))

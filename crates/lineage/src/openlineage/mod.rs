@@ -12,15 +12,23 @@
 
 pub mod canonical;
 mod columns;
+pub mod designs;
 mod event;
 mod external;
+mod facets;
 mod fold;
 mod heard;
+mod history;
 mod naming;
 pub mod out;
+mod places;
+mod spent;
 
 pub use columns::Transformation;
 pub use event::{About, Dataset, Event, Facets, Job, State};
 pub use external::{ColumnFlow, End, External, ExternalDataset, ExternalJob, Flow, Span};
-pub use heard::Heard;
+pub use heard::{Heard, Times};
+pub use history::ToldRun;
+pub use facets::{PARENT_RUN, parent_run};
 pub use naming::Name;
+pub use places::Places;

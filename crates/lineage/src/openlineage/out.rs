@@ -1,25 +1,23 @@
 //! OpenLineage, out: a run of ours as the events that another tool would send of it.
 //!
-//! Two of each: that it began, and what became of it; one while it goes on. A job is a verb and what it makes
-//! (`materialize.carrier_delays`), so that one job stands for all runs of it. Datasets are named by where they lie, as the
-//! standard has it; what lies nowhere that others could read (rows online, training sets in the store) has the namespace of its
-//! project. A version is a facet and never part of a name.
+//! Two of each: that it began, and what became of it; one while it goes on. An apply tells besides what it declared
+//! ([`super::designs`]). A job is a verb and what it makes (`materialize.carrier_delays`), so that one job stands for all runs of
+//! it. Datasets are named by where they lie, as the standard has it; what lies nowhere that others could read (rows online, training
+//! sets in the store) has the namespace of its project ([`super::places`]). A version is a facet and never part of a name.
 //!
-//! Deliberately not here: definitions are no datasets, so what a run read of them is the job's SQL and nothing else; and
-//! columns, until they are followed through definitions.
+//! Deliberately not here: what a run read of definitions is the job's SQL and no dataset: which of them read which is said
+//! once, where they are declared; and columns, until they are followed through definitions.
 
 use std::collections::HashMap;
 
-use asof_model::run::{Item, Outcome};
-use asof_model::schema::sql_type;
+use asof_model::run::{Item, Outcome, Verb};
 use asof_model::{Definition, Micros, Name as ProjectName, Pinned, Registered, Run};
 use serde_json::{Value, json};
 
+use super::designs;
 use super::event::{Facets, State};
-use super::naming::Name;
-
-/// Who says so, as a URI.
-const PRODUCER: &str = concat!("urn:asof:", env!("CARGO_PKG_VERSION"));
+use super::facets::{PARENT_RUN, assertions, content_of, described, job_type, metrics, parent, put, sql};
+use super::places::Places;
 
 /// The standard of the event itself.
 const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
@@ -31,7 +29,8 @@ pub fn events(
     definitions: &HashMap<Pinned, Registered>,
     location: &dyn Fn(&ProjectName) -> String,
 ) -> Vec<Value> {
-    let out = Out { run, definitions, location };
+    let place = |_: &ProjectName, dataset: &ProjectName| location(dataset);
+    let out = Out { run, definitions, location: &place };
     let begins = out.event(run.started, State::Start, &[]);
     let state = match &run.outcome {
         Outcome::Running => return vec![begins],
@@ -40,13 +39,27 @@ pub fn events(
         Outcome::Aborted => State::Abort,
     };
     let ends = out.event(run.finished.unwrap_or(run.started), state, &run.outputs);
-    vec![begins, ends]
+    let declared = run.outputs.iter().filter_map(|item| match item {
+        Item::Definition(pinned) if run.verb == Verb::Apply => definitions.get(pinned),
+        _ => None,
+    });
+    [begins, ends].into_iter().chain(designs::of(declared, &place)).collect()
+}
+
+/// The first of the events of a run, told when it begins.
+pub fn begins(
+    run: &Run,
+    definitions: &HashMap<Pinned, Registered>,
+    location: &dyn Fn(&ProjectName) -> String,
+) -> Value {
+    let place = |_: &ProjectName, dataset: &ProjectName| location(dataset);
+    Out { run, definitions, location: &place }.event(run.started, State::Start, &[])
 }
 
 struct Out<'a> {
     run: &'a Run,
     definitions: &'a HashMap<Pinned, Registered>,
-    location: &'a dyn Fn(&ProjectName) -> String,
+    location: &'a dyn Fn(&ProjectName, &ProjectName) -> String,
 }
 
 impl Out<'_> {
@@ -57,6 +70,9 @@ impl Out<'_> {
         if let (State::Fail, Outcome::Failed { error }) = (state, &self.run.outcome) {
             let message = json!({"message": error, "programmingLanguage": "SQL"});
             put(&mut facets, "errorMessage", "1-0-1/ErrorMessageRunFacet", message);
+        }
+        if let Some(facet) = self.run.notes.get(PARENT_RUN).and_then(|text| parent(text)) {
+            put(&mut facets, "parent", "1-2-0/ParentRunFacet", facet);
         }
         // Files of definitions are no data.
         let inputs = self.run.inputs.iter().filter(|_| !self.run.verb.is_of_names());
@@ -70,44 +86,18 @@ impl Out<'_> {
     }
 
     fn job(&self) -> Value {
-        let subject = self.subject();
-        let verb = self.run.verb.as_str();
+        let subject = self.run.subject();
         let mut facets = Facets::new();
-        let kind = json!({"processingType": "BATCH", "integration": "ASOF", "jobType": verb.to_ascii_uppercase()});
-        put(&mut facets, "jobType", "2-0-4/JobTypeJobFacet", kind);
+        job_type(&mut facets, self.run.verb.as_str());
         let of_subject = self.definitions.values().filter(|known| Some(&known.pinned.name) == subject);
-        let newest = of_subject.max_by_key(|known| known.pinned.version);
-        let query = newest.and_then(|known| match &known.definition {
-            Definition::FeatureView(view) => Some(&view.query),
-            Definition::FeatureService(service) => Some(&service.query),
-            Definition::TrainingSet(set) => Some(&set.query),
-            Definition::Dataset(_) | Definition::Entity(_) => None,
-        });
-        if let Some(query) = query {
-            put(&mut facets, "sql", "1-1-0/SQLJobFacet", json!({"query": query, "dialect": "datafusion"}));
+        if let Some(newest) = of_subject.max_by_key(|known| known.pinned.version) {
+            sql(&mut facets, &newest.definition);
         }
-        let name = subject.map_or_else(|| verb.to_owned(), |subject| format!("{verb}.{subject}"));
-        json!({"namespace": self.namespace(), "name": name, "facets": facets})
+        json!({"namespace": self.places().namespace(), "name": self.run.job(), "facets": facets})
     }
 
-    /// What the run is about: what it makes, or else the definition that it was given last.
-    fn subject(&self) -> Option<&ProjectName> {
-        let name = |item| match item {
-            &Item::File { .. } => None,
-            Item::Snapshot { dataset, .. } => Some(dataset),
-            Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(&pinned.name),
-            Item::TrainingSet { name, .. } => Some(name),
-        };
-        match self.run.outputs.as_slice() {
-            // An apply makes many things at once.
-            [Item::Definition(_), ..] => None,
-            [first, ..] => name(first),
-            [] => self.run.inputs.iter().rev().find_map(name),
-        }
-    }
-
-    fn namespace(&self) -> String {
-        format!("asof://{}", self.run.project)
+    fn places(&self) -> Places<'_> {
+        Places { project: &self.run.project, location: self.location }
     }
 
     fn input(&self, item: &Item) -> Option<Value> {
@@ -115,6 +105,7 @@ impl Out<'_> {
         if let Item::File { bytes, .. } = item {
             let mut facets = Facets::new();
             put(&mut facets, "inputStatistics", "1-0-0/InputStatisticsInputDatasetFacet", json!({"size": bytes}));
+            self.checked(&mut facets);
             dataset["inputFacets"] = Value::Object(facets);
         }
         Some(dataset)
@@ -132,41 +123,42 @@ impl Out<'_> {
         Some(dataset)
     }
 
+    /// What an ingest found of the rows that it let in: every one of them fulfils the dataset's checks.
+    fn checked(&self, facets: &mut Facets) {
+        if self.run.verb != Verb::Ingest || self.run.outcome != Outcome::Done || self.run.outputs.is_empty() {
+            return;
+        }
+        let known = self.definitions.values().find_map(|known| match &known.definition {
+            Definition::Dataset(dataset) => Some(dataset),
+            _ => None,
+        });
+        known.iter().for_each(|dataset| assertions(facets, &dataset.checks));
+        let files = self.run.inputs.iter().filter(|item| matches!(item, Item::File { .. })).count();
+        if files == 1
+            && let Some(rows) = self.run.notes.get("rows").and_then(|rows| rows.parse().ok())
+        {
+            metrics(facets, rows);
+        }
+    }
+
     /// A dataset, and how many rows it is said to have.
     fn dataset(&self, item: &Item) -> Option<(Value, Option<u64>)> {
-        let own = |name: String| Name { namespace: self.namespace(), name };
-        let placed = |url: &str, name: String| Name::of_recorded(url).last().unwrap_or_else(|| own(name));
-        let (name, version, of, rows) = match item {
+        let places = self.places();
+        let name = places.of(item)?;
+        let (version, rows) = match item {
             Item::Definition(_) => return None,
-            Item::File { url, digest, .. } => (placed(url, format!("uploads/{url}")), digest.to_string(), None, None),
-            Item::Snapshot { dataset, number } => {
-                let name = placed(&(self.location)(dataset), format!("datasets/{dataset}"));
-                (name, number.to_string(), Some(dataset), None)
-            }
-            Item::TrainingSet { name, number, .. } => {
-                (own(format!("training/{name}")), number.to_string(), Some(name), None)
-            }
-            Item::Online { view, generation, rows, .. } => {
-                (own(format!("online/{}", view.name)), generation.to_string(), Some(&view.name), Some(*rows))
-            }
+            Item::File { digest, .. } => (digest.to_string(), None),
+            Item::Snapshot { number, .. } => (number.to_string(), None),
+            Item::TrainingSet { number, .. } => (number.to_string(), None),
+            Item::Online { generation, rows, .. } => (generation.to_string(), Some(*rows)),
         };
         let mut facets = Facets::new();
         put(&mut facets, "version", "1-0-1/DatasetVersionDatasetFacet", json!({"datasetVersion": version}));
-        let known = self.definitions.values().filter(|known| Some(&known.pinned.name) == of);
-        let columns = known.max_by_key(|known| known.pinned.version).map(|known| &known.columns.0);
-        if let Some(columns) = columns.filter(|columns| !columns.is_empty()) {
-            let field = |c: &asof_model::Column| json!({"name": c.name, "type": sql_type(&c.data_type)});
-            let fields: Vec<_> = columns.iter().map(field).collect();
-            put(&mut facets, "schema", "1-2-0/SchemaDatasetFacet", json!({"fields": fields}));
+        if let Item::TrainingSet { content, .. } = item {
+            content_of(&mut facets, content);
         }
+        let known = self.definitions.values().filter(|known| Some(&known.pinned.name) == item.name());
+        described(&mut facets, &name, known.max_by_key(|known| known.pinned.version));
         Some((json!({"namespace": name.namespace, "name": name.name, "facets": facets}), rows))
     }
-}
-
-/// Adds a facet with who says so and by which standard, whose name ends in the facet's type.
-fn put(facets: &mut Facets, name: &str, standard: &str, mut facet: Value) {
-    let kind = standard.rsplit('/').next().unwrap_or(standard);
-    facet["_producer"] = PRODUCER.into();
-    facet["_schemaURL"] = format!("https://openlineage.io/spec/facets/{standard}.json#/$defs/{kind}").into();
-    facets.insert(name.to_owned(), facet);
 }
