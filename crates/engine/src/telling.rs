@@ -47,7 +47,7 @@ impl Narrator {
         let mut events = self.of(std::slice::from_ref(run)).await;
         match told {
             Told::Began(_) => events.truncate(1),
-            Told::Ended(_) => drop(events.drain(..1.min(events.len()))),
+            Told::Ended(_) => drop(events.drain(..1usize.min(events.len()))),
             Told::Happened(_) => {}
         }
         events.iter().map(Value::to_string).collect()

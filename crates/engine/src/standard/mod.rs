@@ -136,11 +136,11 @@ impl Engine {
             Asked::Job(named) => {
                 let job = job(&named)?;
                 let latest = Page { offset: 0, limit: LATEST };
-                let (runs, _) = self.runs_of(&seen, job, latest, at).await?;
+                let (runs, _) = self.runs_of(job, latest, at).await?;
                 Ok(world.job_shape(job, runs))
             }
             Asked::Runs(named) => {
-                let (runs, total) = self.runs_of(&seen, job(&named)?, page, at).await?;
+                let (runs, total) = self.runs_of(job(&named)?, page, at).await?;
                 Ok(json!({"totalCount": total, "runs": runs}))
             }
             Asked::Run(id) => self.run_shape(&id, at).await,

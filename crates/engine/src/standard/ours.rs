@@ -104,7 +104,7 @@ impl Engine {
                 all.push(events.clone());
                 continue;
             }
-            let runs = self.catalog().last_done(project, &[&job.name], at).await?;
+            let runs = self.catalog().last_done(project, &[job.name.as_str()], at).await?;
             let events = Arc::new(self.narrator().of(&runs).await);
             if at.is_none() {
                 kept.jobs.insert(key, (job.done, events.clone()));

@@ -31,7 +31,6 @@ impl Engine {
     /// Runs of a job in their shape, newest first, and how many there are.
     pub(super) async fn runs_of(
         &self,
-        _seen: &Seen,
         job: &Thing,
         page: Page,
         at: Option<Micros>,
@@ -116,7 +115,7 @@ impl Engine {
         let listed = seen.world.list(true, namespace, page, fits);
         let mut jobs = Vec::with_capacity(listed.part.len());
         for job in listed.part {
-            let (runs, _) = self.runs_of(seen, job, Page { offset: 0, limit: 1 }, at).await?;
+            let (runs, _) = self.runs_of(job, Page { offset: 0, limit: 1 }, at).await?;
             jobs.push(seen.world.job_shape(job, runs));
         }
         Ok(json!({"totalCount": listed.total, "jobs": jobs}))

@@ -1,6 +1,7 @@
 //! What a dataset or a job comes from and what depends on it, as nodes with edges.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -41,7 +42,8 @@ impl World {
                 let thing = &self.things[number as usize];
                 let beside = if upstream { &thing.upstream } else { &thing.downstream };
                 for number in beside {
-                    if seen.insert(*number, far + 1).is_none() {
+                    if let Entry::Vacant(place) = seen.entry(*number) {
+                        place.insert(far + 1);
                         next.push_back((*number, far + 1));
                     }
                 }
@@ -54,11 +56,11 @@ impl World {
         let mut nearest: Vec<_> = reached.into_iter().map(|(number, far)| (far, number)).collect();
         nearest.sort_unstable();
         nearest.truncate(MOST_NODES);
-        let shown: std::collections::BTreeSet<u32> = nearest.into_iter().map(|(_, number)| number).collect();
+        let shown: BTreeSet<u32> = nearest.into_iter().map(|(_, number)| number).collect();
         let nodes = shown.iter().map(|number| {
             let thing = &self.things[*number as usize];
             let id = thing.id();
-            let beside = |numbers: &std::collections::BTreeSet<u32>| {
+            let beside = |numbers: &BTreeSet<u32>| {
                 let ids = numbers.iter().filter(|number| shown.contains(number));
                 ids.map(|number| self.things[*number as usize].id()).collect::<Vec<_>>()
             };

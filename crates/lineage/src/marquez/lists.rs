@@ -72,7 +72,7 @@ impl World {
         wanted: impl Fn(&Thing) -> bool,
     ) -> Listed<&Thing> {
         // They are sorted so.
-        let start = self.things.partition_point(|thing| thing.is_job < jobs);
+        let start = self.things.partition_point(|thing| jobs && !thing.is_job);
         let all = self.things[start..].iter().take_while(|thing| thing.is_job == jobs);
         let all = all.filter(|thing| namespace.is_none_or(|namespace| thing.name.namespace == namespace));
         let mut total = 0;

@@ -18,6 +18,18 @@ pub struct World {
     jobs: HashMap<Name, u32>,
     pub(super) at: Option<Micros>,
     pub(super) tags: Tags,
+    /// By dataset: the columns that go into it, and those of it that go elsewhere.
+    pub(super) columns_into: HashMap<u32, Vec<Drawn>>,
+    pub(super) columns_from: HashMap<u32, Vec<Drawn>>,
+}
+
+/// A column that goes into another, now or at the moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Drawn {
+    pub(super) from: u32,
+    pub(super) to: u32,
+    /// Where it is in which part.
+    pub(super) place: (u32, u32),
 }
 
 /// A dataset or a job.
@@ -79,7 +91,7 @@ impl World {
             }
         }
         drawn.parts = parts;
-        drawn.sorted()
+        drawn.sorted().with_columns()
     }
 
     /// What a part tells of; the number of each.
@@ -133,6 +145,22 @@ impl World {
         self
     }
 
+    fn with_columns(mut self) -> World {
+        for (part, external) in (0..).zip(&self.parts) {
+            for (place, flow) in (0..).zip(external.columns()) {
+                let number = |of: u32| self.datasets.get(&external.datasets()[of as usize].name).copied();
+                if let (Some(from), Some(to)) = (number(flow.from), number(flow.to))
+                    && flow.spans.iter().any(|span| span.holds(self.at))
+                {
+                    let drawn = Drawn { from, to, place: (part, place) };
+                    self.columns_into.entry(to).or_default().push(drawn);
+                    self.columns_from.entry(from).or_default().push(drawn);
+                }
+            }
+        }
+        self
+    }
+
     /// The dataset of any of its names, if anybody had told of it.
     pub fn dataset(&self, namespace: &str, name: &str) -> Option<&Thing> {
         let name = Name::of_dataset(namespace, name);
@@ -152,14 +180,6 @@ impl World {
     pub(super) fn number(&self, thing: &Thing) -> Option<u32> {
         let numbers = if thing.is_job { &self.jobs } else { &self.datasets };
         numbers.get(&thing.name).copied()
-    }
-
-    pub(super) fn dataset_number(&self, name: &Name) -> Option<u32> {
-        self.datasets.get(name).copied()
-    }
-
-    pub(super) fn job_number(&self, name: &Name) -> Option<u32> {
-        self.jobs.get(name).copied()
     }
 
     /// What is known of a thing.

@@ -92,8 +92,8 @@ impl Given {
     fn moment(&self, name: &str) -> Result<Option<Micros>> {
         let Some(text) = self.text(name) else { return Ok(None) };
         // A plus that nobody escaped is a space by now.
-        let moment = text.parse().or_else(|_| text.replace(' ', "+").parse());
-        moment.map(Some).map_err(|_: Error| invalid(name, text, "a moment such as 2026-03-01T00:00:00Z"))
+        let moment = text.parse::<Micros>().or_else(|_| text.replace(' ', "+").parse());
+        moment.map(Some).map_err(|_| invalid(name, text, "a moment such as 2026-03-01T00:00:00Z"))
     }
 
     /// One of these words, in whatever case.
