@@ -201,6 +201,28 @@ pub(crate) async fn made_counted(db: &mut Connection, project: &Name, item: &str
     Ok(counted(made))
 }
 
+/// How many of the last runs began in which slot of time, and how they stand.
+pub(crate) async fn by_slot(
+    db: &mut Connection,
+    project: &Name,
+    from: Micros,
+    width: i64,
+    most: u64,
+) -> Result<Vec<(i64, String, u64)>> {
+    let rows: Vec<(i64, String, i64)> = query_as(
+        "SELECT (started - $2) / $3 AS slot, state, count(*) FROM
+             (SELECT started, state FROM run WHERE project = $1 AND started >= $2 ORDER BY started DESC LIMIT $4) AS last
+         GROUP BY slot, state ORDER BY slot, state",
+    )
+    .bind(project.as_str())
+    .bind(from.0)
+    .bind(width)
+    .bind(i64::try_from(most).unwrap_or(i64::MAX))
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|(slot, state, runs)| (slot, state, counted(runs))).collect())
+}
+
 fn counted(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
@@ -300,6 +322,20 @@ impl Catalog {
     /// Only those of the store.
     pub async fn runs_between_counted(&self, project: &Name, from: Micros, until: Micros, most: u64) -> asof_model::Result<u64> {
         Ok(counted_between(&mut *self.store.read().await?, project, from, until, most).await?)
+    }
+
+    /// How many of the last runs since a moment began in which slot of time of that width, from 0, and how they stand.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn runs_by_slot(
+        &self,
+        project: &Name,
+        from: Micros,
+        width: i64,
+        most: u64,
+    ) -> asof_model::Result<Vec<(i64, String, u64)>> {
+        Ok(by_slot(&mut *self.store.read().await?, project, from, width, most).await?)
     }
 
     /// What runs made of a name, newest first: of an item's kind, as `snapshot`, `training_set` and `online`.

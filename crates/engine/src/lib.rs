@@ -66,7 +66,7 @@ pub use rows::RowError;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use served::{Served, Values};
-pub use standard::{Asked, Filter, Forgotten, Named, Page, Sort, TagOn};
+pub use standard::{Asked, Counted, Filter, Forgotten, Named, Page, Sort, TagOn};
 pub use show::{Listing, Shown, ShownOnline, ShownSnapshot};
 pub use telling::{Listener, Narrator, Told};
 pub use train::{TrainRequest, Trained};

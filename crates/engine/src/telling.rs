@@ -1,7 +1,7 @@
 //! Telling others of runs as they happen: who listens is told at once and waits for nothing; what there is to tell is put into
 //! words later, by a [`Narrator`] of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use asof_catalog::Catalog;
 use asof_lineage::openlineage::out;
@@ -66,18 +66,23 @@ impl Narrator {
     /// The definitions that runs read or made, or that what they made is of.
     async fn definitions(&self, runs: &[Run]) -> HashMap<Pinned, Registered> {
         let items = runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
+        let named: HashSet<Pinned> = items.filter_map(definition).cloned().collect();
         let mut definitions = HashMap::new();
-        for item in items {
-            let (Item::Definition(pinned) | Item::Online { view: pinned, .. }) = item else { continue };
-            if definitions.contains_key(pinned) {
-                continue;
-            }
+        for pinned in named {
             // One that is not there any more is told without what it says.
-            if let Ok(registered) = self.catalog.pinned(pinned).await {
-                definitions.insert(pinned.clone(), registered);
+            if let Ok(registered) = self.catalog.pinned(&pinned).await {
+                definitions.insert(pinned, registered);
             }
         }
         definitions
+    }
+}
+
+/// The definition that an item is, or is of.
+fn definition(item: &Item) -> Option<&Pinned> {
+    match item {
+        Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(pinned),
+        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } => None,
     }
 }
 

@@ -10,6 +10,7 @@ mod events;
 mod forget;
 mod ours;
 mod runs;
+mod stats;
 mod tags;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 
 pub use forget::Forgotten;
 pub(crate) use ours::Ours;
+pub use stats::Counted;
 pub use tags::TagOn;
 
 use crate::Engine;
@@ -74,6 +76,8 @@ pub enum Asked {
     Events(Option<String>, Option<Micros>, Option<Micros>, bool),
     /// All words that may be on things.
     Tags,
+    /// How much there was, day by day of a week, or hour by hour of a day.
+    Counts(Counted, bool),
 }
 
 /// What there is at a moment.
@@ -129,7 +133,7 @@ impl Engine {
             Asked::Dataset(named) => Ok(world.dataset_shape(dataset(&named)?)),
             Asked::Versions(named) => self.versions_page(&seen, dataset(&named)?, page, at).await,
             Asked::Version(named, version) => {
-                let found = self.version(&seen, dataset(&named)?, &version, at).await?;
+                let found = self.made_version(&seen, dataset(&named)?, &version, at).await?;
                 found.ok_or_else(|| unknown(&format!("no version `{version}` of the dataset `{}`", named.name)))
             }
             Asked::Jobs(namespace, states) => self.jobs_page(&seen, namespace.as_deref(), &states, page, at).await,
@@ -151,6 +155,7 @@ impl Engine {
                 graph.ok_or_else(|| unknown(&format!("no node `{node}`")))
             }
             Asked::Search(text, filter, sort) => Ok(world.search(&text, filter, sort, page.limit)),
+            Asked::Counts(counted, week) => self.counts(&seen, counted, week, at).await,
             Asked::Events(..) | Asked::Tags => Err(Error::internal("answered before")),
         }
     }

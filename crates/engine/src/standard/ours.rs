@@ -38,17 +38,7 @@ impl Engine {
         for project in self.catalog().projects().await? {
             let jobs = self.catalog().jobs(&project).await?;
             let definitions = self.declared(&mut kept, &project, &jobs, at).await?;
-            let location = |project: &Name, dataset: &Name| self.offline().location(project, dataset);
-            for registered in definitions.iter() {
-                let Pinned { kind, project, name, .. } = &registered.pinned;
-                let places = Places { project, location: &location };
-                if let Some(called) = places.named(*kind, name) {
-                    told.owned.insert(called, (project.clone(), *kind, name.clone()));
-                }
-            }
-            for event in designs::of(definitions.iter(), &location) {
-                told.heard.hear(&event)?;
-            }
+            self.declare(&mut told, &definitions)?;
             for events in self.last_runs(&mut kept, &project, &jobs, at).await? {
                 for event in events.iter() {
                     told.heard.hear(event)?;
@@ -56,6 +46,22 @@ impl Engine {
             }
         }
         Ok(told)
+    }
+
+    /// Adds what is declared.
+    fn declare(&self, told: &mut Told, definitions: &[Registered]) -> Result<()> {
+        let location = |project: &Name, dataset: &Name| self.offline().location(project, dataset);
+        for registered in definitions {
+            let Pinned { kind, project, name, .. } = &registered.pinned;
+            let places = Places { project, location: &location };
+            if let Some(called) = places.named(*kind, name) {
+                told.owned.insert(called, (project.clone(), *kind, name.clone()));
+            }
+        }
+        for event in designs::of(definitions, &location) {
+            told.heard.hear(&event)?;
+        }
+        Ok(())
     }
 
     /// The newest version of each definition that there was at a moment.
@@ -95,7 +101,10 @@ impl Engine {
         at: Option<Micros>,
     ) -> Result<Vec<Arc<Vec<Value>>>> {
         let mut all = Vec::with_capacity(jobs.len());
-        for job in jobs.iter().filter(|job| job.done > 0) {
+        for job in jobs {
+            if job.done == 0 {
+                continue;
+            }
             let key = (project.clone(), job.name.clone());
             if at.is_none()
                 && let Some((known, events)) = kept.jobs.get(&key)

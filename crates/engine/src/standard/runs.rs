@@ -175,7 +175,7 @@ impl Engine {
     }
 
     /// A version by what it is called: that which is looked for is nearly always among the newest.
-    pub(super) async fn version(
+    pub(super) async fn made_version(
         &self,
         seen: &Seen,
         dataset: &Thing,

@@ -1,5 +1,6 @@
 //! Lists of things, a part at a time.
 
+use asof_model::Micros;
 use serde_json::{Value, json};
 
 use super::Page;
@@ -84,6 +85,17 @@ impl World {
             total += 1;
         }
         Listed { part, total }
+    }
+
+    /// When each job, or each dataset, was told of first.
+    pub fn firsts(&self, jobs: bool) -> Vec<Micros> {
+        let things = self.things.iter().filter(|thing| thing.is_job == jobs && thing.is_there(self.at));
+        things.filter_map(|thing| Some(thing.times?.first)).collect()
+    }
+
+    /// When each place where datasets lie was told of first.
+    pub fn firsts_of_sources(&self) -> Vec<Micros> {
+        self.spaces(true).into_values().filter_map(|times| Some(times?.first)).collect()
     }
 
     /// Things whose names have a text in them, whatever its case, the first so many.

@@ -80,6 +80,12 @@ impl Heard {
         jobs.filter_map(|job| Some((job.clone(), self.runs_of(job, at).first()?.state))).collect()
     }
 
+    /// What runs came to between two moments, the first included: when, and what.
+    pub fn states_between(&self, from: Micros, until: Micros) -> Vec<(Micros, State)> {
+        let within = self.statements.iter().filter(|said| said.run.is_some() && from <= said.time && said.time < until);
+        within.map(|said| (said.time, said.state)).collect()
+    }
+
     fn runs<'a>(&'a self, places: impl Iterator<Item = &'a u32>, at: Option<Micros>) -> Vec<ToldRun> {
         let mut said: BTreeMap<u32, Vec<&Statement>> = BTreeMap::new();
         for statement in places.map(|place| &self.statements[*place as usize]) {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::designs;
 use super::event::{Facets, State};
-use super::facets::{PARENT_RUN, assertions, content_of, described, job_type, metrics, parent, put, sql};
+use super::facets::{PARENT_RUN, PRODUCER, assertions, content_of, described, job_type, metrics, parent, put, sql};
 use super::places::Places;
 
 /// The standard of the event itself.

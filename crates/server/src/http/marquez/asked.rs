@@ -1,6 +1,6 @@
 //! What a path and its query ask.
 
-use asof_engine::{Asked, Filter, Named, Page, Sort};
+use asof_engine::{Asked, Counted, Filter, Named, Page, Sort};
 use asof_model::{Error, ErrorKind, Micros, Result};
 
 use super::parts::members;
@@ -62,6 +62,16 @@ pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
         ["events"] | ["events", "lineage"] => given.events(None)?,
         ["events", namespace] => given.events(Some(namespace.to_owned()))?,
         ["tags"] => Asked::Tags,
+        ["stats", counted] => {
+            let counted = match counted {
+                "lineage-events" => Counted::Events,
+                "jobs" => Counted::Jobs,
+                "datasets" => Counted::Datasets,
+                "sources" => Counted::Sources,
+                _ => return Ok(None),
+            };
+            Asked::Counts(counted, given.one("period", "day", &["day", "week"])? == "week")
+        }
         ["sources"] => Asked::Sources,
         ["sources", source] => Asked::Source(source.to_owned()),
         _ => return Ok(None),
