@@ -35,7 +35,7 @@ def build(kind, value, at):
         return {name: build(arguments[1], one, f"{at}.{name}") for name, one in value.items()}
     if isinstance(kind, type) and attr.has(kind):
         assert isinstance(value, dict), f"{at}: {value!r} is no object"
-        hints = typing.get_type_hints(kind, {**vars(importlib.import_module(kind.__module__)), **CLASSES})
+        hints = typing.get_type_hints(kind, {**vars(typing), **CLASSES, **vars(importlib.import_module(kind.__module__))})
         known = {field.name for field in attr.fields(kind) if field.init}
         members = {name: one for name, one in value.items() if name not in ("_producer", "_schemaURL", "_deleted")}
         assert set(members) <= known, f"{at}: {set(members) - known} is not of {kind.__name__}"

@@ -11,7 +11,7 @@ use super::Seen;
 use crate::Engine;
 
 /// How many runs of a project are counted.
-const MOST_COUNTED: u64 = 100_000;
+const MOST_COUNTED: u64 = 20_000;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -219,12 +219,12 @@ async fn what_is_wrong_is_said() {
     check("GET /api/v1/namespaces/none/jobs/x/runs", 404, "unknown_in_lineage").await;
     check("GET /api/v1/jobs/runs/none", 404, "unknown_in_lineage").await;
     check("GET /api/v1/jobs/runs/019cde00-0000-7000-8000-000000000001", 404, "unknown_in_lineage").await;
-    check("GET /api/v1/lineage", 400, "invalid_query").await;
-    check("GET /api/v1/lineage?nodeId=dataset:a:b&depth=-1", 400, "invalid_query").await;
-    check("GET /api/v1/namespaces?limit=1001", 400, "invalid_query").await;
-    check("GET /api/v1/namespaces?asOf=yesterday", 400, "invalid_query").await;
-    check("GET /api/v1/search?q=x&filter=tables", 400, "invalid_query").await;
-    check("GET /api/v1/namespaces/%ff", 400, "invalid_query").await;
+    check("GET /api/v1/lineage", 400, "invalid_question").await;
+    check("GET /api/v1/lineage?nodeId=dataset:a:b&depth=-1", 400, "invalid_question").await;
+    check("GET /api/v1/namespaces?limit=1001", 400, "invalid_question").await;
+    check("GET /api/v1/namespaces?asOf=yesterday", 400, "invalid_question").await;
+    check("GET /api/v1/search?q=x&filter=tables", 400, "invalid_question").await;
+    check("GET /api/v1/namespaces/%ff", 400, "invalid_question").await;
     check("GET /api/v1/nothing", 404, "unknown_path").await;
     check("POST /api/v1/search?q=x", 405, "wrong_method").await;
     check("PUT /api/v1/namespaces/x", 405, "read_only_lineage").await;

@@ -22,7 +22,7 @@ pub(super) struct Query {
 /// The question that a path is; none where it is none.
 ///
 /// # Errors
-/// `invalid_query`.
+/// `invalid_question`.
 pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
     let given = Given(members(query)?);
     let named = |namespace: &str, name: &str| Named { namespace: namespace.to_owned(), name: name.to_owned() };
@@ -131,6 +131,6 @@ impl Given {
 
 fn invalid(name: &str, value: &str, wanted: &str) -> Error {
     let shown: String = value.chars().filter(|c| !c.is_control()).take(80).collect();
-    Error::new(ErrorKind::Invalid, "invalid_query", format!("`{name}={shown}` in the query is not {wanted}"))
+    Error::new(ErrorKind::Invalid, "invalid_question", format!("`{name}={shown}` in the query is not {wanted}"))
         .remedy(format!("write {name} as {wanted}"))
 }

@@ -5,7 +5,7 @@ use asof_model::{Error, ErrorKind, Result};
 /// The parts of a path, each without its escapes.
 ///
 /// # Errors
-/// `invalid_query` for what is no text.
+/// `invalid_question` for what is no text.
 pub(super) fn of(path: &str) -> Result<Vec<String>> {
     path.split('/').map(|part| unescaped(part, false)).collect()
 }
@@ -13,7 +13,7 @@ pub(super) fn of(path: &str) -> Result<Vec<String>> {
 /// The members of a query, in order.
 ///
 /// # Errors
-/// `invalid_query` for what is no text.
+/// `invalid_question` for what is no text.
 pub(super) fn members(query: &str) -> Result<Vec<(String, String)>> {
     let members = query.split('&').filter(|member| !member.is_empty());
     let apart = members.map(|member| member.split_once('=').unwrap_or((member, "")));
@@ -37,7 +37,7 @@ fn unescaped(text: &str, plus_is_space: bool) -> Result<String> {
     }
     String::from_utf8(bytes).map_err(|_| {
         let shown: String = text.chars().take(80).collect();
-        Error::new(ErrorKind::Invalid, "invalid_query", format!("`{shown}` escapes what is no text"))
+        Error::new(ErrorKind::Invalid, "invalid_question", format!("`{shown}` escapes what is no text"))
             .remedy("escape the bytes of UTF-8")
     })
 }
@@ -52,7 +52,7 @@ mod tests {
         let own = |parts: &[&str]| Ok(parts.iter().map(|part| (*part).to_owned()).collect());
         assert_eq!(parts("namespaces/s3%3A%2F%2Flake/datasets/raw%2Ftx%20v1"), own(&["namespaces", "s3://lake", "datasets", "raw/tx v1"]));
         assert_eq!(parts("a+b/100%/%2525"), own(&["a+b", "100%", "%25"]));
-        assert_eq!(parts("%ff"), Err("invalid_query"));
+        assert_eq!(parts("%ff"), Err("invalid_question"));
         let query = members("q=a+b%2B&limit&x=1=2&").unwrap();
         let shown: Vec<_> = query.iter().map(|(name, value)| format!("{name}:{value}")).collect();
         assert_eq!(shown, ["q:a b+", "limit:", "x:1=2"]);
