@@ -7,8 +7,8 @@
 use asof_model::run::{Item, Outcome, Run, Verb};
 use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Result};
 
-use crate::{Engine, Told};
 use crate::materialize::online_item;
+use crate::{Engine, Told};
 
 impl Engine {
     pub(crate) async fn recover(&self) -> Result<()> {

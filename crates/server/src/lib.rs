@@ -33,7 +33,7 @@ pub use config::{Config, Overrides};
 pub use convert::column::{from_batch, to_batch};
 pub use embedded::embedded;
 pub use lock::StoreLock;
-pub use parented::PARENT_RUN;
 pub use open::{Ending, Opened, SetAside, open, set_aside};
+pub use parented::PARENT_RUN;
 pub use server::Server;
 pub use telling::Delivered;

@@ -69,8 +69,8 @@ async fn pages_of_runs_are_of_one_job_and_of_a_moment() {
     assert_eq!(of(Page { offset: 2, limit: 3, ..ALL }).await, [7, 6, 5]);
     assert_eq!(of(Page { at: Some(Micros(4_000_000)), ..ALL }).await, [4, 3, 2, 1]);
     // By when it was done, not by when it began.
-    let at = |micros: i64| catalog.last_done(&project(), &["ingest.flights"], Some(Micros(micros)));
     let project = project();
+    let at = async |micros: i64| catalog.last_done(&project, &["ingest.flights"], Some(Micros(micros))).await;
     assert_eq!(seconds(at(4_000_004).await.unwrap()), [3]);
     assert_eq!(seconds(at(4_000_005).await.unwrap()), [4]);
     assert_eq!(seconds(at(1).await.unwrap()), Vec::<i64>::new());
@@ -107,16 +107,18 @@ async fn pages_go_down_an_index() {
     let file = folder.path().join("catalog.db");
     Catalog::open(&format!("sqlite:{}", file.display())).await.unwrap().close().await;
     let mut db = sqlx::SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
-    let mut plan = async |statement: &str| {
-        let rows: Vec<(i64, i64, i64, String)> =
-            sqlx::query_as(&format!("EXPLAIN QUERY PLAN {statement}")).fetch_all(&mut db).await.unwrap();
+    let mut plan = async |statement: &'static str| {
+        let rows: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(&mut db).await.unwrap();
         rows.into_iter().map(|(_, _, _, step)| step).collect::<Vec<_>>().join("\n")
     };
-    let ordered = "ORDER BY started DESC, id DESC LIMIT 10";
-    let of_job = plan(&format!("SELECT body FROM run WHERE project = 'p' AND job = 'j' AND started <= 5 {ordered}")).await;
+    let of_job = plan(
+        "EXPLAIN QUERY PLAN SELECT body FROM run WHERE project = 'p' AND job = 'j' AND started <= 5
+         ORDER BY started DESC, id DESC LIMIT 10",
+    )
+    .await;
     assert!(of_job.contains("run_of_job (project=? AND job=? AND started<?)") && !of_job.contains("TEMP"), "{of_job}");
     let done = plan(
-        "SELECT body FROM run WHERE project = 'p' AND job = 'j' AND state = 'done' AND finished <= 5
+        "EXPLAIN QUERY PLAN SELECT body FROM run WHERE project = 'p' AND job = 'j' AND state = 'done' AND finished <= 5
          ORDER BY finished DESC, id DESC LIMIT 1",
     )
     .await;
@@ -135,7 +137,9 @@ async fn words_are_put_on_things_and_taken_off() {
         field: field.map(Into::into),
         tag: tag.into(),
     };
-    for tagged in [on(false, None, "PII"), on(false, Some("name"), "PII"), on(true, None, "nightly"), on(false, None, "PII")] {
+    for tagged in
+        [on(false, None, "PII"), on(false, Some("name"), "PII"), on(true, None, "nightly"), on(false, None, "PII")]
+    {
         catalog.tag(&tagged, false, Micros(2)).await.unwrap();
     }
     // To put it on something says nothing about what it means.

@@ -29,12 +29,7 @@ fn project_of(thing: &Thing) -> Option<Name> {
 
 impl Engine {
     /// Runs of a job in their shape, newest first, and how many there are.
-    pub(super) async fn runs_of(
-        &self,
-        job: &Thing,
-        page: Page,
-        at: Option<Micros>,
-    ) -> Result<(Vec<Value>, u64)> {
+    pub(super) async fn runs_of(&self, job: &Thing, page: Page, at: Option<Micros>) -> Result<(Vec<Value>, u64)> {
         if let Some(project) = project_of(job) {
             let total = self.catalog().runs_of_job_counted(&project, &job.name.name).await?;
             if total > 0 {

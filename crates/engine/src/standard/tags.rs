@@ -24,8 +24,7 @@ pub enum TagOn {
 impl Engine {
     pub(super) async fn tags(&self) -> Result<Value> {
         let all = self.catalog().tags().await?;
-        let shaped: Vec<_> =
-            all.iter().map(|tag| json!({"name": tag.name, "description": tag.description})).collect();
+        let shaped: Vec<_> = all.iter().map(|tag| json!({"name": tag.name, "description": tag.description})).collect();
         Ok(json!({"tags": shaped}))
     }
 

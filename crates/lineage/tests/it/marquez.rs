@@ -35,7 +35,8 @@ fn theirs() -> Vec<Value> {
 
 fn own_events(runs: &[Run]) -> Vec<Value> {
     let tour = Tour::new();
-    let definitions: HashMap<_, _> = tour.definitions.iter().map(|known| (known.pinned.clone(), known.clone())).collect();
+    let definitions: HashMap<_, _> =
+        tour.definitions.iter().map(|known| (known.pinned.clone(), known.clone())).collect();
     let declared = designs::of(&tour.definitions, &|_, dataset| format!("/store/{dataset}"));
     let runs = runs.iter().flat_map(|run| out::events(run, &definitions, &|dataset| format!("/store/{dataset}")));
     declared.into_iter().chain(runs).collect()
@@ -48,7 +49,8 @@ fn world(at: Option<i64>) -> World {
         events.iter().for_each(|event| _ = heard.hear(event).unwrap());
         Arc::new(heard.fold())
     };
-    let runs: Vec<_> = Tour::new().runs.into_iter().filter(|run| at.is_none_or(|at| run.finished <= Some(at))).collect();
+    let runs: Vec<_> =
+        Tour::new().runs.into_iter().filter(|run| at.is_none_or(|at| run.finished <= Some(at))).collect();
     let mut tags = Tags::default();
     let landed = || Name { namespace: "s3://b".into(), name: "flights.parquet".into() };
     tags.put(false, landed(), None, "raw".into());
@@ -167,7 +169,10 @@ fn columns_lead_to_what_they_are_made_of() {
     assert_eq!(all("datasetField:s3://none:x:y", false), None);
     let graph = world.column_lineage(delay, 20, false).unwrap();
     let node = graph["graph"].as_array().unwrap().iter().find(|node| node["id"] == delay).unwrap();
-    assert_eq!((&node["data"]["fieldType"], &node["data"]["transformationDescription"]), (&json!("DOUBLE"), &json!("DIRECT, INDIRECT")));
+    assert_eq!(
+        (&node["data"]["fieldType"], &node["data"]["transformationDescription"]),
+        (&json!("DOUBLE"), &json!("DIRECT, INDIRECT"))
+    );
 }
 
 #[test]
@@ -182,13 +187,19 @@ fn lists_come_in_parts_and_names_are_found() {
     assert_eq!(names(Page { offset: 2, limit: 2 }), (all[2..4].to_vec(), total));
     assert_eq!(names(Page { offset: 99, limit: 2 }), (vec![], total));
     let spaces = world.namespaces(ALL);
-    let spaces: Vec<_> = spaces["namespaces"].as_array().unwrap().iter().map(|space| space["name"].as_str().unwrap()).collect();
+    let spaces: Vec<_> =
+        spaces["namespaces"].as_array().unwrap().iter().map(|space| space["name"].as_str().unwrap()).collect();
     assert_eq!(spaces, ["airflow", "asof://tour", "file", "https://api", "s3://b"]);
     assert_eq!(world.namespace("airflow").unwrap()["isHidden"], false);
     assert!(world.source("airflow").is_none() && world.source("s3://b").is_some());
     let found = |text: &str, filter| {
         let found = world.search(text, filter, Sort::Name, 10);
-        found["results"].as_array().unwrap().iter().map(|one| one["nodeId"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        found["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["nodeId"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!(found("LAND", Filter::All), ["job:airflow:flights.land"]);
     assert_eq!(found("training", Filter::Datasets), ["dataset:asof://tour:training/delays"]);

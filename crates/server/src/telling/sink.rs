@@ -23,7 +23,10 @@ const SHOWN: usize = 200;
 
 /// Who gets them.
 pub(super) enum Sink {
-    Http { client: Client, url: Url },
+    Http {
+        client: Client,
+        url: Url,
+    },
     /// A line each, at the end of a file.
     File(Arc<PathBuf>),
     /// A line each, on stderr: what a verb answers is alone on stdout.
@@ -76,7 +79,10 @@ impl Sink {
             Sink::File(path) => {
                 let (path, line) = (path.clone(), format!("{event}\n"));
                 let appended = tokio::task::spawn_blocking(move || append(&path, &line)).await;
-                appended.map_err(std::io::Error::other).and_then(|done| done).map_err(|e| Failure::InPassing(e.to_string()))
+                appended
+                    .map_err(std::io::Error::other)
+                    .and_then(|done| done)
+                    .map_err(|e| Failure::InPassing(e.to_string()))
             }
             Sink::Console => {
                 let line = format!("{event}\n");
@@ -116,7 +122,8 @@ async fn post(client: &Client, url: &Url, event: &str) -> Result<(), Failure> {
     if status.is_success() {
         return Ok(());
     }
-    let said: String = answer.text().await.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
+    let said: String =
+        answer.text().await.unwrap_or_default().chars().filter(|c| !c.is_control()).take(SHOWN).collect();
     let why = format!("the answer was {status}: {said}");
     match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Err(Failure::InPassing(why)),

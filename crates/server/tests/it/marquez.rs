@@ -106,8 +106,14 @@ async fn what_is_ours_is_there_by_the_standards_names() {
     let (fixture, address) = trained().await;
     let jobs = found(address, "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs").await;
     let names: Vec<_> = jobs["jobs"].as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap()).collect();
-    let expected =
-        ["apply", "ingest.flights", "ingest.weather", "materialize.airport_weather", "serve.departure_delay", "train.delays"];
+    let expected = [
+        "apply",
+        "ingest.flights",
+        "ingest.weather",
+        "materialize.airport_weather",
+        "serve.departure_delay",
+        "train.delays",
+    ];
     assert_eq!((names.as_slice(), &jobs["totalCount"]), (&expected[..], &json!(6)));
     let train = found(address, "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs/train.delays").await;
     assert_eq!(train["latestRun"]["state"], "COMPLETED");
@@ -174,7 +180,8 @@ async fn as_of_a_moment_it_is_the_graph_of_then() {
     };
     assert_eq!(states("").await, ["COMPLETED", "COMPLETED"]);
     assert_eq!(states("?asOf=2026-01-01T00:00:02Z").await, ["RUNNING", "COMPLETED"]);
-    let jobs = async |state: &str| found(address, &format!("/api/v1/jobs?lastRunStates={state}")).await["totalCount"].clone();
+    let jobs =
+        async |state: &str| found(address, &format!("/api/v1/jobs?lastRunStates={state}")).await["totalCount"].clone();
     assert_eq!((jobs("COMPLETED").await, jobs("FAILED").await), (json!(5), json!(0)));
 }
 
@@ -190,7 +197,10 @@ async fn events_come_in_pages_by_when_they_happened() {
     };
     let january = "after=2026-01-01T00:00:00Z&before=2026-01-02T00:00:00Z";
     assert_eq!(times(january).await, (["03", "02", "01", "00"].map(String::from).into(), 4));
-    assert_eq!(times(&format!("{january}&sortDirection=asc&limit=2&offset=1")).await, (["01", "02"].map(String::from).into(), 4));
+    assert_eq!(
+        times(&format!("{january}&sortDirection=asc&limit=2&offset=1")).await,
+        (["01", "02"].map(String::from).into(), 4)
+    );
     let half = "after=2026-01-01T00:00:01Z&before=2026-01-01T00:00:03Z";
     assert_eq!(times(half).await, (["02", "01"].map(String::from).into(), 2));
     // What is ours comes with it, the newest first; every page, and all of them once.

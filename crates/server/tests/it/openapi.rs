@@ -174,7 +174,11 @@ async fn marquez(address: SocketAddr, held: &mut Held) {
     let asked = [
         ("put", "/tags/{tag}", "/tags/PII".to_owned()),
         ("post", "/namespaces/{namespace}/datasets/{dataset}/tags/{tag}", format!("{dataset}/tags/PII")),
-        ("post", "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}", format!("{dataset}/fields/amount/tags/PII")),
+        (
+            "post",
+            "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}",
+            format!("{dataset}/fields/amount/tags/PII"),
+        ),
         ("post", "/namespaces/{namespace}/jobs/{job}/tags/{tag}", "/namespaces/airflow/jobs/a.b/tags/PII".to_owned()),
         ("get", "/tags", "/tags".to_owned()),
         ("get", "/namespaces", "/namespaces".to_owned()),
@@ -184,7 +188,11 @@ async fn marquez(address: SocketAddr, held: &mut Held) {
         ("get", "/namespaces/{namespace}/datasets", "/namespaces/kafka%3A%2F%2Fk%3A9092/datasets".to_owned()),
         ("get", "/namespaces/{namespace}/datasets/{dataset}", dataset.to_owned()),
         ("get", "/namespaces/{namespace}/datasets/{dataset}/versions", format!("{dataset}/versions")),
-        ("get", "/namespaces/{namespace}/datasets/{dataset}/versions", "/namespaces/hive%3A%2F%2Fm/datasets/t/versions".to_owned()),
+        (
+            "get",
+            "/namespaces/{namespace}/datasets/{dataset}/versions",
+            "/namespaces/hive%3A%2F%2Fm/datasets/t/versions".to_owned(),
+        ),
         ("get", "/jobs", "/jobs".to_owned()),
         ("get", "/namespaces/{namespace}/jobs", "/namespaces/airflow/jobs".to_owned()),
         ("get", "/namespaces/{namespace}/jobs/{job}", "/namespaces/airflow/jobs/a.b".to_owned()),
@@ -202,7 +210,11 @@ async fn marquez(address: SocketAddr, held: &mut Held) {
         ("get", "/events/lineage", "/events/lineage?limit=1".to_owned()),
         ("get", "/events/{namespace}", "/events/airflow".to_owned()),
         ("delete", "/namespaces/{namespace}/datasets/{dataset}/tags/{tag}", format!("{dataset}/tags/PII")),
-        ("delete", "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}", format!("{dataset}/fields/amount/tags/PII")),
+        (
+            "delete",
+            "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}",
+            format!("{dataset}/fields/amount/tags/PII"),
+        ),
         ("delete", "/namespaces/{namespace}/jobs/{job}/tags/{tag}", "/namespaces/airflow/jobs/a.b/tags/PII".to_owned()),
     ];
     let mut paths = BTreeSet::from([("get", "/namespaces/{namespace}/datasets/{dataset}/versions/{version}")]);

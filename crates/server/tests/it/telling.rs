@@ -135,7 +135,11 @@ async fn events_leave_in_order_though_there_are_failures() {
     expected[2..7].sort();
     assert_eq!(seen, expected);
     let heads: Vec<String> = sink.taken.lock().unwrap().iter().map(|(head, _)| head.to_ascii_lowercase()).collect();
-    assert!(heads.iter().all(|head| head.starts_with("post /api/v1/lineage ") && head.contains("authorization: bearer secret")));
+    assert!(
+        heads
+            .iter()
+            .all(|head| head.starts_with("post /api/v1/lineage ") && head.contains("authorization: bearer secret"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -78,7 +78,11 @@ pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
     };
     let limit = given.number("limit", USUAL)?;
     if limit > MOST {
-        return Err(invalid("limit", &limit.to_string(), &format!("a number up to {MOST}; ask for further parts with offset")));
+        return Err(invalid(
+            "limit",
+            &limit.to_string(),
+            &format!("a number up to {MOST}; ask for further parts with offset"),
+        ));
     }
     let page = Page { offset: given.number("offset", 0)?, limit };
     Ok(Some(Query { asked, page, at: given.moment("asOf")? }))
@@ -115,7 +119,9 @@ impl Given {
 
     fn node(&self) -> Result<String> {
         let node = self.text("nodeId").map(str::to_owned);
-        node.ok_or_else(|| invalid("nodeId", "", "dataset:NAMESPACE:NAME, job:NAMESPACE:NAME or datasetField:NAMESPACE:NAME:FIELD"))
+        node.ok_or_else(|| {
+            invalid("nodeId", "", "dataset:NAMESPACE:NAME, job:NAMESPACE:NAME or datasetField:NAMESPACE:NAME:FIELD")
+        })
     }
 
     fn states(&self) -> Vec<String> {

@@ -107,7 +107,8 @@ fn refused(request: &Request, parts: &[&str]) -> Option<Error> {
         return None;
     }
     let method = request.method();
-    let message = format!("{method}: namespaces, datasets, jobs and runs are what events say, and are not written here");
+    let message =
+        format!("{method}: namespaces, datasets, jobs and runs are what events say, and are not written here");
     Some(
         Error::new(ErrorKind::Invalid, "read_only_lineage", message)
             .remedy("send OpenLineage events to POST /api/v1/lineage; what no event names any more ends with them"),
@@ -124,7 +125,9 @@ fn from_here(headers: &HeaderMap) -> Result<()> {
     };
     if foreign {
         let message = "a page of another site may not put tags on what is here";
-        return Err(Error::new(ErrorKind::Invalid, "other_site", message).remedy("send it from this site, or by a client"));
+        return Err(
+            Error::new(ErrorKind::Invalid, "other_site", message).remedy("send it from this site, or by a client")
+        );
     }
     Ok(())
 }

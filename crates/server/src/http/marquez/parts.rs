@@ -50,7 +50,10 @@ mod tests {
     fn escapes_are_taken_back_once_and_slashes_part_only_unescaped() {
         let parts = |path: &str| of(path).map_err(|error| error.code());
         let own = |parts: &[&str]| Ok(parts.iter().map(|part| (*part).to_owned()).collect());
-        assert_eq!(parts("namespaces/s3%3A%2F%2Flake/datasets/raw%2Ftx%20v1"), own(&["namespaces", "s3://lake", "datasets", "raw/tx v1"]));
+        assert_eq!(
+            parts("namespaces/s3%3A%2F%2Flake/datasets/raw%2Ftx%20v1"),
+            own(&["namespaces", "s3://lake", "datasets", "raw/tx v1"])
+        );
         assert_eq!(parts("a+b/100%/%2525"), own(&["a+b", "100%", "%25"]));
         assert_eq!(parts("%ff"), Err("invalid_question"));
         let query = members("q=a+b%2B&limit&x=1=2&").unwrap();
