@@ -165,7 +165,13 @@ pub(crate) async fn counted_between(
 }
 
 /// What was made of a name, newest first: snapshots, training sets, or a view's rows online.
-pub(crate) async fn made(db: &mut Connection, project: &Name, item: &str, name: &Name, page: Page) -> Result<Vec<Product>> {
+pub(crate) async fn made(
+    db: &mut Connection,
+    project: &Name,
+    item: &str,
+    name: &Name,
+    page: Page,
+) -> Result<Vec<Product>> {
     let rows: Vec<(i64, String)> = query_as(
         "SELECT i.position, r.body FROM run_item i JOIN run r ON r.id = i.run
          WHERE i.project = $1 AND i.item = $2 AND i.name = $3 AND i.role = 'output' AND r.state = 'done'
@@ -187,7 +193,13 @@ pub(crate) async fn made(db: &mut Connection, project: &Name, item: &str, name: 
 }
 
 /// How many these are, counted up to a limit.
-pub(crate) async fn made_counted(db: &mut Connection, project: &Name, item: &str, name: &Name, most: u64) -> Result<u64> {
+pub(crate) async fn made_counted(
+    db: &mut Connection,
+    project: &Name,
+    item: &str,
+    name: &Name,
+    most: u64,
+) -> Result<u64> {
     let made: i64 = query_scalar(
         "SELECT count(*) FROM (SELECT 1 FROM run_item
          WHERE project = $1 AND item = $2 AND name = $3 AND role = 'output' LIMIT $4) AS some",
@@ -312,7 +324,13 @@ impl Catalog {
     ///
     /// # Errors
     /// Only those of the store.
-    pub async fn runs_between(&self, project: &Name, from: Micros, page: Page, newest_first: bool) -> asof_model::Result<Vec<Run>> {
+    pub async fn runs_between(
+        &self,
+        project: &Name,
+        from: Micros,
+        page: Page,
+        newest_first: bool,
+    ) -> asof_model::Result<Vec<Run>> {
         Ok(runs_between(&mut *self.store.read().await?, project, from, page, newest_first).await?)
     }
 
@@ -320,7 +338,13 @@ impl Catalog {
     ///
     /// # Errors
     /// Only those of the store.
-    pub async fn runs_between_counted(&self, project: &Name, from: Micros, until: Micros, most: u64) -> asof_model::Result<u64> {
+    pub async fn runs_between_counted(
+        &self,
+        project: &Name,
+        from: Micros,
+        until: Micros,
+        most: u64,
+    ) -> asof_model::Result<u64> {
         Ok(counted_between(&mut *self.store.read().await?, project, from, until, most).await?)
     }
 

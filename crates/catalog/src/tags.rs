@@ -74,16 +74,14 @@ pub(crate) async fn tagged(db: &mut Connection) -> Result<Vec<Tagged>> {
 
 /// Puts a word that is there on something.
 pub(crate) async fn put_on(db: &mut Connection, on: &Tagged) -> Result<()> {
-    query(
-        "INSERT INTO tagged (kind, namespace, name, field, tag) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
-    )
-    .bind(on.kind())
-    .bind(&on.namespace)
-    .bind(&on.name)
-    .bind(on.field.as_deref().unwrap_or_default())
-    .bind(&on.tag)
-    .execute(db)
-    .await?;
+    query("INSERT INTO tagged (kind, namespace, name, field, tag) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING")
+        .bind(on.kind())
+        .bind(&on.namespace)
+        .bind(&on.name)
+        .bind(on.field.as_deref().unwrap_or_default())
+        .bind(&on.tag)
+        .execute(db)
+        .await?;
     Ok(())
 }
 

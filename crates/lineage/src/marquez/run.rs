@@ -59,7 +59,9 @@ fn datasets(events: &[Value], member: &str) -> Vec<(Name, Facets)> {
             all.push((name, Facets::new()));
             all.len() - 1
         });
-        for facets in ["facets", "inputFacets", "outputFacets"].iter().filter_map(|facets| dataset.get(facets)?.as_object()) {
+        for facets in
+            ["facets", "inputFacets", "outputFacets"].iter().filter_map(|facets| dataset.get(facets)?.as_object())
+        {
             all[place].1.extend(facets.iter().map(|(name, facet)| (name.clone(), facet.clone())));
         }
     }
@@ -116,7 +118,10 @@ impl World {
         if facets.contains_key("schema") {
             shape.insert("fields".to_owned(), self.fields(thing, facets.get("schema")).into());
         }
-        shape.insert("id".to_owned(), json!({"namespace": thing.name.namespace, "name": thing.name.name, "version": version}));
+        shape.insert(
+            "id".to_owned(),
+            json!({"namespace": thing.name.namespace, "name": thing.name.name, "version": version}),
+        );
         shape.insert("version".to_owned(), version.into());
         shape.insert("createdAt".to_owned(), created.clone());
         shape.insert("lastModifiedAt".to_owned(), created);

@@ -41,9 +41,7 @@ fn design(registered: &Registered, location: &dyn Fn(&ProjectName, &ProjectName)
     let mut facets = Facets::new();
     described(&mut facets, &made, Some(registered));
     let made = json!({"namespace": made.namespace, "name": made.name, "facets": facets});
-    let event = |standard: &str| {
-        json!({"eventTime": registered.created.to_string(), "producer": PRODUCER, "schemaURL": format!("{EVENTS}{standard}")})
-    };
+    let event = |standard: &str| json!({"eventTime": registered.created.to_string(), "producer": PRODUCER, "schemaURL": format!("{EVENTS}{standard}")});
     if *kind == Kind::Dataset {
         let mut event = event("DatasetEvent");
         event["dataset"] = made;

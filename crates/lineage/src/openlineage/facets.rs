@@ -139,8 +139,14 @@ mod tests {
     fn a_parent_is_a_namespace_a_job_and_a_run() {
         let run = "019cde00-0000-7000-8000-000000000001";
         let facet = |text: &str| parent(text).map(|facet| facet["job"].to_string());
-        assert_eq!(facet(&format!("airflow/dag.task/{run}")), Some(r#"{"name":"dag.task","namespace":"airflow"}"#.into()));
-        assert_eq!(facet(&format!("https://h/x/dag/{run}")), Some(r#"{"name":"dag","namespace":"https://h/x"}"#.into()));
+        assert_eq!(
+            facet(&format!("airflow/dag.task/{run}")),
+            Some(r#"{"name":"dag.task","namespace":"airflow"}"#.into())
+        );
+        assert_eq!(
+            facet(&format!("https://h/x/dag/{run}")),
+            Some(r#"{"name":"dag","namespace":"https://h/x"}"#.into())
+        );
         assert!(parent_run(&format!("airflow/dag.task/{run}")).is_ok());
         for bad in ["", "airflow", "a/b", "a/b/c", "a/b/019cde00-0000-7000-8000-00000000000g", &format!("/b/{run}")] {
             assert_eq!(parent_run(bad).unwrap_err().code(), "invalid_parent_run", "{bad}");

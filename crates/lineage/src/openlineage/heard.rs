@@ -214,14 +214,7 @@ impl Heard {
         (claims, taken_back)
     }
 
-    fn columns_of(
-        &mut self,
-        to: u32,
-        said: Said,
-        time: Micros,
-        claims: &mut Vec<Claim>,
-        taken_back: &mut Vec<u32>,
-    ) {
+    fn columns_of(&mut self, to: u32, said: Said, time: Micros, claims: &mut Vec<Claim>, taken_back: &mut Vec<u32>) {
         let sources = match said {
             Said::Nothing => return,
             Said::Deleted => return taken_back.push(to),

@@ -80,7 +80,7 @@ impl Out<'_> {
             "eventTime": at.to_string(), "eventType": state.as_str(), "producer": PRODUCER, "schemaURL": EVENT,
             "run": {"runId": self.run.id.to_string(), "facets": facets},
             "job": self.job(),
-            "inputs": inputs.filter_map(|item| self.input(item)).collect::<Vec<_>>(),
+            "inputs": inputs.filter_map(|item| self.input(item, state)).collect::<Vec<_>>(),
             "outputs": outputs.iter().filter_map(|item| self.output(item)).collect::<Vec<_>>(),
         })
     }
@@ -100,12 +100,14 @@ impl Out<'_> {
         Places { project: &self.run.project, location: self.location }
     }
 
-    fn input(&self, item: &Item) -> Option<Value> {
+    fn input(&self, item: &Item, state: State) -> Option<Value> {
         let (mut dataset, _) = self.dataset(item)?;
         if let Item::File { bytes, .. } = item {
             let mut facets = Facets::new();
             put(&mut facets, "inputStatistics", "1-0-0/InputStatisticsInputDatasetFacet", json!({"size": bytes}));
-            self.checked(&mut facets);
+            if state == State::Complete {
+                self.checked(&mut facets);
+            }
             dataset["inputFacets"] = Value::Object(facets);
         }
         Some(dataset)
@@ -125,7 +127,7 @@ impl Out<'_> {
 
     /// What an ingest found of the rows that it let in: every one of them fulfils the dataset's checks.
     fn checked(&self, facets: &mut Facets) {
-        if self.run.verb != Verb::Ingest || self.run.outcome != Outcome::Done || self.run.outputs.is_empty() {
+        if self.run.verb != Verb::Ingest || self.run.outputs.is_empty() {
             return;
         }
         let known = self.definitions.values().find_map(|known| match &known.definition {

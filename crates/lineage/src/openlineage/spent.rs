@@ -29,9 +29,9 @@ impl Heard {
         }
         let spent = runs.into_iter().filter(|(run, said)| {
             !holders.contains(run)
-                && said.iter().all(|said| {
-                    said.time < before && said.taken_back.is_empty() && !facets.contains(&said.digest)
-                })
+                && said
+                    .iter()
+                    .all(|said| said.time < before && said.taken_back.is_empty() && !facets.contains(&said.digest))
         });
         let spent: BTreeSet<Digest> = spent.flat_map(|(_, said)| said.into_iter().map(|said| said.digest)).collect();
         spent.into_iter().collect()
