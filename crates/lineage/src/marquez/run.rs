@@ -71,17 +71,21 @@ fn datasets(events: &[Value], member: &str) -> Vec<(Name, Facets)> {
 fn versions(events: &[Value], member: &str, run: &Value) -> Vec<Value> {
     let run = run.as_str().unwrap_or_default();
     let shaped = datasets(events, member).into_iter().map(|(name, facets)| {
-        let version = version(&name, &facets, run);
+        // What a run reads it did not make: which version that was, only its producer can say.
+        let version = if member == "outputs" { Some(version(&name, &facets, run)) } else { told_version(&facets) };
         json!({"datasetVersionId": {"namespace": name.namespace, "name": name.name, "version": version}, "facets": facets})
     });
     shaped.collect()
 }
 
+fn told_version(facets: &Facets) -> Option<String> {
+    facets.get("version")?.get("datasetVersion")?.as_str().map(str::to_owned)
+}
+
 /// What a version of a dataset is called: as its producer calls it, or else by the run that made it.
 fn version(name: &Name, facets: &Facets, run: &str) -> String {
-    let told = facets.get("version").and_then(|facet| facet.get("datasetVersion"));
-    if let Some(Value::String(told)) = told {
-        return told.clone();
+    if let Some(told) = told_version(facets) {
+        return told;
     }
     let digest = Digest::of(format!("{}\n{}\n{run}", name.namespace, name.name).as_bytes());
     let hex = digest.hex();
