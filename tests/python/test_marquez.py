@@ -1,4 +1,7 @@
-"""The client of Marquez, unmodified, reads the graph: what others told of and what is ours as one."""
+"""The client of Marquez, unmodified, reads the graph: what others told of and what is ours as one.
+
+(It imports `pytz` without asking for it, so that is among the requirements here.)
+"""
 
 import inspect
 import os
