@@ -3,6 +3,7 @@
 use asof_model::{Digest, Micros};
 use sqlx::{query, query_as, query_scalar};
 
+use crate::Catalog;
 use crate::error::{Error, Result};
 use crate::store::Connection;
 
@@ -53,4 +54,49 @@ pub(crate) async fn after(db: &mut Connection, number: i64, most: u32) -> Result
 /// The number of the newest; 0 if there is none.
 pub(crate) async fn newest(db: &mut Connection) -> Result<i64> {
     Ok(query_scalar("SELECT coalesce(max(number), 0) FROM lineage_event").fetch_one(db).await?)
+}
+
+/// Those of these digests that are there.
+pub(crate) async fn of_digests(db: &mut Connection, digests: &[Digest]) -> Result<Vec<LineageEvent>> {
+    let mut events = Vec::with_capacity(digests.len());
+    for digest in digests {
+        let row: Option<(i64, String)> = query_as("SELECT received, body FROM lineage_event WHERE digest = $1")
+            .bind(digest.hex())
+            .fetch_optional(&mut *db)
+            .await?;
+        events.extend(row.map(|(received, body)| LineageEvent { digest: *digest, received: Micros(received), body }));
+    }
+    Ok(events)
+}
+
+/// Forgets those of these digests; how many were there.
+pub(crate) async fn forget(db: &mut Connection, digests: &[Digest]) -> Result<u64> {
+    let mut gone = 0;
+    for digest in digests {
+        let done = query("DELETE FROM lineage_event WHERE digest = $1").bind(digest.hex()).execute(&mut *db).await?;
+        gone += done.rows_affected();
+    }
+    Ok(gone)
+}
+
+/// Events by what makes them these.
+impl Catalog {
+    /// Those of these digests that are there, in this order.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn events_of(&self, digests: &[Digest]) -> asof_model::Result<Vec<LineageEvent>> {
+        Ok(of_digests(&mut *self.store.read().await?, digests).await?)
+    }
+
+    /// Forgets these events, all or none; how many were there.
+    ///
+    /// # Errors
+    /// Only those of the store.
+    pub async fn forget_events(&self, digests: &[Digest]) -> asof_model::Result<u64> {
+        let mut transaction = self.store.write().await?;
+        let gone = forget(&mut transaction, digests).await?;
+        transaction.commit().await?;
+        Ok(gone)
+    }
 }

@@ -25,6 +25,7 @@ mod deprecations;
 mod error;
 mod events;
 mod imported;
+mod jobs;
 mod many;
 mod models;
 mod moves;
@@ -32,6 +33,7 @@ mod products;
 mod runs;
 mod select;
 mod store;
+mod tags;
 mod whole;
 
 use asof_model::run::Item;
@@ -42,10 +44,12 @@ pub use definitions::Listed;
 pub use deprecations::Deprecation;
 pub use events::LineageEvent;
 pub use imported::ImportedManifest;
+pub use jobs::{JobEntry, Page, Product};
 pub use models::Registration;
 pub use moves::{Move, PointerMove, WHO, WHY, standing};
 pub use runs::RunFilter;
 pub use store::Held;
+pub use tags::{Tag, Tagged};
 pub use whole::{BuiltOf, Whole};
 
 /// A handle on one catalog. Cheap to clone; all clones share its connections.

@@ -5,6 +5,7 @@ use asof_model::{Micros, Name, Run, RunId};
 use sqlx::{query, query_scalar};
 
 use crate::error::{Error, Result};
+use crate::jobs;
 use crate::many;
 use crate::store::Connection;
 
@@ -34,14 +35,14 @@ pub(crate) async fn record(db: &mut Connection, run: &Run) -> Result<()> {
     let id = run.id.to_string();
     let state: Option<String> =
         query_scalar("SELECT state FROM run WHERE id = $1").bind(&id).fetch_optional(&mut *db).await?;
-    if state.is_some_and(|state| state == Outcome::Done.as_str()) && run.outcome != Outcome::Done {
+    if state.as_deref() == Some(Outcome::Done.as_str()) && run.outcome != Outcome::Done {
         return Err(Error::RunDone(run.id));
     }
     // Updated in place, not replaced, because the history of pointers refers to the row.
     query(
-        "INSERT INTO run (id, project, verb, state, started, body) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO run (id, project, verb, state, started, body, job, finished) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET project = excluded.project, verb = excluded.verb, state = excluded.state,
-             started = excluded.started, body = excluded.body",
+             started = excluded.started, body = excluded.body, finished = excluded.finished",
     )
     .bind(&id)
     .bind(run.project.as_str())
@@ -49,8 +50,11 @@ pub(crate) async fn record(db: &mut Connection, run: &Run) -> Result<()> {
     .bind(run.outcome.as_str())
     .bind(run.started.0)
     .bind(serde_json::to_string(run).expect("a run is plain data with text for keys"))
+    .bind(run.job())
+    .bind(jobs::finished(run))
     .execute(&mut *db)
     .await?;
+    jobs::count(&mut *db, run, state.as_deref()).await?;
     query("DELETE FROM run_item WHERE run = $1").bind(&id).execute(&mut *db).await?;
     let inputs = run.inputs.iter().enumerate().map(|(position, item)| ("input", position, item));
     let outputs = run.outputs.iter().enumerate().map(|(position, item)| ("output", position, item));

@@ -37,6 +37,9 @@ pub(crate) struct Global {
     /// The project; by default the configured one.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) project: Option<asof_model::Name>,
+    /// The run that this is part of, as NAMESPACE/JOB/RUN: an orchestrator's task, for lineage.
+    #[arg(long, global = true, value_name = "RUN", env = "OPENLINEAGE_PARENT_ID")]
+    parent_run: Option<String>,
     /// Tell on stderr what is done; twice, how.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
@@ -49,6 +52,11 @@ impl Global {
     /// The server that was named; an empty `ASOF_SERVER` names none.
     pub(crate) fn server(&self) -> Option<&str> {
         self.server.as_deref().filter(|url| !url.is_empty())
+    }
+
+    /// The run that this is part of; an empty `OPENLINEAGE_PARENT_ID` is none.
+    pub(crate) fn parent_run(&self) -> Option<&str> {
+        self.parent_run.as_deref().filter(|run| !run.is_empty())
     }
 }
 

@@ -12,7 +12,10 @@ use asof_proto::push::v1::push_service_client::PushServiceClient;
 use asof_proto::registry::v1::registry_service_client::RegistryServiceClient;
 use asof_proto::serving::v1::serving_service_client::ServingServiceClient;
 use asof_proto::storage::v1::storage_service_client::StorageServiceClient;
-use asof_server::{Config, Overrides, StoreLock};
+use asof_server::{Config, Overrides, PARENT_RUN, StoreLock};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::args::Global;
@@ -27,9 +30,35 @@ const CONNECTING: Duration = Duration::from_secs(5);
 /// The largest reply that is read: a server within its own limits stays below.
 const LARGEST_REPLY: usize = 256 << 20;
 
+/// A channel whose calls say what they are part of.
+type Calls = InterceptedService<Channel, PartOf>;
+
+/// The run of somebody else's that calls are part of, if they are.
+#[derive(Clone)]
+struct PartOf(Option<AsciiMetadataValue>);
+
+impl PartOf {
+    fn of(global: &Global) -> Result<Self> {
+        let value = global.parent_run().map(AsciiMetadataValue::try_from).transpose();
+        value.map(PartOf).map_err(|_| {
+            let message = "--parent-run (or OPENLINEAGE_PARENT_ID) is no plain text";
+            Failure::usage(message, "write it as NAMESPACE/JOB/RUN, in ASCII")
+        })
+    }
+}
+
+impl Interceptor for PartOf {
+    fn call(&mut self, mut request: tonic::Request<()>) -> std::result::Result<tonic::Request<()>, tonic::Status> {
+        if let Some(run) = &self.0 {
+            request.metadata_mut().insert(PARENT_RUN, run.clone());
+        }
+        Ok(request)
+    }
+}
+
 /// A server, and in whose name it is asked.
 pub(crate) struct Connection {
-    channel: Channel,
+    channel: Calls,
     scope: Scope,
     /// The folder of the project's `asof.toml`, if there is one.
     folder: Option<PathBuf>,
@@ -48,19 +77,21 @@ impl Connection {
             project: global.project.as_ref().map(ToString::to_string).unwrap_or_default(),
             environment: global.env.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
+        let part_of = PartOf::of(global)?;
         if let Some(url) = global.server() {
             // The configuration only tells where the project's files are; it may be absent.
             let config = configuration(global, None).ok();
             let gates = config.as_ref().map(Config::gate_files).unwrap_or_default();
             let folder = config.and_then(|config| folder(&config));
-            return Ok(Connection { channel: dial(url).await?, scope, folder, gates });
+            let channel = InterceptedService::new(dial(url).await?, part_of);
+            return Ok(Connection { channel, scope, folder, gates });
         }
         let config = project(global, None)?;
         let opened = asof_server::open(&config, verb, PATIENCE).await?;
         // A verb opens one store.
         let _ = global.work.set(opened.ending());
         hold(opened.lock);
-        let channel = asof_server::embedded(opened.engine, &config)?;
+        let channel = InterceptedService::new(asof_server::embedded(opened.engine, &config)?, part_of);
         Ok(Connection { channel, scope, folder: folder(&config), gates: config.gate_files() })
     }
 
@@ -80,12 +111,12 @@ impl Connection {
     }
 
     /// Definitions.
-    pub(crate) fn registry(&self) -> RegistryServiceClient<Channel> {
+    pub(crate) fn registry(&self) -> RegistryServiceClient<Calls> {
         RegistryServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Offline work.
-    pub(crate) fn jobs(&self) -> JobServiceClient<Channel> {
+    pub(crate) fn jobs(&self) -> JobServiceClient<Calls> {
         JobServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
@@ -106,17 +137,17 @@ impl Connection {
     }
 
     /// Features.
-    pub(crate) fn serving(&self) -> ServingServiceClient<Channel> {
+    pub(crate) fn serving(&self) -> ServingServiceClient<Calls> {
         ServingServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Rows for datasets.
-    pub(crate) fn push(&self) -> PushServiceClient<Channel> {
+    pub(crate) fn push(&self) -> PushServiceClient<Calls> {
         PushServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Origins and runs.
-    pub(crate) fn lineage(&self) -> LineageServiceClient<Channel> {
+    pub(crate) fn lineage(&self) -> LineageServiceClient<Calls> {
         LineageServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 }

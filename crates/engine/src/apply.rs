@@ -10,7 +10,9 @@ use asof_offline::Progress;
 use asof_query::{Change, Effect, Source};
 
 use crate::known::Known;
-use crate::{Author, Checked, Consequence, Engine, Guard, Probe, Recompute, Sample, Sampled, Scope, Upkeep, Warning};
+use crate::{
+    Author, Checked, Consequence, Engine, Guard, Probe, Recompute, Sample, Sampled, Scope, Told, Upkeep, Warning,
+};
 
 /// What the files would change, upstream first.
 #[derive(Debug)]
@@ -200,9 +202,15 @@ impl Engine {
         run.notes.insert("environment".to_owned(), scope.environment.to_string());
         let id = run.id;
         author.note(&mut run);
-        let (catalog, scope) = (self.catalog().clone(), scope.clone());
-        let applying =
-            async move { catalog.apply(&scope.project, &scope.environment, new, annotated, moves, &run).await };
+        let (engine, scope) = (self.clone(), scope.clone());
+        let applying = async move {
+            let Scope { project, environment } = scope;
+            let written = engine.catalog().apply(&project, &environment, new, annotated, moves, &run).await?;
+            if written {
+                engine.tell(|| Told::Happened(run));
+            }
+            Ok(written)
+        };
         // Somebody else may have applied the same meanwhile: then there was nothing left to do.
         let written = self.settle(applying).await.map_err(|e| vec![e])?;
         Ok(written.then_some(id))

@@ -52,15 +52,6 @@ impl Flowing for Finder {
     }
 }
 
-/// Says nothing of any.
-pub(crate) struct Silence;
-
-impl Flowing for Silence {
-    fn flows(&self, _: &Pinned) -> Result<Arc<Flows>> {
-        Ok(Arc::default())
-    }
-}
-
 impl Kept {
     /// The columns of a dataset, as far as they are known: the stored ones, then those declared that no ingest has brought.
     fn shown(&self, dataset: &Registered) -> Columns {

@@ -13,7 +13,7 @@ use asof_catalog::RunFilter;
 use asof_lineage::Graph;
 use asof_lineage::openlineage::{External, Heard};
 use asof_model::run::{Item, Outcome, Verb};
-use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Registered, Result, Run};
+use asof_model::{Error, ErrorKind, Kind, Micros, Name, Pinned, Registered, Result, Run};
 use asof_offline::Manifest;
 use asof_query::Definitions;
 
@@ -46,6 +46,18 @@ struct Ear {
     heard: Heard,
     last: i64,
     folded: Option<Arc<External>>,
+    /// When each event happened, and its number; in order up to that many.
+    order: Vec<Event>,
+    sorted: usize,
+}
+
+/// Where an event stands among all.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Event {
+    pub(crate) time: Micros,
+    pub(crate) number: i64,
+    /// The namespace of its job, or of its dataset.
+    pub(crate) namespace: Arc<str>,
 }
 
 impl Engine {
@@ -88,7 +100,34 @@ impl Engine {
     }
 
     /// What others told of.
-    async fn external(&self) -> Result<Arc<External>> {
+    pub(crate) async fn external(&self) -> Result<Arc<External>> {
+        let mut ear = self.listen().await?;
+        let Ear { heard, folded, .. } = &mut *ear;
+        Ok(folded.get_or_insert_with(|| Arc::new(heard.fold())).clone())
+    }
+
+    /// Asks about the events that others sent.
+    pub(crate) async fn heard<T>(&self, ask: impl FnOnce(&Heard) -> T) -> Result<T> {
+        Ok(ask(&self.listen().await?.heard))
+    }
+
+    /// Asks about the order in which they happened.
+    pub(crate) async fn told<T>(&self, ask: impl FnOnce(&[Event]) -> T) -> Result<T> {
+        let mut ear = self.listen().await?;
+        if ear.sorted < ear.order.len() {
+            ear.order.sort_unstable();
+            ear.sorted = ear.order.len();
+        }
+        Ok(ask(&ear.order))
+    }
+
+    /// Forgets what was read: some of it is not there any more.
+    pub(crate) async fn hear_anew(&self) {
+        *self.graphs.heard.lock().await = Ear::default();
+    }
+
+    /// Reads what came since the last time.
+    async fn listen(&self) -> Result<tokio::sync::MutexGuard<'_, Ear>> {
         let mut ear = self.graphs.heard.lock().await;
         loop {
             let page = self.catalog().events_after(ear.last, PAGE).await?;
@@ -97,17 +136,17 @@ impl Engine {
             }
             ear.folded = None;
             for (number, event) in page {
-                let value = serde_json::from_str(&event.body);
-                let heard =
-                    value.map_err(|e| damaged(number, &e.to_string())).and_then(|value| ear.heard.hear(&value))?;
+                let value = serde_json::from_str(&event.body).map_err(|e| damaged(number, &e.to_string()))?;
+                let placed = placed(number, &value);
+                let heard = ear.heard.hear(&value)?;
                 if heard != event.digest {
                     return Err(damaged(number, "it is not the one of its digest"));
                 }
+                ear.order.extend(placed);
                 ear.last = number;
             }
         }
-        let Ear { heard, folded, .. } = &mut *ear;
-        Ok(folded.get_or_insert_with(|| Arc::new(heard.fold())).clone())
+        Ok(ear)
     }
 }
 
@@ -128,6 +167,14 @@ fn built_elsewhere(manifest: Manifest) -> Run {
         notes: [("rows".to_owned(), manifest.rows.to_string())].into(),
         engine: manifest.engine,
     }
+}
+
+/// Where an event stands.
+fn placed(number: i64, value: &serde_json::Value) -> Option<Event> {
+    let text = |pointer: &str| value.pointer(pointer).and_then(serde_json::Value::as_str);
+    let time = text("/eventTime")?.parse().ok()?;
+    let namespace = text("/job/namespace").or_else(|| text("/dataset/namespace"))?.into();
+    Some(Event { time, number, namespace })
 }
 
 fn damaged(number: i64, why: &str) -> Error {

@@ -32,6 +32,7 @@ mod log;
 mod materialize;
 mod models;
 mod newest;
+mod parent;
 mod plans;
 mod pointers;
 mod promote;
@@ -46,6 +47,8 @@ mod scope;
 mod serve;
 mod served;
 mod show;
+mod standard;
+mod telling;
 mod told;
 mod train;
 mod verify;
@@ -75,6 +78,7 @@ pub use lineage::{About, Change as ColumnChange, Direction, LineageRequest, Rend
 pub use log::LogRequest;
 pub use materialize::{Extent, MaterializeReport, MaterializeRequest, Materialized, Upkeep};
 pub use models::{RegisterRequest, RegisteredModel, ShownModel};
+pub use parent::Parent;
 pub use pointers::{Author, Moved, Shift, Stay};
 pub use promote::PromoteRequest;
 pub use push::{Landing, MAX_PUSHED, PushLimits, PushReport, PushRequest};
@@ -85,6 +89,8 @@ pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use served::{Served, Values};
 pub use show::{Listing, Shown, ShownOnline, ShownSnapshot};
+pub use standard::{Asked, Counted, Filter, Forgotten, Named, Page, Sort, TagOn};
+pub use telling::{Listener, Narrator, Told};
 pub use train::{TrainRequest, Trained};
 pub use verify::{Checked, Example, Finding, Leak, Probe, Verified, VerifyRequest};
 pub use workshop::{Limits, Workshop};
@@ -122,6 +128,8 @@ pub struct Engine {
     pusher: Arc<push::Pusher>,
     graphs: Arc<graphs::Graphs>,
     served_models: Arc<models::Served>,
+    worlds: Arc<standard::Worlds>,
+    listener: Option<Arc<dyn Listener>>,
 }
 
 impl Engine {
@@ -133,10 +141,18 @@ impl Engine {
     /// # Errors
     /// Those of the catalog and of the tables that unfinished runs wrote to.
     pub async fn open(parts: Parts) -> Result<Self> {
+        Engine::open_telling(parts, None).await
+    }
+
+    /// The same, with somebody who is told of runs from then on; those that are repaired are told too.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`].
+    pub async fn open_telling(parts: Parts, listener: Option<Arc<dyn Listener>>) -> Result<Self> {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
         let plans = Arc::new(plans::Plans::new());
-        let parts = Arc::new(parts);
-        let engine = Engine { parts, plans, pusher, graphs: Arc::default(), served_models: Arc::default() };
+        let (parts, graphs, worlds) = (Arc::new(parts), Arc::default(), Arc::default());
+        let engine = Engine { parts, plans, pusher, graphs, served_models: Arc::default(), worlds, listener };
         engine.recover().await?;
         Ok(engine)
     }

@@ -1,13 +1,10 @@
 //! `log`: the runs, newest first; and how an environment's pointers moved.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use asof_catalog::{Approval, PointerMove, RunFilter};
-use asof_lineage::Graph;
-use asof_lineage::columns::Flowing;
-use asof_lineage::openlineage::out;
-use asof_model::run::{Item, Run, Verb};
-use asof_model::{Name, Pinned, Reference, Registered, Result, Selector};
+use asof_model::run::{Run, Verb};
+use asof_model::{Name, Reference, Result, Selector};
 
 use crate::columns::Silence;
 use crate::{Engine, Scope};
@@ -56,37 +53,7 @@ impl Engine {
     pub async fn log_events(&self, scope: &Scope, request: LogRequest) -> Result<Vec<String>> {
         let mut runs = self.log(scope, request.clone()).await?;
         runs.reverse();
-        let items = runs.iter().flat_map(|run| run.inputs.iter().chain(&run.outputs));
-        let named: HashSet<Pinned> = items.filter_map(definition).collect();
-        let mut definitions = HashMap::new();
-        for pinned in named {
-            // One that is not there any more is told without what it says.
-            if let Ok(registered) = self.catalog().pinned(&pinned).await {
-                definitions.insert(pinned, registered);
-            }
-        }
-        let project = request.about.as_ref().and_then(|r| r.project.as_ref()).unwrap_or(&scope.project);
-        let drawn = self.graph(project).await?;
-        let engine = self.clone();
-        let work = move |flowing: &dyn Flowing, _: &Graph| engine.events_of(&runs, &definitions, flowing);
-        self.with_flows(&drawn, work).await
-    }
-
-    /// Runs as events. Where what columns are made of cannot be found out any more, nothing is said of columns.
-    fn events_of(
-        &self,
-        runs: &[Run],
-        definitions: &HashMap<Pinned, Registered>,
-        flowing: &dyn Flowing,
-    ) -> Result<Vec<String>> {
-        let mut all = Vec::new();
-        for run in runs {
-            let location = |dataset: &Name| self.offline().location(&run.project, dataset);
-            let events = out::events(run, definitions, &location, flowing)
-                .or_else(|_| out::events(run, definitions, &location, &Silence))?;
-            all.extend(events.iter().map(ToString::to_string));
-        }
-        Ok(all)
+        Ok(self.narrator().of(&runs).await.iter().map(ToString::to_string).collect())
     }
 
     /// For which moves somebody had approved before: those of the names among them.
@@ -121,13 +88,5 @@ impl Engine {
         let mut moves = self.catalog().pointer_history(&scope.project, &scope.environment, name).await?;
         moves.truncate(limit.unwrap_or(usize::MAX));
         Ok(moves)
-    }
-}
-
-/// The definition that an item is, or is of.
-fn definition(item: &Item) -> Option<Pinned> {
-    match item {
-        Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(pinned.clone()),
-        Item::File { .. } | Item::Snapshot { .. } | Item::TrainingSet { .. } | Item::Model { .. } => None,
     }
 }

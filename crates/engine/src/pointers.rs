@@ -16,9 +16,9 @@ use asof_model::{Error, ErrorKind, Name, Pinned, Registered, Result, Version};
 use asof_offline::Progress;
 use asof_query::Definitions;
 
-use crate::Engine;
 use crate::consequences::{breaking, breaks, listed};
 use crate::gates::{Asked, Policy, Question, Refusal, Verdict, refused};
+use crate::{Engine, Told};
 
 /// In whose name pointers move, and why. It is kept as it is told; nobody vouches for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -164,8 +164,14 @@ impl Engine {
             Move { name, from: target.from, to: version }
         });
         let moves = moves.collect();
-        let (catalog, project, environment) = (self.catalog().clone(), how.project.clone(), how.environment.clone());
-        let moving = async move { catalog.move_pointers(&project, &environment, moves, &run).await };
+        let (engine, project, environment) = (self.clone(), how.project.clone(), how.environment.clone());
+        let moving = async move {
+            let written = engine.catalog().move_pointers(&project, &environment, moves, &run).await?;
+            if written {
+                engine.tell(|| Told::Happened(run));
+            }
+            Ok(written)
+        };
         // Somebody else may have moved them to the same place meanwhile: then there was nothing left to do.
         moved.run = self.settle(moving).await?.then_some(id);
         Ok(moved)

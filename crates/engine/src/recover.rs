@@ -7,8 +7,8 @@
 use asof_model::run::{Item, Outcome, Run, Verb};
 use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Result};
 
-use crate::Engine;
 use crate::materialize::online_item;
+use crate::{Engine, Told};
 
 impl Engine {
     pub(crate) async fn recover(&self) -> Result<()> {
@@ -30,7 +30,9 @@ impl Engine {
         };
         run.outputs = outputs;
         tracing::info!(run = %run.id, verb = %run.verb, outcome = run.outcome.as_str(), "recorded an interrupted run");
-        self.catalog().finish(&run).await
+        self.catalog().finish(&run).await?;
+        self.tell(|| Told::Ended(run));
+        Ok(())
     }
 
     /// What a run committed before its process died. Inputs that the commit names are added to the run.

@@ -1,12 +1,11 @@
 //! How a verb becomes a recorded run.
 
-use std::collections::BTreeMap;
-
+use asof_lineage::openlineage::PARENT_RUN;
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
 use asof_model::{Name, Result};
 use asof_offline::{Guard, Ongoing};
 
-use crate::{Engine, VERSION};
+use crate::{Engine, Parent, Told, VERSION};
 
 /// A run in the making: the verb adds what it reads and makes.
 ///
@@ -26,6 +25,7 @@ impl Engine {
     /// A run that is not stored yet, for verbs that record themselves in their own transaction.
     pub(crate) fn new_run(&self, project: &Name, verb: Verb) -> Run {
         let started = self.clock().now();
+        let parent = Parent::present().map(|parent| (PARENT_RUN.to_owned(), parent.as_str().to_owned()));
         Run {
             id: RunId::new(started),
             project: project.clone(),
@@ -35,7 +35,7 @@ impl Engine {
             outcome: Outcome::Running,
             inputs: Vec::new(),
             outputs: Vec::new(),
-            notes: BTreeMap::new(),
+            notes: parent.into_iter().collect(),
             engine: VERSION.to_owned(),
         }
     }
@@ -44,6 +44,7 @@ impl Engine {
     pub(crate) async fn start(&self, project: &Name, verb: Verb, inputs: Vec<Item>) -> Result<Record> {
         let run = Run { inputs, ..self.new_run(project, verb) };
         self.catalog().start(&run).await?;
+        self.tell(|| Told::Began(run.clone()));
         let ongoing = self.workshop().ongoing();
         let (work, ongoing) = (ongoing.part(), Some(ongoing.begin()));
         Ok(Record { run, engine: self.clone(), finished: false, work, ongoing })
@@ -61,6 +62,9 @@ impl Engine {
         }
         record.finished = true;
         let recorded = self.catalog().finish(&record.run).await;
+        if recorded.is_ok() {
+            self.tell(|| Told::Ended(record.run.clone()));
+        }
         // The verb's own error says more than a failure to write it down.
         let value = result?;
         recorded?;

@@ -19,6 +19,7 @@
 pub mod columns;
 mod draft;
 mod graph;
+pub mod marquez;
 mod node;
 pub mod openlineage;
 pub mod render;

@@ -246,6 +246,38 @@ pub struct Run {
     pub engine: String,
 }
 
+impl Item {
+    /// The name of what it is, or is of; a file has none.
+    pub fn name(&self) -> Option<&Name> {
+        match self {
+            Item::File { .. } => None,
+            Item::Snapshot { dataset, .. } => Some(dataset),
+            Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(&pinned.name),
+            Item::TrainingSet { name, .. } | Item::Model { name, .. } => Some(name),
+        }
+    }
+}
+
+impl Run {
+    /// What it is about: what it makes, or else what it was given first, which is what it was asked for. One that is about
+    /// what names mean is about many.
+    pub fn subject(&self) -> Option<&Name> {
+        if self.verb.is_of_names() {
+            return None;
+        }
+        self.outputs.iter().chain(&self.inputs).find_map(Item::name)
+    }
+
+    /// The job that it is a run of: its verb and what it is about (`materialize.carrier_delays`). The same while it goes on and
+    /// when it is done.
+    pub fn job(&self) -> String {
+        match self.subject() {
+            Some(subject) => format!("{}.{subject}", self.verb),
+            None => self.verb.to_string(),
+        }
+    }
+}
+
 /// Where one value came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {

@@ -23,8 +23,9 @@ pub fn grpc(kind: ErrorKind) -> Code {
 /// status that HTTP has for it.
 pub fn http(error: &Error) -> StatusCode {
     match error.code() {
-        "wrong_method" => return StatusCode::METHOD_NOT_ALLOWED,
+        "wrong_method" | "read_only_lineage" => return StatusCode::METHOD_NOT_ALLOWED,
         "wrong_content_type" | "wrong_content_encoding" => return StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "other_site" => return StatusCode::FORBIDDEN,
         "body_too_large" => return StatusCode::PAYLOAD_TOO_LARGE,
         _ => {}
     }

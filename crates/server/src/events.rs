@@ -8,7 +8,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::time::Duration;
 
-use asof_engine::Progress;
+use asof_engine::{Parent, Progress};
 use asof_model::Result;
 use asof_proto::jobs::v1 as wire;
 use futures::stream::{self, Stream};
@@ -50,7 +50,8 @@ where
     let (sender, news) = watch::channel(wire::Progress::default());
     let mut pace = interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let work = Box::pin(work(Reporter(sender)).in_current_span());
+    // What the call is part of, its work is too.
+    let work = Box::pin(Parent::with(Parent::present(), work(Reporter(sender)).in_current_span()));
     Box::pin(stream::unfold(Some((work, news, pace)), move |state| async move {
         let (mut work, mut news, mut pace) = state?;
         let fresh = async {

@@ -23,13 +23,17 @@ mod greeting;
 mod http;
 mod lock;
 mod open;
+mod parented;
 mod server;
 mod service;
 mod spool;
+mod telling;
 
 pub use config::{Config, Overrides};
 pub use convert::column::{from_batch, to_batch};
 pub use embedded::embedded;
 pub use lock::StoreLock;
 pub use open::{Ending, Opened, SetAside, open, set_aside};
+pub use parented::PARENT_RUN;
 pub use server::Server;
+pub use telling::Delivered;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asof_catalog::{Catalog, Held};
-use asof_engine::{Engine, Limits, Parts, PushLimits, Workshop};
+use asof_engine::{Engine, Limits, Listener, Narrator, Parts, PushLimits, Workshop};
 use asof_model::{Error, ErrorKind, Result, clock};
 use asof_online::{MemoryStore, OnlineStore};
 use asof_online_rocksdb::{OpenOptions, RocksStore};
@@ -14,6 +14,7 @@ use asof_online_rocksdb::{OpenOptions, RocksStore};
 use crate::config::{Config, Location, Offline, Online};
 use crate::lock::StoreLock;
 use crate::spool::Spool;
+use crate::telling::{Delivered, Telling};
 
 /// An engine over the configured stores, which this process holds alone.
 pub struct Opened {
@@ -23,20 +24,35 @@ pub struct Opened {
     pub lock: StoreLock,
     /// As the lock, of a catalog that does not lie in the store.
     pub catalog: Held,
+    telling: Option<Telling>,
 }
 
 impl Opened {
     /// To wait for the end of what was given up, after the engine itself went elsewhere.
     pub fn ending(&self) -> Ending {
-        Ending(self.engine.clone())
+        Ending(self.engine.clone(), self.telling.clone())
     }
 }
 
 /// Work of an engine that nobody waits for any more.
 #[derive(Clone)]
-pub struct Ending(Engine);
+pub struct Ending(Engine, Option<Telling>);
 
 impl Ending {
+    /// Waits until the events of all runs are delivered, or until `patience` ends; what became of them. Nothing where they go
+    /// nowhere.
+    pub async fn told(&self, patience: Duration) -> Delivered {
+        let Some(telling) = &self.1 else { return Delivered::default() };
+        let delivered = telling.drained(patience).await;
+        if delivered.lost > 0 {
+            tracing::warn!(
+                lost = delivered.lost,
+                "not every event of OpenLineage was delivered; asof log --openlineage tells all again"
+            );
+        }
+        delivered
+    }
+
     /// Waits until no work is left and all of it is recorded, or until `patience` ends; whether nothing is left. What is
     /// left then has committed nothing and ends with the process; the next one to open the store records it.
     pub async fn ended(self, patience: Duration) -> bool {
@@ -68,10 +84,12 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     let Offline { threads, memory } = config.offline;
     let limits = Limits { threads, memory, gives_way: verb == "serve" };
     let catalog = Catalog::open(&config.catalog.url).await?;
-    let held = catalog.hold().await?;
-    let engine = Engine::open(Parts {
+    let (held, offline) = (catalog.hold().await?, asof_offline::Store::open(path_text(&folder)?).await?);
+    let telling = Telling::start(&config.openlineage, Narrator::new(catalog.clone(), offline.clone()))?;
+    let listener = telling.clone().map(|telling| Arc::new(telling) as Arc<dyn Listener>);
+    let parts = Parts {
         catalog,
-        offline: asof_offline::Store::open(path_text(&folder)?).await?,
+        offline,
         online: online(&config.online, verb == "serve")?,
         clock: Arc::new(clock::System),
         workshop: Workshop::new(limits, Some(&folder.join("tmp")))?,
@@ -81,8 +99,8 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
             every: config.push.every,
             waiting: config.push.waiting as u64,
         },
-    });
-    Ok(Opened { engine: engine.await?, lock, catalog: held })
+    };
+    Ok(Opened { engine: Engine::open_telling(parts, listener).await?, lock, catalog: held, telling })
 }
 
 /// What became of an online store that was set aside.

@@ -33,6 +33,7 @@ use crate::deadline::Deadlines;
 use crate::greeting::Greeted;
 use crate::http;
 use crate::open::store_folder;
+use crate::parented::Parented;
 use crate::service::{Bundles, Desk, Front, Jobs, Lineage, Models, Push, Registry, Serving, Storage};
 use crate::spool::Spool;
 
@@ -86,8 +87,10 @@ impl Server {
             .build_v1()
             .map_err(Error::internal)?;
         let (health, health_service) = tonic_health::server::health_reporter();
-        let routes = Routes::new(registry.max_decoding_message_size(size).max_encoding_message_size(size))
-            .add_service(jobs.max_decoding_message_size(size).max_encoding_message_size(size))
+        let registry = registry.max_decoding_message_size(size).max_encoding_message_size(size);
+        let jobs = jobs.max_decoding_message_size(size).max_encoding_message_size(size);
+        let routes = Routes::new(Parented(registry))
+            .add_service(Parented(jobs))
             .add_service(serving)
             .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))

@@ -137,6 +137,20 @@ async fn read(catalog: &Catalog) {
         assert_eq!(catalog.producer(&project(), &made.outputs[0]).await.as_ref(), Ok(&Some(made.clone())));
     }
     assert_eq!(catalog.unfinished(None).await, Ok(vec![runs[6].clone()]));
+    // Counted as they were written, or when the file was brought to the present layout.
+    let jobs = catalog.jobs(&project()).await.unwrap();
+    let jobs: Vec<_> = jobs.iter().map(|job| (job.name.as_str(), job.runs, job.done)).collect();
+    let expected = [
+        ("apply", 1, 1),
+        ("ingest", 2, 0),
+        ("ingest.flights", 1, 1),
+        ("materialize.carrier_delays", 1, 1),
+        ("rebuild.delays", 1, 0),
+        ("train.delays", 1, 1),
+    ];
+    assert_eq!(jobs, expected);
+    let last = catalog.last_done(&project(), &["train.delays"], None).await;
+    assert_eq!(last, Ok(vec![runs[2].clone()]));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod events;
 mod files;
 mod finding;
 mod golden;
+mod jobs;
 mod models;
 mod moves;
 mod remarks;

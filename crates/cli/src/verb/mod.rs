@@ -49,6 +49,9 @@ pub(crate) enum Answer {
 /// How long work that was given up may take to end and to be recorded. What goes on then ends with the process.
 const ENDING: Duration = Duration::from_millis(700);
 
+/// How long events of what was done may take to leave.
+pub(crate) const TELLING: Duration = Duration::from_secs(3);
+
 /// Does what was typed. A signal ends it, where the verb does not end gracefully by itself: the call is given
 /// up, and what it had not committed does not happen.
 ///
@@ -60,7 +63,7 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<Answer> {
     match verb {
         Verb::Serve(args) => args.run(&global, out, async { _ = stop.await }).await,
         Verb::Brief(verb) => tokio::select! {
-            answer = brief(verb, &global, out) => answer,
+            answer = brief_and_told(verb, &global, out) => answer,
             signal = stop => {
                 // The verb and its connection are gone, and so the work has nobody who waits for it.
                 if let Some(work) = global.work.get() {
@@ -70,6 +73,16 @@ pub(crate) async fn run(cli: Cli, out: &mut Out) -> Result<Answer> {
             }
         },
     }
+}
+
+/// Does what was typed; then events of what was done get a moment to leave, once the answer is out.
+async fn brief_and_told(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {
+    let answer = brief(verb, global, out).await;
+    if let Some(work) = global.work.get() {
+        out.flush()?;
+        work.told(TELLING).await;
+    }
+    answer
 }
 
 async fn brief(verb: Brief, global: &Global, out: &mut Out) -> Result<Answer> {

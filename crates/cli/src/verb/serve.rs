@@ -7,7 +7,7 @@ use crate::args::Global;
 use crate::connection::{self, PATIENCE};
 use crate::failure::{Failure, Result};
 use crate::out::Out;
-use crate::verb::Answer;
+use crate::verb::{Answer, TELLING};
 
 /// Serve the store to others; holds it alone until it ends.
 #[derive(Debug, clap::Args)]
@@ -34,6 +34,7 @@ impl Args {
         }
         let config = connection::project(global, self.listen)?;
         let mut opened = asof_server::open(&config, "serve", PATIENCE).await?;
+        let work = opened.ending();
         let listener = Server::bind(&config).await?;
         let address = listener.local_addr().map_err(Error::internal)?;
         // Whoever finds the store held is told the way here, also where any free port was asked for.
@@ -44,6 +45,7 @@ impl Args {
         let landing = opened.engine.land_in_the_background();
         let served = Server::new(opened.engine, &config)?.serve(listener, stop).await;
         landing.end().await;
+        work.told(TELLING).await;
         served?;
         Ok(Answer::Done)
     }

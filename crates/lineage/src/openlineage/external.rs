@@ -7,6 +7,7 @@ use asof_model::Micros;
 
 use super::columns::Transformation;
 use super::event::{Facets, State};
+use super::heard::Times;
 use super::naming::Name;
 
 /// The graph of what others said. The same for the same set of events; everything in it is sorted.
@@ -29,6 +30,8 @@ pub struct ExternalDataset {
     pub also: Vec<Name>,
     /// What is known of it: the newest facet of each name.
     pub facets: Facets,
+    /// When it was told of; none where only the name of another leads to it.
+    pub times: Option<Times>,
 }
 
 /// A job that somebody else told of.
@@ -40,6 +43,8 @@ pub struct ExternalJob {
     pub part_of: Vec<Name>,
     /// What is known of it: the newest facet of each name.
     pub facets: Facets,
+    /// When it was told of; none where only the name of another leads to it.
+    pub times: Option<Times>,
 }
 
 /// A dataset or a job, by its index.

@@ -16,13 +16,19 @@ use serde_json::Value;
 
 use super::event::{Facets, State};
 use super::external::{ColumnFlow, End, External, ExternalDataset, ExternalJob, Flow, Span};
-use super::heard::{Claim, ColumnKey, Columns, Heard, Names, Newest, Speaker, Statement};
+use super::heard::{Claim, ColumnKey, Columns, Heard, Names, Newest, Speaker, Statement, Times};
 use super::naming::{Name, Unions};
 
 impl Heard {
     /// What all events together say.
     pub fn fold(&self) -> External {
         let names = Naming::of(self);
+        let (columns, states) = self.states_of(&names, None);
+        self.gather(names, columns, states)
+    }
+
+    /// What each speaker says, with a moment until just before then; and the columns by number.
+    fn states_of(&self, names: &Naming, until: Option<Micros>) -> (Columns, HashMap<Speaker, Speech>) {
         let mut columns = Columns::default();
         let renamed: Vec<u32> = (self.columns.all.iter())
             .map(|key| {
@@ -31,7 +37,8 @@ impl Heard {
             })
             .collect();
         let renamed = Renamed { place_of: &names.place_of, columns: &renamed, keys: &columns.all };
-        let mut order: Vec<&Statement> = self.statements.iter().collect();
+        let told = self.statements.iter().filter(|said| until.is_none_or(|until| said.time < until));
+        let mut order: Vec<&Statement> = told.collect();
         order.sort_unstable_by_key(|said| (said.time, said.state, said.digest));
         let mut states: HashMap<Speaker, Speech> = HashMap::new();
         for said in order {
@@ -42,7 +49,14 @@ impl Heard {
             let streams = matches!(speaker, Speaker::Runs(job) if self.streams(job));
             states.entry(speaker).or_default().hear(said, streams, &renamed);
         }
-        self.gather(names, columns, states)
+        (columns, states)
+    }
+
+    /// The runs that say what holds at a moment, by their numbers: of what each job says, those that said it last.
+    pub(super) fn holders(&self, at: Micros) -> BTreeSet<u32> {
+        let (_, states) = self.states_of(&Naming::of(self), Some(at));
+        let open = states.values().flat_map(|speech| speech.open.values());
+        open.filter_map(|held| held.by.0).collect()
     }
 
     /// Whether a job is said to be one that never completes.
@@ -105,6 +119,7 @@ impl Heard {
                     name: self.jobs.all[*job as usize].clone(),
                     part_of: parents(*job),
                     facets: self.job_facets.get(job).map(|newest| standing([newest])).unwrap_or_default(),
+                    times: self.job_times.get(job).copied(),
                 })
                 .collect(),
             flows,
@@ -187,7 +202,8 @@ impl Naming {
             let facets = standing(numbers.iter().filter_map(|number| heard.dataset_facets.get(number)));
             let mut also: Vec<_> = numbers[1..].iter().map(|number| all.all[*number as usize].clone()).collect();
             also.sort_unstable();
-            datasets.push(ExternalDataset { name, also, facets });
+            let times = numbers.iter().filter_map(|number| heard.dataset_times.get(number).copied());
+            datasets.push(ExternalDataset { name, also, facets, times: times.reduce(Times::and) });
         }
         Naming { place_of, datasets }
     }

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::canonical;
 use super::columns::{self, Said, Transformation};
 use super::event::{About, Dataset, Event, Facets, Job, State, is_deleted};
+use super::history::Places;
 use super::naming::Name;
 
 /// Events that were heard of: grows, and never forgets.
@@ -28,6 +29,37 @@ pub struct Heard {
     pub(super) job_facets: HashMap<u32, Newest>,
     /// Jobs, and those that started them.
     pub(super) parents: BTreeSet<(u32, u32)>,
+    /// When each dataset, and each job, was told of first and last.
+    pub(super) dataset_times: HashMap<u32, Times>,
+    pub(super) job_times: HashMap<u32, Times>,
+    pub(super) places: Places,
+}
+
+/// When something was told of first and last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// First.
+    pub first: Micros,
+    /// Last.
+    pub last: Micros,
+}
+
+impl Times {
+    /// At one moment.
+    pub fn at(time: Micros) -> Times {
+        Times { first: time, last: time }
+    }
+
+    /// From the first of both to the last.
+    pub fn and(self, other: Times) -> Times {
+        Times { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+}
+
+/// Whichever order they come in.
+fn see(times: &mut HashMap<u32, Times>, number: u32, time: Micros) {
+    let told = Times::at(time);
+    times.entry(number).and_modify(|known| *known = known.and(told)).or_insert(told);
 }
 
 /// What one event says, by numbers of names.
@@ -120,10 +152,16 @@ impl Heard {
                 let number = self.job(job, time, digest);
                 if let Some(parent) = parent {
                     let parent = self.jobs.number(parent);
+                    see(&mut self.job_times, parent, time);
                     self.parents.insert((number, parent));
                 }
                 let run = self.runs.number(run);
                 let (claims, taken_back) = self.claims(job, time, digest);
+                let writes = claims.iter().filter_map(|claim| match claim {
+                    Claim::Writes(dataset) => Some(*dataset),
+                    _ => None,
+                });
+                self.places.add(self.statements.len() as u32, Speaker::Runs(number), Some(run), writes);
                 self.statements.push(add(Speaker::Runs(number), *state, Some(run), claims, taken_back));
             }
             About::Job(job) => {
@@ -137,7 +175,7 @@ impl Heard {
                     Said::Nothing => {}
                     said => {
                         let (mut claims, mut taken_back) = (Vec::new(), Vec::new());
-                        self.columns_of(number, said, &mut claims, &mut taken_back);
+                        self.columns_of(number, said, time, &mut claims, &mut taken_back);
                         let speaker = Speaker::Dataset(number);
                         self.statements.push(add(speaker, State::Complete, None, claims, taken_back));
                     }
@@ -149,12 +187,14 @@ impl Heard {
 
     fn job(&mut self, job: &Job, time: Micros, digest: Digest) -> u32 {
         let number = self.jobs.number(&job.name);
+        see(&mut self.job_times, number, time);
         renew(self.job_facets.entry(number).or_default(), &job.facets, time, digest);
         number
     }
 
     fn dataset(&mut self, dataset: &Dataset, time: Micros, digest: Digest) -> u32 {
         let number = self.datasets.number(&dataset.name);
+        see(&mut self.dataset_times, number, time);
         renew(self.dataset_facets.entry(number).or_default(), &dataset.facets, time, digest);
         number
     }
@@ -167,14 +207,14 @@ impl Heard {
         for output in &job.outputs {
             let number = self.dataset(output, time, digest);
             claims.push(Claim::Writes(number));
-            self.columns_of(number, columns::of(&output.facets), &mut claims, &mut taken_back);
+            self.columns_of(number, columns::of(&output.facets), time, &mut claims, &mut taken_back);
         }
         claims.sort_unstable();
         claims.dedup();
         (claims, taken_back)
     }
 
-    fn columns_of(&mut self, to: u32, said: Said, claims: &mut Vec<Claim>, taken_back: &mut Vec<u32>) {
+    fn columns_of(&mut self, to: u32, said: Said, time: Micros, claims: &mut Vec<Claim>, taken_back: &mut Vec<u32>) {
         let sources = match said {
             Said::Nothing => return,
             Said::Deleted => return taken_back.push(to),
@@ -182,6 +222,7 @@ impl Heard {
         };
         for source in sources {
             let from = self.datasets.number(&source.dataset);
+            see(&mut self.dataset_times, from, time);
             // Whatever columns are taken from is read, whether the inputs say so or not.
             claims.push(Claim::Reads(from));
             let key = ColumnKey { from, field: source.field, to, into: source.into, how: source.how };
@@ -209,6 +250,10 @@ pub(super) struct Names {
 }
 
 impl Names {
+    pub(super) fn find(&self, name: &Name) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
     pub(super) fn number(&mut self, name: &Name) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
@@ -228,6 +273,10 @@ pub(super) struct Texts {
 }
 
 impl Texts {
+    pub(super) fn find(&self, text: &str) -> Option<u32> {
+        self.numbers.get(text).copied()
+    }
+
     fn number(&mut self, text: &str) -> u32 {
         if let Some(number) = self.numbers.get(text) {
             return *number;

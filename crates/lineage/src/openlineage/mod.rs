@@ -12,16 +12,24 @@
 
 pub mod canonical;
 mod columns;
+pub mod designs;
 mod event;
 mod external;
+mod facets;
 mod fold;
 mod heard;
+mod history;
 mod naming;
 pub mod out;
 pub mod out_columns;
+mod places;
+mod spent;
 
 pub use columns::Transformation;
 pub use event::{About, Dataset, Event, Facets, Job, State};
 pub use external::{ColumnFlow, End, External, ExternalDataset, ExternalJob, Flow, Span};
-pub use heard::Heard;
+pub use facets::{PARENT_RUN, parent_run};
+pub use heard::{Heard, Times};
+pub use history::ToldRun;
 pub use naming::Name;
+pub use places::Places;

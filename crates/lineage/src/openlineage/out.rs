@@ -1,28 +1,28 @@
 //! OpenLineage, out: a run of ours as the events that another tool would send of it.
 //!
-//! Two of each: that it began, and what became of it; one while it goes on. A job is a verb and what it makes
-//! (`materialize.carrier_delays`), so that one job stands for all runs of it. Datasets are named by where they lie, as the
-//! standard has it; what lies nowhere that others could read (rows online, training sets in the store) has the namespace of its
-//! project. A version is a facet and never part of a name.
+//! Two of each: that it began, and what became of it; one while it goes on. An apply tells besides what it declared
+//! ([`super::designs`]). A job is a verb and what it makes (`materialize.carrier_delays`), so that one job stands for all runs of
+//! it. Datasets are named by where they lie, as the standard has it; what lies nowhere that others could read (rows online, training
+//! sets in the store) has the namespace of its project ([`super::places`]). A version is a facet and never part of a name.
 //!
 //! What the columns of something made are made of is told down to datasets ([`super::out_columns`]), for what the run read: `flowing`
 //! says it of definitions.
 //!
-//! Deliberately not here: definitions are no datasets, so what a run read of them is the job's SQL and nothing else.
+//! Deliberately not here: what a run read of definitions is the job's SQL and no dataset: which of them read which is said
+//! once, where they are declared.
 
 use std::collections::HashMap;
 
-use asof_model::run::{Item, Outcome};
-use asof_model::{Definition, Kind, Micros, Name as ProjectName, Pinned, Registered, Result, Run};
+use asof_model::run::{Item, Outcome, Verb};
+use asof_model::{Definition, Error, Kind, Micros, Name as ProjectName, Pinned, Registered, Result, Run};
 use serde_json::{Value, json};
 
+use super::designs;
 use super::event::{Facets, State};
-use super::naming::Name;
+use super::facets::{PARENT_RUN, PRODUCER, assertions, content_of, described, job_type, metrics, parent, put, sql};
 use super::out_columns;
+use super::places::Places;
 use crate::columns::{Flowing, flat};
-
-/// Who says so, as a URI.
-const PRODUCER: &str = concat!("urn:asof:", env!("CARGO_PKG_VERSION"));
 
 /// The standard of the event itself.
 const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
@@ -38,7 +38,8 @@ pub fn events(
     location: &dyn Fn(&ProjectName) -> String,
     flowing: &dyn Flowing,
 ) -> Result<Vec<Value>> {
-    let out = Out { run, definitions, location, flowing };
+    let place = |_: &ProjectName, dataset: &ProjectName| location(dataset);
+    let out = Out { run, definitions, location: &place, flowing };
     let begins = out.event(run.started, State::Start, &[])?;
     let state = match &run.outcome {
         Outcome::Running => return Ok(vec![begins]),
@@ -47,13 +48,17 @@ pub fn events(
         Outcome::Aborted => State::Abort,
     };
     let ends = out.event(run.finished.unwrap_or(run.started), state, &run.outputs)?;
-    Ok(vec![begins, ends])
+    let declared = run.outputs.iter().filter_map(|item| match item {
+        Item::Definition(pinned) if run.verb == Verb::Apply => definitions.get(pinned),
+        _ => None,
+    });
+    Ok([begins, ends].into_iter().chain(designs::of(declared, &place)).collect())
 }
 
 struct Out<'a> {
     run: &'a Run,
     definitions: &'a HashMap<Pinned, Registered>,
-    location: &'a dyn Fn(&ProjectName) -> String,
+    location: &'a dyn Fn(&ProjectName, &ProjectName) -> String,
     flowing: &'a dyn Flowing,
 }
 
@@ -66,6 +71,9 @@ impl Out<'_> {
             let message = json!({"message": error, "programmingLanguage": "SQL"});
             put(&mut facets, "errorMessage", "1-0-1/ErrorMessageRunFacet", message);
         }
+        if let Some(facet) = self.run.notes.get(PARENT_RUN).and_then(|text| parent(text)) {
+            put(&mut facets, "parent", "1-2-0/ParentRunFacet", facet);
+        }
         // Files of definitions are no data.
         let inputs = self.run.inputs.iter().filter(|_| !self.run.verb.is_of_names());
         let outputs = outputs.iter().filter_map(|item| self.output(item).transpose()).collect::<Result<Vec<_>>>()?;
@@ -73,57 +81,34 @@ impl Out<'_> {
             "eventTime": at.to_string(), "eventType": state.as_str(), "producer": PRODUCER, "schemaURL": EVENT,
             "run": {"runId": self.run.id.to_string(), "facets": facets},
             "job": self.job(),
-            "inputs": inputs.filter_map(|item| self.input(item)).collect::<Vec<_>>(),
+            "inputs": inputs.filter_map(|item| self.input(item, state)).collect::<Vec<_>>(),
             "outputs": outputs,
         }))
     }
 
     fn job(&self) -> Value {
-        let subject = self.subject();
-        let verb = self.run.verb.as_str();
+        let subject = self.run.subject();
         let mut facets = Facets::new();
-        let kind = json!({"processingType": "BATCH", "integration": "ASOF", "jobType": verb.to_ascii_uppercase()});
-        put(&mut facets, "jobType", "2-0-4/JobTypeJobFacet", kind);
+        job_type(&mut facets, self.run.verb.as_str());
         let of_subject = self.definitions.values().filter(|known| Some(&known.pinned.name) == subject);
-        let newest = of_subject.max_by_key(|known| known.pinned.version);
-        let query = newest.and_then(|known| match &known.definition {
-            Definition::FeatureView(view) => Some(&view.query),
-            Definition::FeatureService(service) => Some(&service.query),
-            Definition::TrainingSet(set) => Some(&set.query),
-            Definition::Dataset(_) | Definition::Entity(_) => None,
-        });
-        if let Some(query) = query {
-            put(&mut facets, "sql", "1-1-0/SQLJobFacet", json!({"query": query, "dialect": "datafusion"}));
+        if let Some(newest) = of_subject.max_by_key(|known| known.pinned.version) {
+            sql(&mut facets, &newest.definition);
         }
-        let name = subject.map_or_else(|| verb.to_owned(), |subject| format!("{verb}.{subject}"));
-        json!({"namespace": self.namespace(), "name": name, "facets": facets})
+        json!({"namespace": self.places().namespace(), "name": self.run.job(), "facets": facets})
     }
 
-    /// What the run is about: what it makes, or else the definition that it was given last.
-    fn subject(&self) -> Option<&ProjectName> {
-        let name = |item| match item {
-            &Item::File { .. } => None,
-            Item::Snapshot { dataset, .. } => Some(dataset),
-            Item::Definition(pinned) | Item::Online { view: pinned, .. } => Some(&pinned.name),
-            Item::TrainingSet { name, .. } | Item::Model { name, .. } => Some(name),
-        };
-        match self.run.outputs.as_slice() {
-            // An apply makes many things at once.
-            [Item::Definition(_), ..] => None,
-            [first, ..] => name(first),
-            [] => self.run.inputs.iter().rev().find_map(name),
-        }
+    fn places(&self) -> Places<'_> {
+        Places { project: &self.run.project, location: self.location }
     }
 
-    fn namespace(&self) -> String {
-        format!("asof://{}", self.run.project)
-    }
-
-    fn input(&self, item: &Item) -> Option<Value> {
+    fn input(&self, item: &Item, state: State) -> Option<Value> {
         let (mut dataset, _) = self.dataset(item)?;
         if let Item::File { bytes, .. } = item {
             let mut facets = Facets::new();
             put(&mut facets, "inputStatistics", "1-0-0/InputStatisticsInputDatasetFacet", json!({"size": bytes}));
+            if state == State::Complete {
+                self.checked(&mut facets);
+            }
             dataset["inputFacets"] = Value::Object(facets);
         }
         Some(dataset)
@@ -148,7 +133,11 @@ impl Out<'_> {
 
     /// What the columns of something made are made of.
     fn columns(&self, item: &Item) -> Result<Option<Value>> {
-        let place = |dataset: &ProjectName| Ok(self.placed(&(self.location)(dataset), format!("datasets/{dataset}")));
+        let places = self.places();
+        let place = |dataset: &ProjectName| {
+            let named = places.named(Kind::Dataset, dataset);
+            named.ok_or_else(|| Error::internal(format!("dataset `{dataset}` has no place")))
+        };
         match item {
             Item::Online { view, .. } => out_columns::made_of(&flat(self.flowing, view)?, &place),
             Item::TrainingSet { name, .. } => {
@@ -164,59 +153,51 @@ impl Out<'_> {
             Item::Snapshot { dataset, .. } => {
                 let known = self.definitions.values().filter(|known| known.pinned.name == *dataset);
                 let Some(known) = known.max_by_key(|known| known.pinned.version) else { return Ok(None) };
-                let files = self.run.inputs.iter().filter_map(|item| match item {
-                    Item::File { url, .. } => Some(self.placed(url, format!("uploads/{url}"))),
-                    _ => None,
-                });
-                Ok(out_columns::read_from(&known.columns, &files.collect::<Vec<_>>()))
+                let files = self.run.inputs.iter().filter(|item| matches!(item, Item::File { .. }));
+                let files: Vec<_> = files.filter_map(|file| places.of(file)).collect();
+                Ok(out_columns::read_from(&known.columns, &files))
             }
-            Item::Definition(_) | Item::File { .. } => Ok(None),
+            Item::Definition(_) | Item::File { .. } | Item::Model { .. } => Ok(None),
         }
     }
 
-    fn own(&self, name: String) -> Name {
-        Name { namespace: self.namespace(), name }
-    }
-
-    /// What lies at a place that others can read is called by it.
-    fn placed(&self, url: &str, name: String) -> Name {
-        Name::of_recorded(url).last().unwrap_or_else(|| self.own(name))
+    /// What an ingest found of the rows that it let in: every one of them fulfils the dataset's checks.
+    fn checked(&self, facets: &mut Facets) {
+        if self.run.verb != Verb::Ingest || self.run.outputs.is_empty() {
+            return;
+        }
+        let known = self.definitions.values().find_map(|known| match &known.definition {
+            Definition::Dataset(dataset) => Some(dataset),
+            _ => None,
+        });
+        known.iter().for_each(|dataset| assertions(facets, &dataset.checks));
+        let files = self.run.inputs.iter().filter(|item| matches!(item, Item::File { .. })).count();
+        if files == 1
+            && let Some(rows) = self.run.notes.get("rows").and_then(|rows| rows.parse().ok())
+        {
+            metrics(facets, rows);
+        }
     }
 
     /// A dataset, and how many rows it is said to have.
     fn dataset(&self, item: &Item) -> Option<(Value, Option<u64>)> {
-        let (name, version, of, rows) = match item {
+        let places = self.places();
+        let name = places.of(item)?;
+        let (version, rows) = match item {
             Item::Definition(_) => return None,
-            Item::File { url, digest, .. } => {
-                (self.placed(url, format!("uploads/{url}")), digest.to_string(), None, None)
-            }
-            Item::Snapshot { dataset, number } => {
-                let name = self.placed(&(self.location)(dataset), format!("datasets/{dataset}"));
-                (name, number.to_string(), Some(dataset), None)
-            }
-            Item::TrainingSet { name, number, .. } => {
-                (self.own(format!("training/{name}")), number.to_string(), Some(name), None)
-            }
-            Item::Model { name, version } => (own(format!("models/{name}")), version.to_string(), None, None),
-            Item::Online { view, generation, rows, .. } => {
-                (self.own(format!("online/{}", view.name)), generation.to_string(), Some(&view.name), Some(*rows))
-            }
+            Item::File { digest, .. } => (digest.to_string(), None),
+            Item::Snapshot { number, .. } => (number.to_string(), None),
+            Item::TrainingSet { number, .. } => (number.to_string(), None),
+            Item::Model { version, .. } => (version.to_string(), None),
+            Item::Online { generation, rows, .. } => (generation.to_string(), Some(*rows)),
         };
         let mut facets = Facets::new();
         put(&mut facets, "version", "1-0-1/DatasetVersionDatasetFacet", json!({"datasetVersion": version}));
-        let known = self.definitions.values().filter(|known| Some(&known.pinned.name) == of);
-        let columns = known.max_by_key(|known| known.pinned.version).map(|known| &known.columns);
-        if let Some(columns) = columns.filter(|columns| !columns.0.is_empty()) {
-            put(&mut facets, "schema", out_columns::SCHEMA, out_columns::schema(columns));
+        if let Item::TrainingSet { content, .. } = item {
+            content_of(&mut facets, content);
         }
+        let known = self.definitions.values().filter(|known| Some(&known.pinned.name) == item.name());
+        described(&mut facets, &name, known.max_by_key(|known| known.pinned.version));
         Some((json!({"namespace": name.namespace, "name": name.name, "facets": facets}), rows))
     }
-}
-
-/// Adds a facet with who says so and by which standard, whose name ends in the facet's type.
-fn put(facets: &mut Facets, name: &str, standard: &str, mut facet: Value) {
-    let kind = standard.rsplit('/').next().unwrap_or(standard);
-    facet["_producer"] = PRODUCER.into();
-    facet["_schemaURL"] = format!("https://openlineage.io/spec/facets/{standard}.json#/$defs/{kind}").into();
-    facets.insert(name.to_owned(), facet);
 }

@@ -1,4 +1,4 @@
-//! The facets `columnLineage` and `schema`, out: what the columns of what we make are made of, down to datasets.
+//! The facet `columnLineage`, out: what the columns of what we make are made of, down to datasets.
 //!
 //! Definitions are no datasets of the standard, so what lies between is followed through ([`crate::columns::flat`]). What concerns one
 //! column stands with it, what decides which rows there are stands with the dataset as a whole. A way that is not known is
@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 
 use asof_model::flow::Ways;
-use asof_model::schema::sql_type;
 use asof_model::{Columns, Result};
 use serde_json::{Map, Value, json};
 
@@ -16,9 +15,6 @@ use crate::columns::{DatasetColumn, Flat};
 
 /// The standard of the facet.
 pub const COLUMN_LINEAGE: &str = "1-2-0/ColumnLineageDatasetFacet";
-
-/// The standard of the facet with names and types.
-pub const SCHEMA: &str = "1-2-0/SchemaDatasetFacet";
 
 /// The facet's content for something made of datasets; none where nothing is known. `place` is what a dataset is called.
 ///
@@ -51,12 +47,6 @@ pub fn read_from(columns: &Columns, files: &[Name]) -> Option<Value> {
     }
     let fields: Map<String, Value> = columns.names().map(|column| (column.to_owned(), same(column))).collect();
     Some(json!({"fields": fields}))
-}
-
-/// The content of the facet `schema`.
-pub fn schema(columns: &Columns) -> Value {
-    let field = |c: &asof_model::Column| json!({"name": c.name, "type": sql_type(&c.data_type)});
-    json!({"fields": columns.0.iter().map(field).collect::<Vec<_>>()})
 }
 
 fn inputs(of: &BTreeMap<DatasetColumn, Ways>, place: &dyn Fn(&asof_model::Name) -> Result<Name>) -> Result<Vec<Value>> {

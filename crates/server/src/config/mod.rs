@@ -1,4 +1,5 @@
-//! Settings: defaults, then `asof.toml`, then `ASOF_<SECTION>_<KEY>` variables, then [`Overrides`].
+//! Settings: defaults, then variables that the standard for lineage has for all its clients, then `asof.toml`, then
+//! `ASOF_<SECTION>_<KEY>` variables, then [`Overrides`].
 //!
 //! Plain data: components are built from it elsewhere. After loading, every URL is filled in and every local
 //! path is absolute; a relative one is taken from the folder of the file (without a file, from the current
@@ -51,6 +52,8 @@ pub struct Config {
     pub push: Push,
     /// `[environment.NAME]`.
     pub environment: BTreeMap<Name, Environment>,
+    /// `[openlineage]`.
+    pub openlineage: Openlineage,
 }
 
 /// `[project]`: whose definitions a call is about, unless it says so itself.
@@ -185,6 +188,32 @@ impl Default for Push {
     }
 }
 
+/// `[openlineage]`: who is told of runs as they happen.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Openlineage {
+    /// `https://HOST[:PORT]`, `file:PATH` (a line for each event) or `console:` (stderr); by default nobody. Where nothing is
+    /// set here, `OPENLINEAGE_URL` is.
+    pub url: String,
+    /// Sent as a bearer token; by default none. Where nothing is set here, `OPENLINEAGE_API_KEY` is.
+    pub api_key: String,
+    /// How long one request may take; 5 seconds.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub timeout: Duration,
+    /// How long an event is tried again before it is given up; a minute.
+    #[serde(deserialize_with = "quantity::duration")]
+    pub retry_for: Duration,
+    /// How many runs may wait to be told of; 1000. What comes then is dropped, and counted.
+    pub queue: usize,
+}
+
+impl Default for Openlineage {
+    fn default() -> Self {
+        let (url, api_key) = (String::new(), String::new());
+        Openlineage { url, api_key, timeout: Duration::from_secs(5), retry_for: Duration::from_secs(60), queue: 1000 }
+    }
+}
+
 /// What the caller says goes before everything else, as if it stood in the file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Overrides {
@@ -217,7 +246,11 @@ impl Config {
             Some(path) => std::fs::read_to_string(path).map_err(|e| unreadable(path, &e))?,
             None => String::new(),
         };
-        let mut figment = Figment::new().merge(Toml::string(&text)).merge(&variables);
+        let mut figment = Figment::new();
+        for (key, value) in variables.standard() {
+            figment = figment.merge(Serialized::default(&format!("openlineage.{key}"), value));
+        }
+        let mut figment = figment.merge(Toml::string(&text)).merge(&variables);
         for (key, value) in
             [("project.name", overrides.project), ("store.url", overrides.store), ("server.listen", overrides.listen)]
         {
@@ -253,6 +286,9 @@ impl Config {
             if !url.is_empty() {
                 *url = location::anchored(url, scheme, folder)?;
             }
+        }
+        if !self.openlineage.url.is_empty() {
+            self.openlineage.url = location::anchored(&self.openlineage.url, "file", folder)?;
         }
         Ok(self)
     }

@@ -160,3 +160,23 @@ fn gates_of_the_projects_own_lie_beside_the_settings_and_are_read_anew() {
     assert_eq!(config.gate_files(), [gate]);
     assert!(rules.policy(&"dev".parse().unwrap()).unwrap().own.is_empty());
 }
+
+#[test]
+fn where_nothing_else_says_where_events_go_the_standards_own_variables_do() {
+    let standard = [("OPENLINEAGE_URL", "http://marquez:5000"), ("OPENLINEAGE_API_KEY", "k")];
+    let of = |text: &str, more: &[(&str, &str)]| {
+        let variables: Vec<_> = standard.iter().chain(more).copied().collect();
+        let Openlineage { url, api_key, .. } = load(text, &variables).unwrap().openlineage;
+        (url, api_key)
+    };
+    let pair = |url: &str, key: &str| (url.to_owned(), key.to_owned());
+    assert_eq!(of("", &[]), pair("http://marquez:5000", "k"));
+    assert_eq!(of("[openlineage]\nurl = 'console:'", &[]), pair("console:", "k"));
+    assert_eq!(of("[openlineage]\nurl = 'console:'", &[("ASOF_OPENLINEAGE_URL", "http://x")]), pair("http://x", "k"));
+    assert_eq!(of("", &[("OPENLINEAGE_DISABLED", "true")]), pair("", ""));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(FILE), "[openlineage]\nurl = 'file:events.jsonl'\nretry_for = '2s'").unwrap();
+    let config = load_in(folder.path(), None, &[], Overrides::default()).unwrap();
+    assert_eq!(config.openlineage.url, format!("file:{}/events.jsonl", folder.path().display()));
+    assert_eq!(config.openlineage.retry_for, Duration::from_secs(2));
+}

@@ -13,7 +13,12 @@ const PREFIX: &str = "ASOF_";
 pub(super) struct Variables {
     /// Section, key, value.
     set: Vec<(String, String, String)>,
+    /// What the standard for lineage has for all its clients: key of our section, value.
+    standard: Vec<(&'static str, String)>,
 }
+
+/// Variables of the standard, and which settings they are.
+const STANDARD: [(&str, &str); 2] = [("OPENLINEAGE_URL", "url"), ("OPENLINEAGE_API_KEY", "api_key")];
 
 impl Variables {
     /// Those of the process. `ASOF_` and one word is none of ours (the command line has some), nor is what
@@ -22,8 +27,13 @@ impl Variables {
     /// # Errors
     /// `unknown_setting` for a section that was nearly written right.
     pub(super) fn of(all: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
-        let mut set = Vec::new();
+        let (mut set, mut standard, mut disabled) = (Vec::new(), Vec::new(), false);
         for (variable, value) in all {
+            if let Some((_, key)) = STANDARD.iter().find(|(known, _)| *known == variable) {
+                standard.push((*key, value));
+                continue;
+            }
+            disabled |= variable == "OPENLINEAGE_DISABLED" && value.eq_ignore_ascii_case("true");
             let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
             let Some((section, key)) = rest.split_once('_') else { continue };
             let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
@@ -38,7 +48,15 @@ impl Variables {
             }
         }
         set.sort();
-        Ok(Variables { set })
+        if disabled {
+            standard.clear();
+        }
+        Ok(Variables { set, standard })
+    }
+
+    /// Settings that the standard's own variables make, where nothing else does.
+    pub(super) fn standard(&self) -> &[(&'static str, String)] {
+        &self.standard
     }
 
     /// The variable that set this, if one did.

@@ -2,6 +2,7 @@
 //!
 //! - `POST /v1/features` asks for features: the same engine call as `GetFeatures`, other words at the edge.
 //! - `POST /api/v1/lineage` and `/api/v1/lineage/batch` take OpenLineage events, packed or not, where its clients send them.
+//! - `GET /api/v1/…` answers as Marquez does, so that its client and page read the graph ([`marquez`]).
 //! - `GET /openapi.json` describes them, and is true: a test holds it against replies and errors.
 //!
 //! Promises: whatever fails is answered with `{"error": {code, message, remedy}}` and the status that
@@ -13,6 +14,7 @@
 
 mod body;
 mod features;
+mod marquez;
 mod openapi;
 mod openlineage;
 
@@ -36,6 +38,7 @@ const FEATURES: &str = "/v1/features";
 const OPENAPI: &str = "/openapi.json";
 const LINEAGE: &str = "/api/v1/lineage";
 const LINEAGE_BATCH: &str = "/api/v1/lineage/batch";
+const MARQUEZ: &str = "/api/v1/{*rest}";
 
 /// Adds the paths, and an answer to all that nobody else answers.
 pub(crate) fn routes(router: Router, desk: &SharedDesk, max_body: usize) -> Router {
@@ -48,14 +51,26 @@ pub(crate) fn routes(router: Router, desk: &SharedDesk, max_body: usize) -> Rout
         let of = desk.clone();
         move |request: Request| {
             let desk = of.clone();
-            async move { answer(openlineage::answer(&desk, request, max_body, batch).await) }
+            async move {
+                // The same path answers with the graph that it is told of.
+                if !batch && request.method() == Method::GET {
+                    return answer(marquez::answer(&desk, request, max_body).await);
+                }
+                answer(openlineage::answer(&desk, request, max_body, batch).await)
+            }
         }
+    };
+    let of = desk.clone();
+    let marquez = move |request: Request| {
+        let desk = of.clone();
+        async move { answer(marquez::answer(&desk, request, max_body).await) }
     };
     let openapi = |request: Request| async move { answer(openapi::answer(&request)) };
     router
         .route(FEATURES, any(features))
         .route(LINEAGE, any(lineage(false)))
         .route(LINEAGE_BATCH, any(lineage(true)))
+        .route(MARQUEZ, any(marquez))
         .route(OPENAPI, any(openapi))
         .fallback(nothing_here)
 }

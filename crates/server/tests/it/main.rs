@@ -5,6 +5,7 @@
 mod endings;
 mod fixture;
 mod json;
+mod marquez;
 mod openapi;
 mod openlineage;
 mod refusals;
@@ -13,4 +14,5 @@ mod socket;
 mod standards;
 mod stores;
 mod streams;
+mod telling;
 mod tour;

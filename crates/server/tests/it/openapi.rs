@@ -1,11 +1,13 @@
 //! The document says of every reply and error what is in it, and nothing else.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use asof_proto::registry::v1::{Author, DeprecateRequest};
 use serde_json::{Map, Value, json};
 
 use crate::json::{AT_TEXT, served};
+use crate::marquez::tell;
 use crate::openlineage::{BATCH, EVENT, send};
 use crate::socket::{ask, post};
 
@@ -145,6 +147,7 @@ async fn the_document_is_true() {
             _ => assert_eq!(reply.body, b""),
         }
     }
+    marquez(address, &mut held).await;
     assert_eq!(held.documented().difference(&held.seen).collect::<Vec<_>>(), Vec::<&String>::new(), "never seen");
 
     // A request takes what is documented and nothing else.
@@ -155,6 +158,101 @@ async fn the_document_is_true() {
     let taken: BTreeSet<_> = taken.map(|name| name.trim_matches('`').to_owned()).collect();
     let documented = held.document["components"]["schemas"]["Request"]["properties"].as_object().unwrap();
     assert_eq!(taken, documented.keys().cloned().collect());
+}
+
+/// Asks everything that reads the graph, of one in which everything occurs, and holds the answers to the document.
+async fn marquez(address: SocketAddr, held: &mut Held) {
+    tell(address).await;
+    let streams = json!({"eventTime": "2026-01-01T00:00:05Z", "eventType": "RUNNING", "run": {"runId": "running"},
+        "job": {"namespace": "airflow", "name": "part.of", "facets": {"jobType": {"processingType": "STREAMING"}}},
+        "outputs": [{"namespace": "kafka://k:9092", "name": "topic", "facets": {"symlinks": {"identifiers": [
+            {"namespace": "hive://m", "name": "t", "type": "TABLE"}]}}}]});
+    let states = ["FAIL", "ABORT", "OTHER"].map(|state| {
+        json!({"eventTime": "2026-01-01T00:00:06Z", "eventType": state, "run": {"runId": state},
+            "job": {"namespace": "airflow", "name": "x"},
+            "outputs": [{"namespace": "kafka://k:9092", "name": "topic"}]})
+    });
+    let written = json!({"eventTime": "2026-01-01T00:00:07Z", "eventType": "COMPLETE", "run": {"runId": "done"},
+        "job": {"namespace": "airflow", "name": "y"}, "outputs": [{"namespace": "kafka://k:9092", "name": "topic"}]});
+    for event in states.iter().chain([&streams, &written]) {
+        assert_eq!(send(address, EVENT, "", event.to_string().as_bytes()).await.status, 201);
+    }
+    let dataset = "/namespaces/s3%3A%2F%2Flake/datasets/raw%2Ftransactions%20v1";
+    let run = "019cde00-0000-7000-8000-000000000001";
+    let node = "nodeId=dataset:s3://lake:raw/transactions%20v1";
+    let asked = [
+        ("put", "/tags/{tag}", "/tags/PII".to_owned()),
+        ("post", "/namespaces/{namespace}/datasets/{dataset}/tags/{tag}", format!("{dataset}/tags/PII")),
+        (
+            "post",
+            "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}",
+            format!("{dataset}/fields/amount/tags/PII"),
+        ),
+        ("post", "/namespaces/{namespace}/jobs/{job}/tags/{tag}", "/namespaces/airflow/jobs/a.b/tags/PII".to_owned()),
+        ("get", "/tags", "/tags".to_owned()),
+        ("get", "/namespaces", "/namespaces".to_owned()),
+        ("get", "/namespaces/{namespace}", "/namespaces/airflow".to_owned()),
+        ("get", "/sources", "/sources".to_owned()),
+        ("get", "/sources/{source}", "/sources/s3%3A%2F%2Flake".to_owned()),
+        ("get", "/namespaces/{namespace}/datasets", "/namespaces/kafka%3A%2F%2Fk%3A9092/datasets".to_owned()),
+        ("get", "/namespaces/{namespace}/datasets/{dataset}", dataset.to_owned()),
+        ("get", "/namespaces/{namespace}/datasets/{dataset}/versions", format!("{dataset}/versions")),
+        (
+            "get",
+            "/namespaces/{namespace}/datasets/{dataset}/versions",
+            "/namespaces/hive%3A%2F%2Fm/datasets/t/versions".to_owned(),
+        ),
+        ("get", "/jobs", "/jobs".to_owned()),
+        ("get", "/namespaces/{namespace}/jobs", "/namespaces/airflow/jobs".to_owned()),
+        ("get", "/namespaces/{namespace}/jobs/{job}", "/namespaces/airflow/jobs/a.b".to_owned()),
+        ("get", "/namespaces/{namespace}/jobs/{job}/runs", "/namespaces/airflow/jobs/x/runs".to_owned()),
+        ("get", "/jobs/runs/{run}", format!("/jobs/runs/{run}")),
+        ("get", "/jobs/runs/{run}/facets", format!("/jobs/runs/{run}/facets?type=job")),
+        ("get", "/lineage", format!("/lineage?{node}")),
+        ("get", "/column-lineage", format!("/column-lineage?{node}&withDownstream=true")),
+        ("get", "/search", "/search?q=a".to_owned()),
+        ("get", "/stats/lineage-events", "/stats/lineage-events?period=WEEK&timezone=Europe/Berlin".to_owned()),
+        ("get", "/stats/jobs", "/stats/jobs?period=DAY".to_owned()),
+        ("get", "/stats/datasets", "/stats/datasets".to_owned()),
+        ("get", "/stats/sources", "/stats/sources".to_owned()),
+        ("get", "/events", "/events".to_owned()),
+        ("get", "/events/lineage", "/events/lineage?limit=1".to_owned()),
+        ("get", "/events/{namespace}", "/events/airflow".to_owned()),
+        ("delete", "/namespaces/{namespace}/datasets/{dataset}/tags/{tag}", format!("{dataset}/tags/PII")),
+        (
+            "delete",
+            "/namespaces/{namespace}/datasets/{dataset}/fields/{field}/tags/{tag}",
+            format!("{dataset}/fields/amount/tags/PII"),
+        ),
+        ("delete", "/namespaces/{namespace}/jobs/{job}/tags/{tag}", "/namespaces/airflow/jobs/a.b/tags/PII".to_owned()),
+    ];
+    let mut paths = BTreeSet::from([("get", "/namespaces/{namespace}/datasets/{dataset}/versions/{version}")]);
+    for (method, path, asked) in &asked {
+        let body = json!({"description": "about people"});
+        held.hold(&body, &json!({"$ref": "#/components/schemas/TagMeaning"}), "");
+        let body = if *method == "put" { body.to_string() } else { String::new() };
+        let kind = if body.is_empty() { "" } else { "\r\ncontent-type: application/json" };
+        let head = format!("{} /api/v1{asked} HTTP/1.1{kind}", method.to_uppercase());
+        let answer = ask(address, &head, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{method} {asked}");
+        let of = &held.document["paths"][format!("/api/v1{path}")][method]["responses"]["200"];
+        let schema = of["content"]["application/json"]["schema"].clone();
+        assert!(schema.is_object(), "{method} {path} is not documented");
+        held.hold(&answer.json(), &schema, "");
+        if *path == "/namespaces/{namespace}/datasets/{dataset}/versions" {
+            let version = answer.json()["versions"][0]["version"].as_str().unwrap().to_owned();
+            let one = ask(address, &format!("GET /api/v1{asked}/{version} HTTP/1.1"), b"").await;
+            held.hold(&one.json(), &json!({"$ref": "#/components/schemas/Version"}), "");
+        }
+        paths.insert((method, path));
+    }
+    // And nothing else is there.
+    let documented = held.document["paths"].as_object().unwrap().iter().flat_map(|(path, methods)| {
+        let path = path.strip_prefix("/api/v1").filter(|path| !path.starts_with("/lineage/"));
+        methods.as_object().unwrap().keys().filter_map(move |method| Some((method.as_str(), path?)))
+    });
+    let documented: BTreeSet<_> = documented.filter(|asked| *asked != ("post", "/lineage")).collect();
+    assert_eq!(documented, paths);
 }
 
 #[tokio::test(flavor = "multi_thread")]

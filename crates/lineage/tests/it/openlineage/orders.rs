@@ -103,4 +103,43 @@ proptest! {
         let then = folded(events.iter().filter(timeless).filter(until));
         prop_assert_eq!(holding(&whole, Some(at)), holding(&then, None));
     }
+
+    #[test]
+    fn without_what_is_spent_it_is_the_same_graph_from_then_on(events in events(), second in 1i64..7) {
+        let mut heard = Heard::new();
+        let digests: Vec<_> = events.iter().map(|event| heard.hear(event).unwrap()).collect();
+        let before = Micros(second * 1_000_000);
+        let spent = heard.spent(before);
+        let (whole, left) = (heard.fold(), folded(events.iter().zip(&digests).filter(|(_, d)| !spent.contains(d)).map(|(e, _)| e)));
+        for at in (second..8).map(|second| Some(Micros(second * 1_000_000))).chain([None]) {
+            prop_assert_eq!(holding(&left, at), holding(&whole, at));
+        }
+        let facets = |external: &External| {
+            let datasets = external.datasets().iter().map(|one| (one.name.to_string(), one.facets.clone()));
+            let jobs = external.jobs().iter().map(|one| (one.name.to_string(), one.facets.clone()));
+            let all = datasets.chain(jobs).filter(|(_, facets)| !facets.is_empty());
+            all.map(|(name, facets)| (name, Value::Object(facets).to_string())).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(facets(&left), facets(&whole));
+    }
+}
+
+#[test]
+fn runs_that_another_followed_are_spent() {
+    let told = |run: &str, second: i64, reads: &str| {
+        [("START", second), ("COMPLETE", second + 1)].map(|(state, at)| of_job("j", at, run, state, &[reads], &["out"]))
+    };
+    let events = [told("r1", 0, "a"), told("r2", 10, "b"), told("r3", 20, "b"), told("r4", 30, "c")].concat();
+    let spent = |second: i64| {
+        let mut heard = Heard::new();
+        let digests: Vec<_> = events.iter().map(|event| heard.hear(event).unwrap()).collect();
+        let spent = heard.spent(Micros(second * 1_000_000));
+        digests.iter().enumerate().filter(|(_, digest)| spent.contains(digest)).map(|(n, _)| n).collect::<Vec<_>>()
+    };
+    assert_eq!(spent(5), Vec::<usize>::new());
+    // The first said last that `a` is read, until the second completed.
+    assert_eq!(spent(11), Vec::<usize>::new());
+    assert_eq!(spent(12), [0, 1]);
+    assert_eq!(spent(25), [0, 1, 2, 3]);
+    assert_eq!(spent(100), [0, 1, 2, 3, 4, 5]);
 }

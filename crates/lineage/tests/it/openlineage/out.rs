@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use asof_lineage::openlineage::out;
+use asof_lineage::openlineage::{PARENT_RUN, out};
 use asof_model::run::{Item, Outcome, Verb};
 use asof_model::{Micros, Run};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{folded, holding};
 use crate::columns::Told;
@@ -21,10 +21,13 @@ fn events(run: &Run) -> Vec<Value> {
 fn a_run_is_two_events_that_name_what_lies_where() {
     let all: Vec<Value> = Tour::new().runs.iter().flat_map(events).collect();
     insta::assert_snapshot!("out_ingest", serde_json::to_string_pretty(&events(&Tour::new().runs[1])).unwrap());
-    let jobs: Vec<_> = all.iter().step_by(2).map(|event| event["job"]["name"].as_str().unwrap().to_owned()).collect();
+    let begun = all.iter().filter(|event| event["eventType"] == "START");
+    let jobs: Vec<_> = begun.map(|event| event["job"]["name"].as_str().unwrap().to_owned()).collect();
     let expected =
         ["apply", "ingest.flights", "ingest.weather", "train.delays", "materialize.carrier_delays", "ingest.flights"];
     assert_eq!(jobs, expected);
+    // Without what is declared.
+    let all: Vec<Value> = all.into_iter().filter(|event| event.get("run").is_some()).collect();
     assert_eq!(
         holding(&folded(&all), None),
         [
@@ -39,6 +42,41 @@ fn a_run_is_two_events_that_name_what_lies_where() {
             "[asof://tour/train.delays] > asof://tour/training/delays",
         ]
     );
+}
+
+#[test]
+fn what_is_declared_is_told_of_the_jobs_that_make_it() {
+    let declared: Vec<Value> = events(&Tour::new().runs[0]).split_off(2);
+    assert!(declared.iter().all(|event| event.get("run").is_none() && event.get("eventType").is_none()));
+    let datasets: Vec<_> = declared.iter().filter_map(|event| event["dataset"]["name"].as_str()).collect();
+    assert_eq!(datasets, ["/store/datasets/tour/flights", "/store/datasets/tour/weather"]);
+    assert_eq!(
+        holding(&folded(&declared), None),
+        [
+            "asof://tour/online/airport_weather > [asof://tour/serve.departure_delay]",
+            "asof://tour/online/carrier_delays > [asof://tour/serve.departure_delay]",
+            "asof://tour/services/departure_delay > [asof://tour/train.delays]",
+            "file:///store/datasets/tour/flights > [asof://tour/materialize.carrier_delays]",
+            "file:///store/datasets/tour/flights > [asof://tour/train.delays]",
+            "file:///store/datasets/tour/weather > [asof://tour/materialize.airport_weather]",
+            "[asof://tour/materialize.airport_weather] > asof://tour/online/airport_weather",
+            "[asof://tour/materialize.carrier_delays] > asof://tour/online/carrier_delays",
+            "[asof://tour/serve.departure_delay] > asof://tour/services/departure_delay",
+            "[asof://tour/train.delays] > asof://tour/training/delays",
+        ]
+    );
+}
+
+#[test]
+fn a_run_that_somebody_elses_run_started_says_so() {
+    let parent = "airflow/flights.load/019cde00-0000-7000-8000-000000000001";
+    let mut begun = run(1, Verb::Ingest, vec![file("s3://b/x.csv")], vec![snapshot("flights", 1)], 7);
+    begun.notes.insert(PARENT_RUN.to_owned(), parent.to_owned());
+    for event in events(&begun) {
+        let facet = &event["run"]["facets"]["parent"];
+        assert_eq!(facet["job"], json!({"namespace": "airflow", "name": "flights.load"}));
+        assert_eq!(facet["run"]["runId"], "019cde00-0000-7000-8000-000000000001");
+    }
 }
 
 #[test]

@@ -1,0 +1,125 @@
+//! What is ours, as events: of each job the last run that is done, and the newest version of each definition.
+//!
+//! Kept between questions: a job is read again when one more of its runs is done, definitions when something was applied.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use asof_catalog::JobEntry;
+use asof_lineage::openlineage::{Heard, Name as Called, Places, designs};
+use asof_model::{Kind, Micros, Name, Pinned, Registered, Result};
+use serde_json::Value;
+
+use crate::Engine;
+
+/// What was read.
+#[derive(Default)]
+pub(crate) struct Ours {
+    /// By project: how often names were given other meanings, and what they mean.
+    definitions: HashMap<Name, (u64, Arc<Vec<Registered>>)>,
+    /// By project and job: how many of its runs are done, and the events of the last of them.
+    jobs: HashMap<(Name, String), (u64, Arc<Vec<Value>>)>,
+}
+
+/// What datasets of ours are called, and which they are.
+pub(crate) type Owned = HashMap<Called, (Name, Kind, Name)>;
+
+/// What is ours at a moment.
+pub(crate) struct Told {
+    pub(crate) heard: Heard,
+    pub(crate) owned: Owned,
+}
+
+impl Engine {
+    /// What is ours at a moment, or now.
+    pub(crate) async fn ours(&self, at: Option<Micros>) -> Result<Told> {
+        let mut told = Told { heard: Heard::new(), owned: Owned::new() };
+        let mut kept = self.worlds.ours().lock().await;
+        for project in self.catalog().projects().await? {
+            let jobs = self.catalog().jobs(&project).await?;
+            let definitions = self.declared(&mut kept, &project, &jobs, at).await?;
+            self.declare(&mut told, &definitions)?;
+            for events in self.last_runs(&mut kept, &project, &jobs, at).await? {
+                for event in events.iter() {
+                    told.heard.hear(event)?;
+                }
+            }
+        }
+        Ok(told)
+    }
+
+    /// Adds what is declared.
+    fn declare(&self, told: &mut Told, definitions: &[Registered]) -> Result<()> {
+        let location = |project: &Name, dataset: &Name| self.offline().location(project, dataset);
+        for registered in definitions {
+            let Pinned { kind, project, name, .. } = &registered.pinned;
+            let places = Places { project, location: &location };
+            if let Some(called) = places.named(*kind, name) {
+                told.owned.insert(called, (project.clone(), *kind, name.clone()));
+            }
+        }
+        for event in designs::of(definitions, &location) {
+            told.heard.hear(&event)?;
+        }
+        Ok(())
+    }
+
+    /// The newest version of each definition that there was at a moment.
+    async fn declared(
+        &self,
+        kept: &mut Ours,
+        project: &Name,
+        jobs: &[JobEntry],
+        at: Option<Micros>,
+    ) -> Result<Arc<Vec<Registered>>> {
+        // Those that are about no single thing are about names.
+        let applied = jobs.iter().filter(|job| !job.name.contains('.')).map(|job| job.done).sum();
+        if at.is_none()
+            && let Some((known, definitions)) = kept.definitions.get(project)
+            && *known == applied
+        {
+            return Ok(definitions.clone());
+        }
+        let mut newest = Vec::new();
+        for (name, _) in self.catalog().names(project).await? {
+            let versions = self.catalog().versions(project, &name).await?;
+            newest.extend(versions.into_iter().rev().find(|version| at.is_none_or(|at| version.created <= at)));
+        }
+        let newest = Arc::new(newest);
+        if at.is_none() {
+            kept.definitions.insert(project.clone(), (applied, newest.clone()));
+        }
+        Ok(newest)
+    }
+
+    /// The events of the last run of each job that is done.
+    async fn last_runs(
+        &self,
+        kept: &mut Ours,
+        project: &Name,
+        jobs: &[JobEntry],
+        at: Option<Micros>,
+    ) -> Result<Vec<Arc<Vec<Value>>>> {
+        let mut all = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            if job.done == 0 {
+                continue;
+            }
+            let key = (project.clone(), job.name.clone());
+            if at.is_none()
+                && let Some((known, events)) = kept.jobs.get(&key)
+                && *known == job.done
+            {
+                all.push(events.clone());
+                continue;
+            }
+            let runs = self.catalog().last_done(project, &[job.name.as_str()], at).await?;
+            let events = Arc::new(self.narrator().of(&runs).await);
+            if at.is_none() {
+                kept.jobs.insert(key, (job.done, events.clone()));
+            }
+            all.push(events);
+        }
+        Ok(all)
+    }
+}
