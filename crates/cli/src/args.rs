@@ -7,8 +7,8 @@ use asof_server::Ending;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::verb::{
-    apply, approve, deprecate, diff, explain, export, gc, get, import, ingest, init, lineage, log, ls, materialize, model,
-    plan, promote, push, rebuild, rollback, serve, show, train, verify,
+    apply, approve, deprecate, diff, explain, export, gc, get, import, ingest, init, lineage, log, ls, materialize,
+    model, plan, promote, push, rebuild, rollback, serve, show, train, verify,
 };
 
 /// Features and their lineage: what was known when.

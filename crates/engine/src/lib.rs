@@ -89,7 +89,7 @@ pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use served::{Served, Values};
 pub use show::{Listing, Shown, ShownOnline, ShownSnapshot};
-pub use standard::{Asked, Counted, Filter, Forgotten, Named, Page, Sort, TagOn};
+pub use standard::{Counted, Filter, Forgotten, GraphQuestion, Named, Page, Sort, TagOn};
 pub use telling::{Listener, Narrator, Told};
 pub use train::{TrainRequest, Trained};
 pub use verify::{Checked, Example, Finding, Leak, Probe, Verified, VerifyRequest};

@@ -6,7 +6,6 @@ use asof_catalog::{Approval, PointerMove, RunFilter};
 use asof_model::run::{Run, Verb};
 use asof_model::{Name, Reference, Result, Selector};
 
-use crate::columns::Silence;
 use crate::{Engine, Scope};
 
 /// Which runs to tell of.

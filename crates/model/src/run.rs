@@ -128,10 +128,7 @@ impl Verb {
 
     /// Whether it is about what names mean, and neither reads nor makes data.
     pub fn is_of_names(self) -> bool {
-        matches!(
-            self,
-            Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Import | Verb::Approve | Verb::Deprecate
-        )
+        matches!(self, Verb::Apply | Verb::Promote | Verb::Rollback | Verb::Import | Verb::Approve | Verb::Deprecate)
     }
 }
 

@@ -119,6 +119,7 @@ impl Engine {
             details: details.collect(),
             views,
             errors: Vec::new(),
+            warnings: Arc::clone(&plan.warnings),
         };
         Ok(Explanation { reply, request: rows, source, origins })
     }

@@ -39,7 +39,7 @@ pub struct Named {
 
 /// A question about the graph by the standard's names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum GraphQuestion {
     /// All namespaces.
     Namespaces,
     /// One of them.
@@ -99,13 +99,13 @@ impl Engine {
     ///
     /// # Errors
     /// `unknown_in_lineage`; `too_far_back`; `event_corrupt`.
-    pub async fn standard(&self, asked: Asked, page: Page, at: Option<Micros>) -> Result<Value> {
-        if let Asked::Events(namespace, after, before, newest_first) = asked {
+    pub async fn standard(&self, asked: GraphQuestion, page: Page, at: Option<Micros>) -> Result<Value> {
+        if let GraphQuestion::Events(namespace, after, before, newest_first) = asked {
             // What came since is read there.
             self.seen(None).await?;
             return self.events_page(namespace.as_deref(), after, before.or(at), newest_first, page).await;
         }
-        if let Asked::Tags = asked {
+        if let GraphQuestion::Tags = asked {
             return self.tags().await;
         }
         let seen = self.seen(at).await?;
@@ -119,44 +119,48 @@ impl Engine {
             found.ok_or_else(|| unknown(&format!("no job `{}` in the namespace `{}`", named.name, named.namespace)))
         };
         match asked {
-            Asked::Namespaces => Ok(world.namespaces(page)),
-            Asked::Namespace(name) => {
+            GraphQuestion::Namespaces => Ok(world.namespaces(page)),
+            GraphQuestion::Namespace(name) => {
                 world.namespace(&name).ok_or_else(|| unknown(&format!("nothing in a namespace `{name}`")))
             }
-            Asked::Sources => Ok(world.sources(page)),
-            Asked::Source(name) => world.source(&name).ok_or_else(|| unknown(&format!("no dataset at `{name}`"))),
-            Asked::Datasets(namespace) => {
+            GraphQuestion::Sources => Ok(world.sources(page)),
+            GraphQuestion::Source(name) => {
+                world.source(&name).ok_or_else(|| unknown(&format!("no dataset at `{name}`")))
+            }
+            GraphQuestion::Datasets(namespace) => {
                 let listed = world.list(false, namespace.as_deref(), page, |_| true);
                 let part: Vec<_> = listed.part.into_iter().map(|thing| world.dataset_shape(thing)).collect();
                 Ok(json!({"totalCount": listed.total, "datasets": part}))
             }
-            Asked::Dataset(named) => Ok(world.dataset_shape(dataset(&named)?)),
-            Asked::Versions(named) => self.versions_page(&seen, dataset(&named)?, page, at).await,
-            Asked::Version(named, version) => {
+            GraphQuestion::Dataset(named) => Ok(world.dataset_shape(dataset(&named)?)),
+            GraphQuestion::Versions(named) => self.versions_page(&seen, dataset(&named)?, page, at).await,
+            GraphQuestion::Version(named, version) => {
                 let found = self.made_version(&seen, dataset(&named)?, &version, at).await?;
                 found.ok_or_else(|| unknown(&format!("no version `{version}` of the dataset `{}`", named.name)))
             }
-            Asked::Jobs(namespace, states) => self.jobs_page(&seen, namespace.as_deref(), &states, page, at).await,
-            Asked::Job(named) => {
+            GraphQuestion::Jobs(namespace, states) => {
+                self.jobs_page(&seen, namespace.as_deref(), &states, page, at).await
+            }
+            GraphQuestion::Job(named) => {
                 let job = job(&named)?;
                 let latest = Page { offset: 0, limit: LATEST };
                 let (runs, _) = self.runs_of(job, latest, at).await?;
                 Ok(world.job_shape(job, runs))
             }
-            Asked::Runs(named) => {
+            GraphQuestion::Runs(named) => {
                 let (runs, total) = self.runs_of(job(&named)?, page, at).await?;
                 Ok(json!({"totalCount": total, "runs": runs}))
             }
-            Asked::Run(id) => self.run_shape(&id, at).await,
-            Asked::RunFacets(id, of) => self.run_facets(&id, &of, at).await,
-            Asked::Lineage(node, depth) => Ok(world.lineage(found(world, &node)?, depth)),
-            Asked::Columns(node, depth, downstream) => {
+            GraphQuestion::Run(id) => self.run_shape(&id, at).await,
+            GraphQuestion::RunFacets(id, of) => self.run_facets(&id, &of, at).await,
+            GraphQuestion::Lineage(node, depth) => Ok(world.lineage(found(world, &node)?, depth)),
+            GraphQuestion::Columns(node, depth, downstream) => {
                 let graph = world.column_lineage(&node, depth, downstream);
                 graph.ok_or_else(|| unknown(&format!("no node `{node}`")))
             }
-            Asked::Search(text, filter, sort) => Ok(world.search(&text, filter, sort, page.limit)),
-            Asked::Counts(counted, week) => self.counts(&seen, counted, week, at).await,
-            Asked::Events(..) | Asked::Tags => Err(Error::internal("answered before")),
+            GraphQuestion::Search(text, filter, sort) => Ok(world.search(&text, filter, sort, page.limit)),
+            GraphQuestion::Counts(counted, week) => self.counts(&seen, counted, week, at).await,
+            GraphQuestion::Events(..) | GraphQuestion::Tags => Err(Error::internal("answered before")),
         }
     }
 

@@ -6,7 +6,7 @@ use asof_lineage::openlineage::Name as Called;
 use asof_model::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use super::{Asked, Named, Page};
+use super::{GraphQuestion, Named, Page};
 use crate::Engine;
 
 /// The longest word, in bytes.
@@ -59,7 +59,7 @@ impl Engine {
             TagOn::Job(named) => (true, named, None),
             TagOn::Dataset(named, field) => (false, named, field),
         };
-        let asked = if job { Asked::Job(named.clone()) } else { Asked::Dataset(named.clone()) };
+        let asked = if job { GraphQuestion::Job(named.clone()) } else { GraphQuestion::Dataset(named.clone()) };
         let shape = self.standard(asked.clone(), page, None).await?;
         // By the name that stands for all its names.
         let part = |member: &str| shape["id"][member].as_str().unwrap_or_default().to_owned();

@@ -96,7 +96,17 @@ async fn a_model_is_served_the_features_that_it_was_trained_on() {
 
 /// The ids of all nodes around something.
 async fn around(world: &World, about: About, direction: Direction, at: Option<Micros>) -> Vec<String> {
-    let request = LineageRequest { about, direction, depth: None, at, toward: None, rendering: Rendering::Json };
+    let request = LineageRequest {
+        about,
+        column: None,
+        direction,
+        depth: None,
+        at,
+        toward: None,
+        toward_column: None,
+        impact: None,
+        rendering: Rendering::Json,
+    };
     let text = world.engine.lineage(&world.scope, request).await.unwrap();
     let document: Value = serde_json::from_str(&text).unwrap();
     document["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect()

@@ -39,9 +39,9 @@ fn own_events(runs: &[Run]) -> Vec<Value> {
     let definitions: HashMap<_, _> =
         tour.definitions.iter().map(|known| (known.pinned.clone(), known.clone())).collect();
     let declared = designs::of(&tour.definitions, &|_, dataset| format!("/store/{dataset}"));
-    let runs = runs.iter().flat_map(|run| {
-        out::events(run, &definitions, &|dataset| format!("/store/{dataset}"), &Told).unwrap()
-    });
+    let runs = runs
+        .iter()
+        .flat_map(|run| out::events(run, &definitions, &|dataset| format!("/store/{dataset}"), &Told).unwrap());
     declared.into_iter().chain(runs).collect()
 }
 

@@ -213,6 +213,36 @@ impl Rendering {
         }
     }
 }
+/// What is to happen to a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Change {
+    None = 0,
+    Drop = 1,
+    Retype = 2,
+}
+impl Change {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::None => "CHANGE_NONE",
+            Self::Drop => "CHANGE_DROP",
+            Self::Retype => "CHANGE_RETYPE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CHANGE_NONE" => Some(Self::None),
+            "CHANGE_DROP" => Some(Self::Drop),
+            "CHANGE_RETYPE" => Some(Self::Retype),
+            _ => None,
+        }
+    }
+}
 /// Where values were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -1,6 +1,6 @@
 //! What a path and its query ask.
 
-use asof_engine::{Asked, Counted, Filter, Named, Page, Sort};
+use asof_engine::{Counted, Filter, GraphQuestion, Named, Page, Sort};
 use asof_model::{Error, ErrorKind, Micros, Result};
 
 use super::parts::members;
@@ -14,7 +14,7 @@ const DEPTH: u32 = 20;
 
 /// A question, which part of its answer, and of when.
 pub(super) struct Query {
-    pub(super) asked: Asked,
+    pub(super) asked: GraphQuestion,
     pub(super) page: Page,
     pub(super) at: Option<Micros>,
 }
@@ -27,24 +27,28 @@ pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
     let given = Given(members(query)?);
     let named = |namespace: &str, name: &str| Named { namespace: namespace.to_owned(), name: name.to_owned() };
     let asked = match *parts {
-        ["namespaces"] => Asked::Namespaces,
-        ["namespaces", namespace] => Asked::Namespace(namespace.to_owned()),
-        ["namespaces", namespace, "datasets"] => Asked::Datasets(Some(namespace.to_owned())),
-        ["namespaces", namespace, "datasets", dataset] => Asked::Dataset(named(namespace, dataset)),
-        ["namespaces", namespace, "datasets", dataset, "versions"] => Asked::Versions(named(namespace, dataset)),
-        ["namespaces", namespace, "datasets", dataset, "versions", version] => {
-            Asked::Version(named(namespace, dataset), version.to_owned())
+        ["namespaces"] => GraphQuestion::Namespaces,
+        ["namespaces", namespace] => GraphQuestion::Namespace(namespace.to_owned()),
+        ["namespaces", namespace, "datasets"] => GraphQuestion::Datasets(Some(namespace.to_owned())),
+        ["namespaces", namespace, "datasets", dataset] => GraphQuestion::Dataset(named(namespace, dataset)),
+        ["namespaces", namespace, "datasets", dataset, "versions"] => {
+            GraphQuestion::Versions(named(namespace, dataset))
         }
-        ["jobs"] => Asked::Jobs(None, given.states()),
-        ["namespaces", namespace, "jobs"] => Asked::Jobs(Some(namespace.to_owned()), given.states()),
-        ["namespaces", namespace, "jobs", job] => Asked::Job(named(namespace, job)),
-        ["namespaces", namespace, "jobs", job, "runs"] => Asked::Runs(named(namespace, job)),
-        ["jobs", "runs", run] => Asked::Run(run.to_owned()),
-        ["jobs", "runs", run, "facets"] => Asked::RunFacets(run.to_owned(), given.one("type", "run", &["run", "job"])?),
-        ["lineage"] => Asked::Lineage(given.node()?, given.number("depth", DEPTH)?),
+        ["namespaces", namespace, "datasets", dataset, "versions", version] => {
+            GraphQuestion::Version(named(namespace, dataset), version.to_owned())
+        }
+        ["jobs"] => GraphQuestion::Jobs(None, given.states()),
+        ["namespaces", namespace, "jobs"] => GraphQuestion::Jobs(Some(namespace.to_owned()), given.states()),
+        ["namespaces", namespace, "jobs", job] => GraphQuestion::Job(named(namespace, job)),
+        ["namespaces", namespace, "jobs", job, "runs"] => GraphQuestion::Runs(named(namespace, job)),
+        ["jobs", "runs", run] => GraphQuestion::Run(run.to_owned()),
+        ["jobs", "runs", run, "facets"] => {
+            GraphQuestion::RunFacets(run.to_owned(), given.one("type", "run", &["run", "job"])?)
+        }
+        ["lineage"] => GraphQuestion::Lineage(given.node()?, given.number("depth", DEPTH)?),
         ["column-lineage"] => {
             let downstream = given.one("withDownstream", "false", &["true", "false"])? == "true";
-            Asked::Columns(given.node()?, given.number("depth", DEPTH)?, downstream)
+            GraphQuestion::Columns(given.node()?, given.number("depth", DEPTH)?, downstream)
         }
         ["search"] => {
             let filter = match given.one("filter", "all", &["all", "dataset", "job"])?.as_str() {
@@ -56,12 +60,12 @@ pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
                 "name" => Sort::Name,
                 _ => Sort::Updated,
             };
-            Asked::Search(given.text("q").unwrap_or_default().to_owned(), filter, sort)
+            GraphQuestion::Search(given.text("q").unwrap_or_default().to_owned(), filter, sort)
         }
         // The client asks at the first for all and at the second for those of a namespace, the page at the third.
         ["events"] | ["events", "lineage"] => given.events(None)?,
         ["events", namespace] => given.events(Some(namespace.to_owned()))?,
-        ["tags"] => Asked::Tags,
+        ["tags"] => GraphQuestion::Tags,
         ["stats", counted] => {
             let counted = match counted {
                 "lineage-events" => Counted::Events,
@@ -70,10 +74,10 @@ pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
                 "sources" => Counted::Sources,
                 _ => return Ok(None),
             };
-            Asked::Counts(counted, given.one("period", "day", &["day", "week"])? == "week")
+            GraphQuestion::Counts(counted, given.one("period", "day", &["day", "week"])? == "week")
         }
-        ["sources"] => Asked::Sources,
-        ["sources", source] => Asked::Source(source.to_owned()),
+        ["sources"] => GraphQuestion::Sources,
+        ["sources", source] => GraphQuestion::Source(source.to_owned()),
         _ => return Ok(None),
     };
     let limit = given.number("limit", USUAL)?;
@@ -129,9 +133,9 @@ impl Given {
         said.flat_map(|(_, states)| states.split(',')).filter(|state| !state.is_empty()).map(str::to_owned).collect()
     }
 
-    fn events(&self, namespace: Option<String>) -> Result<Asked> {
+    fn events(&self, namespace: Option<String>) -> Result<GraphQuestion> {
         let newest_first = self.one("sortDirection", "desc", &["asc", "desc"])? == "desc";
-        Ok(Asked::Events(namespace, self.moment("after")?, self.moment("before")?, newest_first))
+        Ok(GraphQuestion::Events(namespace, self.moment("after")?, self.moment("before")?, newest_first))
     }
 }
 
