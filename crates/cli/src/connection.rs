@@ -121,18 +121,18 @@ impl Connection {
     }
 
     /// Models.
-    pub(crate) fn models(&self) -> ModelServiceClient<Channel> {
+    pub(crate) fn models(&self) -> ModelServiceClient<Calls> {
         ModelServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
     /// Bundles.
-    pub(crate) fn bundles(&self) -> BundleServiceClient<Channel> {
+    pub(crate) fn bundles(&self) -> BundleServiceClient<Calls> {
         let client = BundleServiceClient::new(self.channel.clone());
         client.max_decoding_message_size(LARGEST_REPLY).max_encoding_message_size(LARGEST_REPLY)
     }
 
     /// What is stored.
-    pub(crate) fn storage(&self) -> StorageServiceClient<Channel> {
+    pub(crate) fn storage(&self) -> StorageServiceClient<Calls> {
         StorageServiceClient::new(self.channel.clone()).max_decoding_message_size(LARGEST_REPLY)
     }
 
