@@ -89,7 +89,7 @@ pub(crate) async fn model(db: &mut Connection, project: &Name, name: &Name, vers
 pub(crate) async fn models(db: &mut Connection, project: &Name, name: Option<&Name>) -> Result<Vec<Model>> {
     let bodies: Vec<String> = query_scalar(
         "SELECT body FROM model WHERE project = $1 AND ($2 IS NULL OR name = $2)
-         ORDER BY name, registered, version",
+         ORDER BY name, registered, run",
     )
     .bind(project.as_str())
     .bind(name.map(Name::as_str))
