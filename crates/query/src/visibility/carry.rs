@@ -14,7 +14,9 @@
 use asof_model::Error as ModelError;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, TableReference};
-use datafusion::logical_expr::{Expr, Join, LogicalPlan, LogicalPlanBuilder, Subquery, TableScan, cast};
+use datafusion::logical_expr::{
+    Distinct, DistinctOn, Expr, Join, LogicalPlan, LogicalPlanBuilder, Subquery, TableScan, cast,
+};
 use std::sync::Arc;
 
 use super::error::Error;
@@ -114,6 +116,10 @@ fn walk(plan: &LogicalPlan, relations: &mut Relations<'_>) -> Result<Relation, E
         LogicalPlan::Sort(sort) if sort.fetch.is_none() => pass(plan, exprs, only(inputs)?),
         LogicalPlan::Sort(_) | LogicalPlan::Limit(_) => pass(plan, exprs, only(inputs)?.for_ever("LIMIT")?),
         LogicalPlan::Window(_) => pass(plan, exprs, only(inputs)?.for_ever("a window function")?),
+        LogicalPlan::Distinct(Distinct::On(on)) => {
+            let input = only(inputs)?.for_ever("DISTINCT")?.without_hidden()?;
+            Ok(Relation::visible(distinct_on(on, exprs, input)?))
+        }
         _ => {
             let what = match plan {
                 LogicalPlan::Aggregate(_) => "an aggregate",
@@ -132,6 +138,15 @@ fn walk(plan: &LogicalPlan, relations: &mut Relations<'_>) -> Result<Relation, E
 
 fn pass(plan: &LogicalPlan, exprs: Vec<Expr>, input: Relation) -> Result<Relation, Error> {
     Ok(Relation { plan: plan.with_new_exprs(exprs, vec![input.plan])?, hidden: input.hidden })
+}
+
+/// The node over another input, with an order, which the engine's own way to do that panics at.
+fn distinct_on(on: &DistinctOn, mut exprs: Vec<Expr>, input: LogicalPlan) -> Result<LogicalPlan, Error> {
+    let sort = exprs.split_off((on.on_expr.len() + on.select_expr.len()).min(exprs.len()));
+    let select = exprs.split_off(on.on_expr.len().min(exprs.len()));
+    let order = on.sort_expr.iter().flatten().zip(sort).map(|(was, expr)| was.with_expr(expr));
+    let order = on.sort_expr.is_some().then(|| order.collect());
+    Ok(LogicalPlan::Distinct(Distinct::On(DistinctOn::try_new(exprs, select, order, Arc::new(input))?)))
 }
 
 fn only(mut inputs: Vec<Relation>) -> Result<Relation, Error> {
