@@ -111,6 +111,28 @@ fn as_of_a_moment_there_is_what_there_was() {
 }
 
 #[test]
+fn edges_are_those_that_held_then() {
+    let told = |micros: i64, run: &str, reads: &str| {
+        let columns = json!({"fields": {"y": {"inputFields": [{"namespace": "n", "name": reads, "field": "x"}]}}});
+        json!({"eventTime": Micros(micros).to_string(), "eventType": "COMPLETE", "run": {"runId": run},
+            "job": {"namespace": "n", "name": "j"}, "inputs": [{"namespace": "n", "name": reads}],
+            "outputs": [{"namespace": "n", "name": "made", "facets": {"columnLineage": columns}}]})
+    };
+    let mut heard = Heard::new();
+    [told(1, "r1", "old"), told(5, "r2", "new")].iter().for_each(|event| _ = heard.hear(event).unwrap());
+    let external = Arc::new(heard.fold());
+    for (at, reads) in [(Some(4), "old"), (Some(5), "new"), (None, "new")] {
+        let world = World::of(vec![external.clone()], at.map(Micros), Tags::default());
+        let node = world.node("dataset:n:made").unwrap();
+        let graph = lines(&world.lineage(node, 20));
+        assert_eq!(graph[0], "dataset:n:made <- job:n:j", "{at:?}");
+        assert_eq!(graph[2], format!("job:n:j <- dataset:n:{reads}"), "{at:?}");
+        let columns = lines(&world.column_lineage("datasetField:n:made:y", 20, false).unwrap());
+        assert!(columns.contains(&format!("datasetField:n:made:y <- datasetField:n:{reads}:x")), "{columns:?}");
+    }
+}
+
+#[test]
 fn things_have_the_members_that_are_read() {
     let world = world(None);
     let landed = world.dataset("s3a://b", "flights.parquet/").unwrap();
