@@ -31,11 +31,11 @@ const CONNECTING: Duration = Duration::from_secs(5);
 const LARGEST_REPLY: usize = 256 << 20;
 
 /// A channel whose calls say what they are part of.
-type Calls = InterceptedService<Channel, PartOf>;
+pub(crate) type Calls = InterceptedService<Channel, PartOf>;
 
 /// The run of somebody else's that calls are part of, if they are.
 #[derive(Clone)]
-struct PartOf(Option<AsciiMetadataValue>);
+pub(crate) struct PartOf(Option<AsciiMetadataValue>);
 
 impl PartOf {
     fn of(global: &Global) -> Result<Self> {
