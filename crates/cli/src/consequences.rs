@@ -80,6 +80,7 @@ fn user_text(user: &User) -> String {
             format!("{} {}{environments}{follows}", pinned::words(definition), pinned::reference(definition))
         }
         Some(What::TrainingSet(set)) => format!("built training set {}@{}", set.name, set.number),
+        Some(What::Model(model)) => format!("model {}@{}", model.name, model.version),
         None => "something that this client does not know".to_owned(),
     }
 }
@@ -162,6 +163,7 @@ fn user_json(user: &User) -> Value {
     let (kind, what) = match &user.what {
         Some(What::Definition(definition)) => ("definition", pinned::json(definition)),
         Some(What::TrainingSet(set)) => ("training_set", json!({ "name": set.name, "number": set.number })),
+        Some(What::Model(model)) => ("model", json!({ "name": model.name, "version": model.version })),
         None => ("unknown", Value::Null),
     };
     json!({ kind: what, "follows": (user.follows > 0).then_some(user.follows), "environments": user.environments })

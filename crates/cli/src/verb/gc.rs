@@ -1,5 +1,6 @@
 //! `asof gc`: what nothing needs any more, and removing it.
 
+use asof_model::Micros;
 use asof_proto::storage::v1::{CollectRequest, CollectResult, Compacted, Removal};
 use serde_json::{Value, json};
 
@@ -28,6 +29,9 @@ pub(crate) struct Args {
     /// First make small files of datasets into large ones; what they replace is needed by older snapshots only.
     #[arg(long)]
     compact: bool,
+    /// Also forget what other tools told of runs that were over before this moment; the graph as of earlier ones loses them.
+    #[arg(long, value_name = "TIME")]
+    events_before: Option<Micros>,
     #[command(flatten)]
     by: By,
     /// How to print it.
@@ -61,6 +65,7 @@ impl Args {
             apply: self.apply,
             older_than: Some(self.older_than),
             compact: self.compact,
+            events_before: self.events_before.map(|at| at.0),
             author: self.by.author(),
         };
         let collected = progress::follow(connection.storage().collect(request).await?.into_inner()).await?;
@@ -106,6 +111,7 @@ fn words(removal: &Removal) -> &str {
         "snapshots" => "snapshots of",
         "part_files" => "interrupted work on",
         "online" => "rows online of",
+        "events" => "OpenLineage:",
         other => other,
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Costs: the log of every dataset, and every manifest, are read.
 //!
-//! Deliberately not here: training sets, definitions, models and runs are never removed.
+//! What others told ([`Engine::forget_events`]) goes only where a moment is named. Deliberately not here: training sets, definitions, models
+//! and runs are never removed.
 
 mod needs;
 
@@ -23,6 +24,7 @@ use asof_online::Published;
 use self::needs::Needs;
 use crate::materialize::online_item;
 use crate::run::Record;
+use crate::standard::Forgotten;
 use crate::{Author, Compacted, Engine, Scope};
 
 /// What to look for.
@@ -34,6 +36,8 @@ pub struct CollectRequest {
     pub older_than: Micros,
     /// First make small files of datasets into large ones.
     pub compact: bool,
+    /// Also forget what others told of runs that were over before this moment, and that says nothing about it or what came after.
+    pub events_before: Option<Micros>,
     /// In whose name, and why.
     pub author: Author,
 }
@@ -52,6 +56,8 @@ pub enum RemovalKind {
     PartFiles,
     /// A view's rows online.
     Online,
+    /// What others told.
+    Events,
 }
 
 impl RemovalKind {
@@ -61,6 +67,7 @@ impl RemovalKind {
             RemovalKind::Snapshots => "snapshots",
             RemovalKind::PartFiles => "part_files",
             RemovalKind::Online => "online",
+            RemovalKind::Events => "events",
         }
     }
 }
@@ -128,6 +135,7 @@ impl Engine {
         let needs = Needs::of(self, &scope.project, &datasets, &sets, since).await?;
         let mut collected = Collected { run: None, removals: Vec::new(), kept: Vec::new(), compacted };
         let mut found = self.look(scope, &datasets, &sets, &needs, None, &mut collected).await?;
+        self.forget(request.events_before, true, &mut collected).await?;
         collected.kept = needs.kept();
         if !request.apply || (collected.removals.is_empty() && found.is_empty()) {
             return Ok(collected);
@@ -139,6 +147,7 @@ impl Engine {
         collected.removals.clear();
         let removed = async {
             found = self.look(scope, &datasets, &sets, &needs, Some(&mut record), &mut collected).await?;
+            self.forget(request.events_before, false, &mut collected).await?;
             for published in &found.online {
                 self.drop_online(published).await?;
             }
@@ -152,6 +161,18 @@ impl Engine {
         self.finish(record, result).await?;
         collected.run = Some(id);
         Ok(collected)
+    }
+
+    /// Forgets what others told of before, where that is asked for.
+    async fn forget(&self, before: Option<Micros>, dry: bool, collected: &mut Collected) -> Result<()> {
+        let Some(before) = before else { return Ok(()) };
+        let Forgotten { events, of } = self.forget_events(before, dry).await?;
+        if events > 0 {
+            let what = format!("{events} of {of} events of others");
+            let why = format!("their runs were over before {before}, and nothing since is made of them");
+            collected.removals.push(Removal { kind: RemovalKind::Events, what, why, files: 0, bytes: 0 });
+        }
+        Ok(())
     }
 
     /// Finds what is not needed; files are removed where there is a record to do it in the name of.

@@ -1,12 +1,12 @@
 //! Who uses a version: the one place that knows.
 //!
 //! Used by name is what an environment points at and reads it, directly or not; what was made of it for good is a training
-//! set that was built. Older versions that nothing points at are not listed: they go on as they are, and so does
+//! set that was built, and a model that was trained on that. Older versions that nothing points at are not listed: they go on as they are, and so does
 //! everything here, since a version pins what it reads. What a user notices is that its name means another version.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use asof_model::{Name, Pinned, Registered, Result, Version};
+use asof_model::{Label, Name, Pinned, Registered, Result, Version};
 
 use crate::Engine;
 
@@ -32,35 +32,43 @@ pub enum User {
         /// The n-th built under that name.
         number: u32,
     },
+    /// A model that was trained on such a training set.
+    Model {
+        /// Its name.
+        name: Name,
+        /// Its version, as its registry writes it.
+        version: Label,
+    },
 }
 
 /// Users, and how many there are besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Users {
-    /// Views, services and training sets in their order, then those that were built.
+    /// Views, services and training sets in their order, then those that were built, then models.
     pub listed: Vec<User>,
     /// How many more.
     pub more: usize,
 }
 
 /// Who reads whom in a project, and what environments point at.
+#[derive(Default)]
 pub(crate) struct Uses<'a> {
     readers: HashMap<&'a Pinned, Vec<&'a Pinned>>,
     pointed: HashMap<(&'a Name, Version), Vec<&'a Name>>,
     built: HashMap<(Name, Version), BTreeSet<(Name, u32)>>,
+    /// By the training set that they were trained on.
+    models: HashMap<(Name, u32), Vec<(Name, Label)>>,
 }
 
 impl Engine {
-    /// Gathers what [`Uses::of`] looks through; one statement for what was built.
-    ///
-    /// Models that were trained on a training set would be asked for here too.
+    /// Gathers what [`Uses::of`] looks through; one statement for what was built, and one for models.
     pub(crate) async fn uses<'a>(
         &self,
         project: &Name,
         definitions: impl Iterator<Item = &'a Registered>,
         pointers: &'a [(Name, Name, Version)],
     ) -> Result<Uses<'a>> {
-        let mut uses = Uses { readers: HashMap::new(), pointed: HashMap::new(), built: HashMap::new() };
+        let mut uses = Uses::default();
         for reader in definitions {
             for input in &reader.inputs {
                 uses.readers.entry(&input.pinned).or_default().push(&reader.pinned);
@@ -71,6 +79,10 @@ impl Engine {
         }
         for (set, read) in self.catalog().built_of(project).await? {
             uses.built.entry(read).or_default().insert(set);
+        }
+        for model in self.catalog().models(project, None).await? {
+            let set = (model.training_set, model.number);
+            uses.models.entry(set).or_default().push((model.name, model.version));
         }
         Ok(uses)
     }
@@ -94,9 +106,11 @@ impl Uses<'_> {
             follows: becomes.get(&pinned.name).copied().filter(|version| *version != pinned.version),
             environments: environments.iter().map(|environment| Name::clone(environment)).collect(),
         });
-        let built = self.built.get(&(used.name.clone(), used.version)).into_iter().flatten();
-        let built = built.map(|(name, number)| User::TrainingSet { name: name.clone(), number: *number });
-        let mut listed: Vec<_> = definitions.chain(built).collect();
+        let built = || self.built.get(&(used.name.clone(), used.version)).into_iter().flatten();
+        let sets = built().map(|(name, number)| User::TrainingSet { name: name.clone(), number: *number });
+        let models = built().filter_map(|set| self.models.get(set)).flatten();
+        let models = models.map(|(name, version)| User::Model { name: name.clone(), version: version.clone() });
+        let mut listed: Vec<_> = definitions.chain(sets).chain(models).collect();
         let more = listed.len().saturating_sub(MOST);
         listed.truncate(MOST);
         Users { listed, more }

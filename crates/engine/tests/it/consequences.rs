@@ -10,6 +10,7 @@ use asof_model::{Error, Micros, Name, Version};
 use asof_offline::Quiet;
 
 use crate::environments::{promote, promoting};
+use crate::models::register;
 use crate::world::{PROJECT, World, trips};
 
 fn name(text: &str) -> Name {
@@ -131,6 +132,7 @@ async fn who_uses_what_changes_is_told_with_where_and_what_becomes_of_it() {
     world.train("prices").await.unwrap();
     world.materialize(&[], None).await.unwrap();
     promote(&world, &["pricing"], "prod").await.unwrap();
+    register(&world, "7", "prices@1").await.unwrap();
 
     let planned = plan(&world, &PROJECT.replace("'100 seconds'", "'200 seconds'")).await;
     let view = of(&planned, "last_trip");
@@ -144,9 +146,12 @@ async fn who_uses_what_changes_is_told_with_where_and_what_becomes_of_it() {
                 format!("{} in {} → {:?}", pinned.reference(), environments.join(" "), follows.map(|v| v.0))
             }
             User::TrainingSet { name, number } => format!("built {name}@{number}"),
+            User::Model { name, version } => format!("model {name}@{version}"),
         })
         .collect();
-    assert_eq!(told, ["pricing@1 in dev prod → Some(2)", "prices@1 in dev → Some(2)", "built prices@1"]);
+    let expected =
+        ["pricing@1 in dev prod → Some(2)", "prices@1 in dev → Some(2)", "built prices@1", "model fraud@7"];
+    assert_eq!(told, expected);
     let standings: Vec<_> = view.standings.iter().map(|s| (s.environment.as_str(), s.version.0, s.protected)).collect();
     assert_eq!(standings, [("dev", 1, false), ("prod", 1, true)]);
     // What changes only with what it reads has its users told there.

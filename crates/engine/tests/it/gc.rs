@@ -15,8 +15,12 @@ use crate::world::{PROJECT, World, request, trips};
 /// A long time, in microseconds.
 const DAYS: i64 = 24 * 60 * 60 * SECOND;
 
+fn request_of(apply: bool, compact: bool) -> CollectRequest {
+    CollectRequest { apply, older_than: Micros(DAYS), compact, events_before: None, author: Author::default() }
+}
+
 async fn collect(world: &World, apply: bool, compact: bool) -> Result<Collected> {
-    let request = CollectRequest { apply, older_than: Micros(DAYS), compact, author: Author::default() };
+    let request = request_of(apply, compact);
     world.engine.collect(&world.scope, request, Arc::new(Quiet)).await
 }
 
@@ -260,4 +264,36 @@ async fn a_removal_that_died_is_recorded_with_what_it_took() {
     let recorded = world.catalog.run(run.id).await.unwrap().unwrap();
     assert_eq!((recorded.outcome, recorded.inputs), (Outcome::Done, vec![dropped]));
     assert_eq!(world.catalog.online(&world.scope.project).await.unwrap(), [kept]);
+}
+
+#[tokio::test]
+async fn what_others_told_goes_where_a_moment_is_named_and_nothing_since_is_made_of_it() {
+    let world = World::new().await;
+    world.apply(PROJECT).await.unwrap();
+    let event = |day: u32, run: u32, input: &str| {
+        serde_json::json!({
+            "eventTime": format!("2026-01-{day:02}T00:00:00Z"), "eventType": "COMPLETE", "producer": "test",
+            "run": {"runId": format!("019cde00-0000-7000-8000-0000000000{run:02}")},
+            "job": {"namespace": "airflow", "name": "land"},
+            "inputs": [{"namespace": "s3://raw", "name": input}],
+            "outputs": [{"namespace": "s3://lake", "name": "trips"}],
+        })
+        .to_string()
+    };
+    // The second run ends what the first one said.
+    world.engine.hear(vec![event(1, 1, "old"), event(5, 2, "new")]).await.unwrap();
+    let forgetting = |apply| CollectRequest {
+        events_before: Some("2026-01-06".parse::<Micros>().unwrap()),
+        ..request_of(apply, false)
+    };
+    let collect = async |request| world.engine.collect(&world.scope, request, Arc::new(Quiet)).await.unwrap();
+    assert_eq!(collect(request_of(true, false)).await.removals, []);
+    for apply in [false, false, true] {
+        let told = collect(forgetting(apply)).await;
+        let told: Vec<_> = told.removals.iter().map(|r| (r.kind, r.what.as_str())).collect();
+        assert_eq!(told, [(RemovalKind::Events, "1 of 2 events of others")]);
+    }
+    assert_eq!(collect(forgetting(true)).await.removals, []);
+    let kept = world.catalog.events_after(0, 10).await.unwrap();
+    assert!(kept.len() == 1 && kept[0].1.body.contains("new"), "{kept:?}");
 }

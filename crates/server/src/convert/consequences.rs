@@ -44,6 +44,10 @@ fn from_user(user: &User) -> wire::User {
             what: Some(What::TrainingSet(wire::Built { name: name.to_string(), number: *number })),
             ..wire::User::default()
         },
+        User::Model { name, version } => wire::User {
+            what: Some(What::Model(wire::UsedModel { name: name.to_string(), version: version.to_string() })),
+            ..wire::User::default()
+        },
     }
 }
 

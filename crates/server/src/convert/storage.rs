@@ -15,7 +15,8 @@ pub(crate) fn to_collect(request: wire::CollectRequest) -> Result<CollectRequest
         return Err(Error::new(ErrorKind::Invalid, "invalid_request", message).remedy("leave it out for 7 days"));
     }
     let author = to_author(request.author)?;
-    Ok(CollectRequest { apply: request.apply, older_than, compact: request.compact, author })
+    let events_before = request.events_before.map(Micros);
+    Ok(CollectRequest { apply: request.apply, older_than, compact: request.compact, events_before, author })
 }
 
 pub(crate) fn from_collected(collected: Collected) -> wire::CollectResult {
