@@ -105,7 +105,7 @@ async fn what_would_break() {
 async fn what_is_wrong_with_a_question_is_said() {
     let world = filled().await;
     let code = async |request: LineageRequest| asked(&world, request).await.unwrap_err().code().to_owned();
-    let error = asked(&world, request("trips.fair", Direction::Both)).await.unwrap_err();
+    let error = asked(&world, request("trips.fares", Direction::Both)).await.unwrap_err();
     assert_eq!((error.code(), error.remedy_text()), ("unknown_column", Some("did you mean `fare`?")));
     assert_eq!(code(request("pricing.request.weight", Direction::Both)).await, "unknown_column");
     assert_eq!(code(request("trops.fare", Direction::Both)).await, "unknown_name");

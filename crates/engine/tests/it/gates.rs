@@ -137,7 +137,7 @@ async fn leakage_refuses_a_view_that_tells_the_future() {
 #[tokio::test]
 async fn equal_refuses_what_is_not_served_as_it_is_trained() {
     let mut world = world().await;
-    passes(&world, &asking(&[Gate::Equal]), "2 keys of 1 service").await;
+    passes(&world, &asking(&[Gate::Equal]), "4 keys of 1 service").await;
     let lying = Lying::in_place(&mut world).await;
     lying.about("ann", Lie::Fare(Some(9.0)));
     let reason = "pricing@1 serves what training does not give, in 1 of 2 keys: estimate, fare";

@@ -20,16 +20,20 @@ impl Table {
     /// # Errors
     /// `corrupt_log` where one is missing: then nobody can tell what is needed.
     pub(crate) async fn lives(&self) -> Result<Option<Lives>> {
-        let Some(newest) = self.newest().await? else { return Ok(None) };
+        let missing = |what: &str| {
+            let message = format!("dataset `{}`: {what}, so it cannot be told what is needed", self.dataset);
+            Error::new(ErrorKind::Corrupt, "corrupt_log", message).remedy("restore the folder from a backup")
+        };
+        // Whoever looks for the newest stumbles over a gap.
+        let newest = self.newest().await.map_err(|error| match error.code() {
+            "internal" => missing("its Delta log is not whole"),
+            _ => error,
+        })?;
+        let Some(newest) = newest else { return Ok(None) };
         let mut files: BTreeMap<String, (u64, Option<u64>)> = BTreeMap::new();
         for version in 0..=newest.0 {
-            let actions = self.actions_of(SnapshotNumber(version)).await?.ok_or_else(|| {
-                let message = format!(
-                    "dataset `{}`: commit {version} of its Delta log is not there, so it cannot be told what is needed",
-                    self.dataset
-                );
-                Error::new(ErrorKind::Corrupt, "corrupt_log", message).remedy("restore the folder from a backup")
-            })?;
+            let actions = self.actions_of(SnapshotNumber(version)).await?;
+            let actions = actions.ok_or_else(|| missing(&format!("commit {version} of its Delta log is not there")))?;
             for action in actions {
                 match action {
                     Action::Add(add) => {
