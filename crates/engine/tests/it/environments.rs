@@ -49,7 +49,7 @@ pub async fn promote(world: &World, references: &[&str], to: &str) -> Result<Mov
     world.engine.promote(&world.scope, promoting(references, to), Arc::new(Quiet)).await
 }
 
-fn rolling(of: &str, environment: &str) -> RollbackRequest {
+pub fn rolling(of: &str, environment: &str) -> RollbackRequest {
     RollbackRequest {
         name: name(of),
         environment: name(environment),

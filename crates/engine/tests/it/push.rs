@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Float64Type, Int64Type};
-use asof_engine::{PushReport, PushRequest};
+use asof_engine::{GetRequest, PushReport, PushRequest, Scope};
 use asof_model::run::Verb;
 use asof_model::time::SECOND;
 use asof_model::{Clock, Result};
+use asof_offline::Quiet;
 use proptest::prelude::*;
 
+use crate::environments::{promote, rolling};
 use crate::world::{PROJECT, World, request, trips};
 
 /// Trip, driver, second, fare.
@@ -41,8 +43,14 @@ async fn push_batch(world: &World, rows: RecordBatch, key: Option<&str>) -> Resu
 
 /// What is online for each driver: trip and fare.
 async fn online(world: &World) -> Vec<Option<(i64, f64)>> {
+    online_in(world, "dev").await
+}
+
+async fn online_in(world: &World, environment: &str) -> Vec<Option<(i64, f64)>> {
     let rows = request(&DRIVERS.map(|driver| (Some(driver), Some(0), 1.0))).project(&[0]).unwrap();
-    let reply = world.get_from("latest", rows, None).await.unwrap();
+    let scope = Scope { environment: environment.parse().unwrap(), ..world.scope.clone() };
+    let get = GetRequest { service: "latest".parse().unwrap(), rows, at: None };
+    let reply = world.engine.get(&scope, get).await.unwrap();
     let trips = reply.features.column_by_name("trip").unwrap().as_primitive::<Int64Type>().clone();
     let fares = reply.features.column_by_name("fare").unwrap().as_primitive::<Float64Type>().clone();
     trips.iter().zip(fares.iter()).map(|(trip, fare)| trip.zip(fare)).collect()
@@ -199,6 +207,10 @@ enum Step {
     Materialize,
     Restart,
     Reapply,
+    /// The view is declared so from now on: as it was in the beginning, or with twice the fare.
+    Declare(usize),
+    Promote,
+    Rollback,
 }
 
 fn row() -> impl Strategy<Value = Row> {
@@ -215,24 +227,52 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Materialize),
         1 => Just(Step::Restart),
         1 => Just(Step::Reapply),
+        1 => (0..2usize).prop_map(Step::Declare),
+        2 => Just(Step::Promote),
+        1 => Just(Step::Rollback),
     ]
 }
 
-/// All rows that were accepted, and those of them that views online have seen.
+/// All rows that were accepted, and those of them that the versions of the view have seen that are online.
 #[derive(Default)]
 struct Model {
     accepted: Vec<Row>,
-    online: Option<Vec<Row>>,
+    online: [Option<Vec<Row>>; 2],
+    /// Which version dev points at, and those that prod did, of moves that stand.
+    dev: usize,
+    prod: Vec<usize>,
 }
 
 impl Model {
-    fn newest(&self) -> Vec<Option<(i64, f64)>> {
+    fn newest(&self, version: usize) -> Vec<Option<(i64, f64)>> {
+        let times = [1.0, 2.0][version];
         let newest = |driver: &&str| {
-            let rows = self.online.iter().flatten().enumerate().filter(|(_, row)| row.1 == *driver);
-            rows.max_by_key(|(seq, row)| (row.2, *seq)).map(|(_, row)| (row.0, row.3))
+            let rows = self.online[version].iter().flatten().enumerate().filter(|(_, row)| row.1 == *driver);
+            rows.max_by_key(|(seq, row)| (row.2, *seq)).map(|(_, row)| (row.0, row.3 * times))
         };
         DRIVERS.iter().map(newest).collect()
     }
+
+    /// That each environment serves what its version has seen.
+    async fn holds(&self, world: &World, when: &str) {
+        if self.online[self.dev].is_some() {
+            assert_eq!(online(world).await, self.newest(self.dev), "dev {when}");
+        }
+        if let Some(version) = self.prod.last() {
+            assert_eq!(online_in(world, "prod").await, self.newest(*version), "prod {when}");
+        }
+    }
+}
+
+/// The project with the view in one of its versions.
+fn declared(version: usize) -> String {
+    let view = [
+        "AS SELECT driver, ended, fare, trip FROM trips;",
+        "AS SELECT driver, ended, fare * 2 AS fare, trip FROM trips;",
+    ];
+    let changed = LATEST.replacen(view[0], view[version], 1);
+    assert!(version == 0 || changed != LATEST);
+    format!("{PROJECT}{changed}")
 }
 
 async fn check(steps: Vec<Step>) {
@@ -244,7 +284,7 @@ async fn check(steps: Vec<Step>) {
                 push(&world, rows, Some(&format!("push {}", pushes.len()))).await.unwrap();
                 pushes.push(rows.clone());
                 model.accepted.extend(rows);
-                model.online.iter_mut().for_each(|online| online.extend(rows));
+                model.online.iter_mut().flatten().for_each(|online| online.extend(rows));
             }
             Step::Again(n) => {
                 if let Some(rows) = pushes.get(*n) {
@@ -263,14 +303,36 @@ async fn check(steps: Vec<Step>) {
             Step::Materialize if model.accepted.is_empty() => {}
             Step::Materialize => {
                 world.materialize(&[], None).await.unwrap();
-                model.online = Some(model.accepted.clone());
+                model.online[model.dev] = Some(model.accepted.clone());
             }
             Step::Restart => world.reopen().await,
-            Step::Reapply => drop(world.apply(&format!("{PROJECT}{LATEST}")).await.unwrap()),
+            Step::Reapply => drop(world.apply(&declared(model.dev)).await.unwrap()),
+            Step::Declare(version) => {
+                world.apply(&declared(*version)).await.unwrap();
+                model.dev = *version;
+            }
+            Step::Promote => match promote(&world, &["latest"], "prod").await {
+                Ok(_) => {
+                    assert!(model.online[model.dev].is_some(), "a gate let pass what is not online: {steps:?}");
+                    if model.prod.last() != Some(&model.dev) {
+                        model.prod.push(model.dev);
+                    }
+                }
+                Err(error) => {
+                    assert_eq!(error.code(), "gate_refused", "{steps:?}");
+                    assert!(model.online[model.dev].is_none(), "{error}: {steps:?}");
+                }
+            },
+            Step::Rollback => {
+                let rolled = world.engine.rollback(&world.scope, rolling("latest", "prod"), Arc::new(Quiet)).await;
+                // From the first version it goes nowhere.
+                assert_eq!(rolled.is_ok(), model.prod.len() > 1, "{rolled:?} after step {number} of {steps:?}");
+                if model.prod.len() > 1 {
+                    model.prod.pop();
+                }
+            }
         }
-        if model.online.is_some() {
-            assert_eq!(online(&world).await, model.newest(), "after step {number} of {steps:?}");
-        }
+        model.holds(&world, &format!("after step {number} of {steps:?}")).await;
     }
     if model.accepted.is_empty() {
         return;
@@ -279,15 +341,15 @@ async fn check(steps: Vec<Step>) {
     let table = table(&world).await;
     let trips: Vec<_> = table.iter().map(|(trip, _)| *trip).collect();
     assert_eq!(trips, model.accepted.iter().map(|row| row.0).collect::<Vec<_>>(), "after {steps:?}");
-    model.online = Some(model.accepted.clone());
-    assert_eq!(online(&world).await, model.newest(), "in the end of {steps:?}");
+    model.online[model.dev] = Some(model.accepted.clone());
+    model.holds(&world, &format!("in the end of {steps:?}")).await;
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, max_shrink_iters: 30, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_interleaving_leaves_what_was_accepted_once(steps in proptest::collection::vec(step(), 1..14)) {
+    fn any_interleaving_leaves_what_was_accepted_once(steps in proptest::collection::vec(step(), 1..18)) {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(check(steps));
     }
 }
