@@ -10,7 +10,6 @@ use asof_engine::{GetRequest, PushReport, PushRequest, Scope};
 use asof_model::run::Verb;
 use asof_model::time::SECOND;
 use asof_model::{Clock, Result};
-use asof_offline::Quiet;
 use proptest::prelude::*;
 
 use crate::environments::{promote, rolling};
@@ -324,7 +323,7 @@ async fn check(steps: Vec<Step>) {
                 }
             },
             Step::Rollback => {
-                let rolled = world.engine.rollback(&world.scope, rolling("latest", "prod"), Arc::new(Quiet)).await;
+                let rolled = world.engine.rollback(&world.scope, rolling("latest", "prod")).await;
                 // From the first version it goes nowhere.
                 assert_eq!(rolled.is_ok(), model.prod.len() > 1, "{rolled:?} after step {number} of {steps:?}");
                 if model.prod.len() > 1 {
