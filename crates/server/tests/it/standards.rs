@@ -30,14 +30,17 @@ async fn reflection_lists_and_describes_the_services() {
     let mut names: Vec<_> = list.service.into_iter().map(|s| s.name).collect();
     names.sort();
     let ours = [
+        "asof.bundle.v1.BundleService",
         "asof.jobs.v1.JobService",
         "asof.lineage.v1.LineageService",
+        "asof.model.v1.ModelService",
         "asof.push.v1.PushService",
         "asof.registry.v1.RegistryService",
         "asof.serving.v1.ServingService",
+        "asof.storage.v1.StorageService",
     ];
-    assert_eq!(names[..5], ours);
-    assert_eq!(names[5..], ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]);
+    assert_eq!(names[..8], ours);
+    assert_eq!(names[8..], ["grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]);
     let answer = answers.next().await.unwrap().unwrap().message_response;
     assert!(matches!(answer, Some(MessageResponse::FileDescriptorResponse(_))), "{answer:?}");
 }

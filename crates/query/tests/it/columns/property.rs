@@ -87,8 +87,9 @@ fn changed(tables: &[Table], data: &Data, column: &Column, dice: &mut Dice, null
     let mut data = data.clone();
     for value in data.get_mut(column).expect("values") {
         *value = match dice.value(*holds, nulls) {
-            // Values that were not there before.
+            // Values that were not there before, of keys one: the others still meet those of other tables.
             Some(value) if *holds == Number => Some(value + 1_000),
+            Some(0) if *holds == Key && !nulls => Some(3),
             other => other,
         };
     }
