@@ -166,7 +166,7 @@ pub struct User {
     /// The environments that point at it.
     #[prost(string, repeated, tag = "4")]
     pub environments: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    #[prost(oneof = "user::What", tags = "1, 2")]
+    #[prost(oneof = "user::What", tags = "1, 2, 5")]
     pub what: ::core::option::Option<user::What>,
 }
 /// Nested message and enum types in `User`.
@@ -179,6 +179,9 @@ pub mod user {
         /// It was built of that version.
         #[prost(message, tag = "2")]
         TrainingSet(super::Built),
+        /// It was trained on such a training set.
+        #[prost(message, tag = "5")]
+        Model(super::UsedModel),
     }
 }
 /// The n-th training set that was built under a name.
@@ -188,6 +191,14 @@ pub struct Built {
     pub name: ::prost::alloc::string::String,
     #[prost(uint32, tag = "2")]
     pub number: u32,
+}
+/// A version of a model.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UsedModel {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Standing {

@@ -14,6 +14,10 @@ pub struct CollectRequest {
     pub compact: bool,
     #[prost(message, optional, tag = "5")]
     pub author: ::core::option::Option<super::super::registry::v1::Author>,
+    /// Also forget what others told of runs that were over before this moment, in microseconds, and that says nothing about it or
+    /// what came after. Absent means that nothing is forgotten.
+    #[prost(int64, optional, tag = "6")]
+    pub events_before: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CollectEvent {
@@ -45,7 +49,7 @@ pub struct CollectResult {
 /// Something that was removed, or would be.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Removal {
-    /// snapshots, part_files, online.
+    /// snapshots, part_files, online, events.
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     /// flights@0…3, carrier_delays@1.
