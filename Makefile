@@ -50,5 +50,5 @@ lint: setup ## formatting, clippy, licences, scripts
 	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
 	@python3 -c 'import ast, sys; [ast.parse(open(f).read(), f) for f in sys.argv[1:]]' $(PYTHON)
 
-bench: setup ## what it is measured against: DuckDB, Polars, pandas, Feast; BENCH=online for serving, BENCH=lineage for the graph
+bench: setup ## what it is measured against: DuckDB, Polars, pandas, Feast; BENCH=online for serving, BENCH=lineage for the graph, BENCH=scale for large projects
 	@CARGO_TARGET_DIR=$(TARGET) benches/bench.sh $(BENCH)

@@ -5,6 +5,7 @@
 #   bench.sh run [CASE…] [OPTION…]  cases and options of pit/run.py; --save NAME keeps the figures under a name
 #   bench.sh compare BEFORE AFTER   two saved runs side by side
 #   bench.sh lineage                questions over a graph of a million edges
+#   bench.sh scale                  starting, planning, applying and asking with 10,000 views and a million runs
 #   bench.sh online [data | run … | compare …]   the same for serving
 # CARGO_TARGET_DIR says where all of it goes (default: target); SCALE=0.001 takes a thousandth of the rows;
 # ASOF_BENCH a binary that is there already, so that nothing is built.
@@ -58,6 +59,10 @@ usage() { sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2 && exit 2; }
 
 case ${1:-all} in
 lineage) cargo build --release --locked -p asof-bench-lineage && "$target/release/asof-bench-lineage" ;;
+scale)
+  [ -n "${ASOF_BENCH:-}" ] || cargo build --release --locked -p asof-cli
+  python3 benches/scale/run.py --asof "${ASOF_BENCH:-$target/release/asof}" --results benches/RESULTS.md
+  ;;
 online) shift && online "$@" ;;
 all) prepare && run --results benches/RESULTS.md ;;
 data) prepare ;;

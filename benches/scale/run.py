@@ -6,6 +6,7 @@ table of medians; with --results FILE it is written there, too, in the place of 
 """
 
 import argparse
+import json
 import os
 import re
 import sqlite3
@@ -85,20 +86,28 @@ class Project:
 
     def runs(self, many: int) -> None:
         """That many runs of an ingest, put into the catalog as it would have recorded them."""
+        self.took("promote", "view_0", "--to", "staging", "--skip-gates", "--why", "a run to copy")
         db = sqlite3.connect(self.folder / ".asof" / "catalog.db")
         body, project, started = db.execute(
-            "SELECT body, project, started FROM run WHERE verb = 'apply' ORDER BY started LIMIT 1"
+            "SELECT body, project, started FROM run WHERE verb = 'promote' ORDER BY started LIMIT 1"
         ).fetchone()
-        identity = re.search(r'"id":"([^"]+)"', body).group(1)
+        copied = json.loads(body)
+        identity = uuid.UUID(copied["id"]).int
+        job = "ingest.events_0"
         with db:
             for number in range(many):
-                run, then = str(uuid.UUID(int=(uuid.UUID(identity).int + number + 1))), started - many + number
-                text = body.replace(identity, run).replace('"verb":"apply"', '"verb":"ingest"')
-                db.execute("INSERT INTO run VALUES (?, ?, 'ingest', 'done', ?, ?)", (run, project, then, text))
+                run, then = str(uuid.UUID(int=identity + number + 1)), started - many + number
+                outputs = [{"snapshot": {"dataset": "events_0", "number": number}}]
+                told = {**copied, "id": run, "verb": "ingest", "started": then, "finished": then, "inputs": [], "outputs": outputs}
+                db.execute(
+                    "INSERT INTO run (id, project, verb, state, started, body, job, finished) VALUES (?, ?, 'ingest', 'done', ?, ?, ?, ?)",
+                    (run, project, then, json.dumps(told), job, then),
+                )
                 db.execute(
                     "INSERT INTO run_item VALUES (?, 'output', 0, 'snapshot', ?, 'events_0', NULL, ?, ?)",
                     (run, project, number, f"snapshot:events_0@{number}"),
                 )
+            db.execute("INSERT INTO job VALUES (?, ?, ?, ?, ?)", (project, job, many, many, started - many))
         db.close()
 
 

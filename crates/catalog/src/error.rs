@@ -15,6 +15,8 @@ pub(crate) enum Error {
     OtherScheme { scheme: String },
     #[error("the catalog cannot be opened: {reason}")]
     Unreachable { reason: String },
+    #[error("the catalog's server does not answer")]
+    Silent,
     #[error("the file is not a catalog of Asof")]
     NotACatalog,
     #[error("the schema holds tables that are not a catalog of Asof")]
@@ -157,12 +159,17 @@ impl From<Error> for asof_model::Error {
             with(ErrorKind::Corrupt, "not_a_catalog")
                 .remedy("point `[catalog] url` at the catalog's file or at one that does not exist yet; if this is the file, restore it from a backup")
         };
+        let no_server = || {
+            with(ErrorKind::Unavailable, "catalog_unavailable")
+                .remedy("check that the server runs, and host, database, user and password in `[catalog] url`")
+        };
         let corrupt = || with(ErrorKind::Corrupt, "catalog_corrupt").remedy("restore the catalog from a backup");
         match error {
             Error::InvalidUrl { .. } => with(ErrorKind::Invalid, "invalid_url").remedy("write it as sqlite:<path> or postgres://<user>@<host>/<database>"),
             Error::OtherScheme { .. } => with(ErrorKind::Unsupported, "not_yet").remedy("use sqlite:<path> or postgres://<user>@<host>/<database>"),
             Error::Unreachable { .. } => with(ErrorKind::Precondition, "catalog_unreachable")
                 .remedy("make the folder and let this user write there"),
+            Error::Silent => no_server(),
             Error::NotACatalog => not_a_catalog(),
             Error::NotASchema => with(ErrorKind::Corrupt, "not_a_catalog")
                 .remedy("give the catalog a schema of its own: CREATE SCHEMA asof, and `?options[search_path]=asof` at the end of `[catalog] url`"),
@@ -217,8 +224,7 @@ impl From<Error> for asof_model::Error {
                     .remedy("let this user write the file and its folder, or the tables of the schema"),
                 Some(Reason::CannotOpen) => with(ErrorKind::Precondition, "catalog_unreachable")
                     .remedy("check that the path is a file which this user may read and write"),
-                Some(Reason::NoServer) => with(ErrorKind::Unavailable, "catalog_unreachable")
-                    .remedy("check that the server runs, and host, database, user and password in `[catalog] url`"),
+                Some(Reason::NoServer) => no_server(),
                 Some(Reason::Corrupt) => corrupt(),
                 Some(Reason::NotADatabase) => not_a_catalog(),
                 Some(Reason::Full) => with(ErrorKind::Unavailable, "storage_full")

@@ -66,7 +66,7 @@ impl Catalog {
     /// the present layout; a file that may only be read answers questions.
     ///
     /// # Errors
-    /// `invalid_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_locked`,
+    /// `invalid_url` and `not_yet` (another scheme); `catalog_unreachable`, `catalog_unavailable`, `catalog_locked`,
     /// `not_a_catalog`, `catalog_corrupt`, `other_format` for what is wrong with the file or the server. These, and
     /// `catalog_read_only` and `storage_full` for a call that writes, are **those of the store**, which any call may give.
     pub async fn open(url: &str) -> Result<Self> {

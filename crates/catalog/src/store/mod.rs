@@ -98,9 +98,7 @@ impl Store {
     /// Why there is no connection: none got free in time, or none can be made.
     fn no_connection(&self, error: sqlx::Error) -> Error {
         match (error, self.database) {
-            (sqlx::Error::PoolTimedOut, Database::Postgres) => {
-                Error::Unreachable { reason: "its server does not answer".to_owned() }
-            }
+            (sqlx::Error::PoolTimedOut, Database::Postgres) => Error::Silent,
             (other, _) => other.into(),
         }
     }

@@ -62,7 +62,7 @@ async fn urls_are_checked() {
     check(Catalog::open("mysql://localhost/asof").await, ErrorKind::Unsupported, "not_yet", "`mysql:`");
     // Nobody listens there; the password is not told.
     let refused = Catalog::open("postgres://asof:secret@127.0.0.1:9/asof").await;
-    check(refused, ErrorKind::Unavailable, "catalog_unreachable", "postgres://asof@127.0.0.1:9/asof");
+    check(refused, ErrorKind::Unavailable, "catalog_unavailable", "postgres://asof@127.0.0.1:9/asof");
 }
 
 #[tokio::test]
