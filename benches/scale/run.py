@@ -97,7 +97,7 @@ class Project:
         with db:
             for number in range(many):
                 run, then = str(uuid.UUID(int=identity + number + 1)), started - many + number
-                outputs = [{"snapshot": {"dataset": "events_0", "number": number}}]
+                outputs = [{"item": "snapshot", "dataset": "events_0", "number": number}]
                 told = {**copied, "id": run, "verb": "ingest", "started": then, "finished": then, "inputs": [], "outputs": outputs}
                 db.execute(
                     "INSERT INTO run (id, project, verb, state, started, body, job, finished) VALUES (?, ?, 'ingest', 'done', ?, ?, ?, ?)",
