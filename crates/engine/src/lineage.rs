@@ -57,7 +57,7 @@ impl fmt::Display for About {
 #[derive(Clone)]
 pub(crate) enum Meant {
     Definition(Pinned),
-    Model(Model),
+    Model(Box<Model>),
     Outside,
 }
 
@@ -157,7 +157,7 @@ impl Engine {
     pub(crate) async fn meant(&self, scope: &Scope, about: &About) -> Result<Meant> {
         let reference = match about {
             About::Ours(reference) => reference,
-            About::Model(reference) => return Ok(Meant::Model(self.model(scope, reference).await?)),
+            About::Model(reference) => return Ok(Meant::Model(Box::new(self.model(scope, reference).await?))),
             About::Outside(_) => return Ok(Meant::Outside),
         };
         match self.definition(scope, reference).await {
@@ -167,7 +167,7 @@ impl Engine {
                 if let Ok(reference) = text.parse()
                     && let Ok(model) = self.model(scope, &reference).await
                 {
-                    return Ok(Meant::Model(model));
+                    return Ok(Meant::Model(Box::new(model)));
                 }
                 // A namespace and a name of others look like a project and a name.
                 let known = text.contains('/') && self.is_outside(scope, &text).await?;
@@ -191,7 +191,10 @@ pub(crate) fn rendered(trees: &[Tree], rendering: Rendering) -> String {
 pub(crate) fn node(graph: &Graph, about: &About, meant: Meant) -> Result<Node> {
     let pinned = match meant {
         Meant::Definition(pinned) => pinned,
-        Meant::Model(Model { project, name, version, .. }) => return Ok(Node::Model { project, name, version }),
+        Meant::Model(model) => {
+            let Model { project, name, version, .. } = *model;
+            return Ok(Node::Model { project, name, version });
+        }
         Meant::Outside => {
             let text = about.to_string();
             return graph.find_outside(&text).cloned().ok_or_else(|| unheard(&text));

@@ -183,7 +183,7 @@ fn promote_survives_kill_9() {
     project.write("flights.sql", DEFINITIONS.replace("'3 hours'", "'6 hours'"));
     project.done(&["apply"]);
     project.done(&["materialize", "--at", LATER]);
-    let took = undisturbed(&project, &["promote", "departure_delay@1", "--to", "prod"]);
+    let mut took = undisturbed(&project, &["promote", "departure_delay@1", "--to", "prod"]);
     let mut killed = 0;
     for round in 0..KILLS {
         let version = 2 - u64::from(round % 2);
@@ -202,9 +202,14 @@ fn promote_survives_kill_9() {
             assert!(expected.is_none() || at("departure_delay") == expected);
             let last = &project.json(&["log", "departure_delay@prod"])[0];
             assert_eq!(last["to"].as_u64(), at("departure_delay"), "the history leads elsewhere");
+            at("departure_delay")
         };
-        whole(None);
-        project.done(&promote);
+        let moved = whole(None) == Some(version);
+        let now = undisturbed(&project, &promote);
+        if !moved {
+            // It may be quicker than the first time: then the moments come earlier.
+            took = took.min(now);
+        }
         whole(Some(version));
     }
     assert!(killed >= KILLS / 4, "only {killed} were killed in time");

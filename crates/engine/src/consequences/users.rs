@@ -104,7 +104,7 @@ impl Uses<'_> {
         let definitions = found.into_iter().map(|(pinned, environments)| User::Definition {
             pinned: pinned.clone(),
             follows: becomes.get(&pinned.name).copied().filter(|version| *version != pinned.version),
-            environments: environments.iter().map(|environment| Name::clone(environment)).collect(),
+            environments: environments.iter().copied().cloned().collect(),
         });
         let built = || self.built.get(&(used.name.clone(), used.version)).into_iter().flatten();
         let sets = built().map(|(name, number)| User::TrainingSet { name: name.clone(), number: *number });

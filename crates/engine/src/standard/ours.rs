@@ -12,13 +12,16 @@ use serde_json::Value;
 
 use crate::Engine;
 
+/// Those of one run.
+type Events = Arc<Vec<Value>>;
+
 /// What was read.
 #[derive(Default)]
 pub(crate) struct Ours {
     /// By project: how often names were given other meanings, and what they mean.
     definitions: HashMap<Name, (u64, Arc<Vec<Registered>>)>,
     /// By project and job: how many of its runs are done, and the events of the last of them.
-    jobs: HashMap<(Name, String), (u64, Arc<Vec<Value>>)>,
+    jobs: HashMap<(Name, String), (u64, Events)>,
 }
 
 /// What datasets of ours are called, and which they are.

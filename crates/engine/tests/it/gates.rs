@@ -140,7 +140,7 @@ async fn equal_refuses_what_is_not_served_as_it_is_trained() {
     passes(&world, &asking(&[Gate::Equal]), "4 keys of 1 service").await;
     let lying = Lying::in_place(&mut world).await;
     lying.about("ann", Lie::Fare(Some(9.0)));
-    let reason = "pricing@1 serves what training does not give, in 1 of 2 keys: estimate, fare";
+    let reason = "pricing@1 serves what training does not give, in 2 of 4 keys: fare";
     refuses(&world, &asking(&[Gate::Equal]), reason, "asof verify pricing@1 shows which").await;
     // What cannot be compared is refused with what mends it.
     let other = World::new().await;

@@ -42,7 +42,7 @@ pub fn flat(flowing: &dyn Flowing, of: &Pinned) -> Result<Flat> {
         open.push((next, true));
         open.extend(flows.inputs.iter().filter(|input| is_made(input)).map(|input| (input.clone(), false)));
     }
-    Ok(known.remove(of).map(|flat| Arc::unwrap_or_clone(flat)).unwrap_or_default())
+    Ok(known.remove(of).map(Arc::unwrap_or_clone).unwrap_or_default())
 }
 
 fn is_made(pinned: &Pinned) -> bool {

@@ -156,7 +156,7 @@ impl Contributing {
                 rows.push((contributor, taken.collect::<Vec<_>>()));
             }
         }
-        rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+        rows.sort_by_key(|(row, _)| *row);
         let contributions = self.takers.iter().enumerate().map(|(place, taker)| Contribution {
             features: taker.features.clone(),
             window: taker.window.as_ref().map(|(written, _)| written.clone()),

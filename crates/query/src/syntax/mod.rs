@@ -104,8 +104,11 @@ pub(crate) fn reread(registered: &Registered, query: &str) -> Result<(Box<Query>
     read.map(|query| (query, text.clone())).map_err(|fault| fault.within(&text))
 }
 
+/// A SELECT, and the text that it stands in.
+pub(crate) type OneSelect = (Box<Query>, Arc<Text>);
+
 /// Reads a text that is one SELECT; none where it is empty or more than one.
-pub(crate) fn one_select(source: Source) -> Result<Option<(Box<Query>, Arc<Text>)>, Error> {
+pub(crate) fn one_select(source: Source) -> Result<Option<OneSelect>, Error> {
     let text = Arc::new(Text::new(source));
     let (mut statements, stopped) = tokens::statements(&text);
     if let Some(fault) = stopped {

@@ -74,7 +74,11 @@ fn source(tape: &mut Tape<'_>, depth: usize, names: &mut usize) -> Source {
         _ => {
             // Joins of joins of joins would have too many rows.
             let depth = (depth - 1).min(1);
-            let (left, right) = (source(tape, depth, names), source(tape, depth, names));
+            let (left, mut right) = (source(tape, depth, names), source(tape, depth, names));
+            // A join on the right side would have to stand in brackets; they are taken from the left.
+            if !right.from.starts_with('(') && right.from.contains(" ON ") {
+                right = source(tape, 0, names);
+            }
             let kind = *tape.pick(&["JOIN", "JOIN", "LEFT JOIN"]);
             let also = match tape.choose(3) {
                 0 => format!(" AND {}", condition(tape, &right)),
