@@ -18,7 +18,8 @@ type Row = (i64, &'static str, i64, i64, Option<f64>);
 /// The rows of a driver that a window of a feature holds and its aggregate takes, by the letter of the rules.
 fn held(feature: &str, driver: &str, now: i64, rows: &[Row]) -> Option<Vec<Row>> {
     let day = 24 * HOUR;
-    let (window, needs): (Option<(i64, i64)>, fn(&Row) -> bool) = match feature {
+    type Needs = fn(&Row) -> bool;
+    let (window, needs): (Option<(i64, i64)>, Needs) = match feature {
         "n" => (Some((HOUR, 300)), |_| true),
         "total" => (Some((HOUR, 300)), |row| row.4.is_some()),
         "mean" | "spread" => (Some((7 * day, HOUR)), |row| row.4.is_some()),
