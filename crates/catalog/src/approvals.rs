@@ -3,7 +3,7 @@
 use asof_model::{Digest, Micros, Name, Pinned, RunId, Version};
 use sqlx::{query, query_as};
 
-use crate::definitions::name_from;
+use crate::definitions::{name_from, version_from};
 use crate::error::{Error, Result};
 use crate::store::Connection;
 
@@ -72,7 +72,7 @@ pub(crate) async fn of_name(db: &mut Connection, project: &Name, name: &Name) ->
         Ok(Approval {
             environment: name_from(environment)?,
             name: name.clone(),
-            version: Version(u32::try_from(version).map_err(|e| Error::damaged("an approval", e))?),
+            version: version_from(version)?,
             digest: format!("sha256:{digest}").parse().map_err(damaged)?,
             who,
             why,

@@ -3,7 +3,7 @@
 use asof_model::{Micros, Name, RunId, Version};
 use sqlx::{query, query_as};
 
-use crate::definitions::name_from;
+use crate::definitions::{name_from, version_from};
 use crate::error::{Error, Result};
 use crate::store::Connection;
 
@@ -79,7 +79,7 @@ pub(crate) async fn of_project(db: &mut Connection, project: &Name) -> Result<Ve
     let deprecations = rows.into_iter().map(|(name, version, why, successor, who, at, run)| {
         Ok(Deprecation {
             name: name_from(name)?,
-            version: Version(u32::try_from(version).map_err(|e| Error::damaged("a deprecation", e))?),
+            version: version_from(version)?,
             why,
             successor,
             who,

@@ -153,7 +153,7 @@ pub(crate) async fn counted_between(
     most: u64,
 ) -> Result<u64> {
     let runs: i64 = query_scalar(
-        "SELECT count(*) FROM (SELECT 1 FROM run WHERE project = $1 AND started >= $2 AND started <= $3 LIMIT $4) AS some",
+        "SELECT count(*) FROM (SELECT 1 FROM run WHERE project = $1 AND started >= $2 AND started <= $3 LIMIT $4) AS page",
     )
     .bind(project.as_str())
     .bind(from.0)
@@ -202,7 +202,7 @@ pub(crate) async fn made_counted(
 ) -> Result<u64> {
     let made: i64 = query_scalar(
         "SELECT count(*) FROM (SELECT 1 FROM run_item
-         WHERE project = $1 AND item = $2 AND name = $3 AND role = 'output' LIMIT $4) AS some",
+         WHERE project = $1 AND item = $2 AND name = $3 AND role = 'output' LIMIT $4) AS page",
     )
     .bind(project.as_str())
     .bind(item)

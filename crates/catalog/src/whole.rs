@@ -3,7 +3,7 @@
 use asof_model::{Name, Registered, Version};
 use sqlx::{query_as, query_scalar};
 
-use crate::definitions::{self, name_from};
+use crate::definitions::{self, name_from, version_from};
 use crate::error::{Error, Result};
 use crate::store::Connection;
 
@@ -55,8 +55,4 @@ pub(crate) async fn built_of(db: &mut Connection, project: &Name) -> Result<Vec<
         Ok(((name_from(set)?, number), (name_from(name)?, version_from(version)?)))
     });
     built.collect()
-}
-
-fn version_from(number: i64) -> Result<Version> {
-    u32::try_from(number).map(Version).map_err(|e| Error::damaged("a version", e))
 }
