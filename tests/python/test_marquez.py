@@ -75,8 +75,8 @@ class Marquez(unittest.TestCase):
         fields = {field["name"]: field["type"] for field in dataset["fields"]}
         self.assertEqual((fields["ride"], fields["ended_at"]), ("BIGINT", "TIMESTAMP"))
         versions = client.list_dataset_versions("file", table)
-        self.assertEqual([version["version"] for version in versions["versions"]], ["1"])
-        version = client.get_dataset_version("file", table, "1")
+        self.assertEqual([version["version"] for version in versions["versions"]], ["0"])
+        version = client.get_dataset_version("file", table, "0")
         self.assertEqual(version, versions["versions"][0])
         told = client.list_dataset_versions("file", self.file)["versions"][0]
         self.assertEqual(client.get_dataset_version("file", self.file, told["version"])["createdByRun"]["id"], RUN)
