@@ -45,6 +45,16 @@ async fn what_was_applied_is_there_after_opening_again() {
 }
 
 #[tokio::test]
+async fn a_file_may_have_any_name_that_a_url_can_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a b#c/ü+&=.db");
+    let catalog = open(&file).await.unwrap();
+    apply(&catalog, vec![dataset("flights", 1, "ts")], vec![]).await.unwrap();
+    assert!(file.exists());
+    assert_eq!(open(&file).await.unwrap().names(&project()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_catalog_in_memory_is_its_own() {
     let [one, other] =
         [Catalog::open("sqlite::memory:").await.unwrap(), Catalog::open("sqlite::memory:").await.unwrap()];

@@ -100,6 +100,6 @@ fn not_one(why: &str) -> Error {
 }
 
 fn damaged(why: &str) -> Error {
-    Error::new(ErrorKind::Corrupt, "bundle_damaged", format!("the bundle was changed since it was written: {why}"))
+    Error::new(ErrorKind::Invalid, "bundle_damaged", format!("the bundle was changed since it was written: {why}"))
         .remedy("export it again")
 }
