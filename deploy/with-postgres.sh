@@ -44,7 +44,7 @@ finish() {
 }
 trap finish EXIT
 cd "$folder"
-"${as[@]}" "$bin/initdb" --pgdata "$folder/data" --username asof --auth trust --encoding UTF8 --locale C.UTF-8 >/dev/null
+"${as[@]}" "$bin/initdb" --pgdata "$folder/data" --username asof --auth trust --encoding UTF8 --no-locale >/dev/null
 server --log "$folder/log" --wait --options "-c listen_addresses= -c unix_socket_directories=$folder -c fsync=off -c max_connections=300" start >/dev/null
 cd "$OLDPWD"
 ASOF_TEST_POSTGRES="postgres://asof@localhost/postgres?host=$folder" "$@"
