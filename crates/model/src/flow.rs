@@ -256,7 +256,7 @@ mod tests {
             assert!(Ways::from(way).contains(way) && Ways::from(way).iter().eq([way]));
             assert_eq!(way.subtype().and_then(Way::of_subtype), Some(way).filter(|way| *way != Way::Unknown));
         }
-        assert_eq!(Ways::from_iter(Way::ALL).has_direct(), true);
+        assert!(Ways::from_iter(Way::ALL).has_direct());
         let shown = |ways: &[Way]| Ways::from_iter(ways.iter().copied()).to_string();
         assert_eq!(shown(&[Way::GroupBy, Way::Identity, Way::Filter]), "direct: identity; indirect: group by, filter");
         assert_eq!(shown(&[Way::Aggregation]), "direct: aggregation");
