@@ -75,7 +75,7 @@ impl Engine {
             let about = About::Outside(written(&request.about, &request.column));
             return Box::pin(self.lineage(scope, LineageRequest { about, column: None, ..request })).await;
         };
-        let meant = self.meant(scope, &about).await?;
+        let meant = self.meant(scope, &about).await?.with_columns();
         let project = meant.project().unwrap_or(&scope.project).clone();
         let drawn = self.graph(&project).await?;
         let root = self.column_of(&drawn, &about, meant, &column).await?;
@@ -84,7 +84,7 @@ impl Engine {
             Some(toward) => {
                 let wanted = self.of_column(scope, toward.clone(), request.toward_column.clone()).await?;
                 let (toward, column) = wanted.ok_or_else(|| no_column(&written(toward, &request.toward_column)))?;
-                let meant = self.meant(scope, &toward).await?;
+                let meant = self.meant(scope, &toward).await?.with_columns();
                 Some(self.column_of(&drawn, &toward, meant, &column).await?)
             }
         };

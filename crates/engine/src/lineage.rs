@@ -70,6 +70,14 @@ impl Meant {
         }
     }
 
+    /// What its columns are of: those of a model are the features that it is served.
+    pub(crate) fn with_columns(self) -> Meant {
+        match self {
+            Meant::Model(model) => Meant::Definition(model.service),
+            other => other,
+        }
+    }
+
     /// Its project; what is not ours has none.
     pub(crate) fn project(&self) -> Option<&Name> {
         match self {

@@ -142,3 +142,26 @@ async fn lineage_leads_from_a_source_file_to_a_model_and_back() {
     assert!(!around(&world, service(), Direction::Downstream, Some(before)).await.contains(&model));
     assert!(around(&world, service(), Direction::Downstream, None).await.contains(&model));
 }
+
+#[tokio::test]
+async fn a_column_of_a_model_is_the_feature_that_it_is_served() {
+    let world = trained().await;
+    register(&world, "7", "prices@1").await.unwrap();
+    let asked = async |column: &str| {
+        let request = LineageRequest {
+            about: About::Ours("fraud@7".parse().unwrap()),
+            column: Some(column.to_owned()),
+            direction: Direction::Upstream,
+            depth: None,
+            at: None,
+            toward: None,
+            toward_column: None,
+            impact: None,
+            rendering: Rendering::Tree,
+        };
+        world.engine.lineage(&world.scope, request).await
+    };
+    let fare = asked("fare").await.unwrap();
+    assert!(fare.starts_with("pricing@1.fare (feature service)") && fare.contains("trips.fare (dataset)"), "{fare}");
+    assert_eq!(asked("fares").await.unwrap_err().code(), "unknown_column");
+}
