@@ -79,10 +79,7 @@ impl Engine {
     }
 
     async fn drawn(&self, project: &Name) -> Result<Drawn> {
-        let mut definitions = Vec::new();
-        for (name, _) in self.catalog().names(project).await? {
-            definitions.extend(self.catalog().versions(project, &name).await?);
-        }
+        let definitions = self.catalog().whole(project).await?.definitions;
         let mut runs = self.catalog().runs(project, RunFilter::default()).await?;
         for manifest in self.catalog().imported_manifests(project).await? {
             runs.push(built_elsewhere(crate::train::imported(&manifest.name, manifest.number, &manifest.body)?));

@@ -77,8 +77,10 @@ impl Narrator {
             Item::Definition(pinned) => pinned.kind == Kind::TrainingSet,
             _ => false,
         };
-        let of_sets = runs.iter().flat_map(|run| &run.inputs).filter(is_made);
-        let of_views = runs.iter().flat_map(|run| &run.outputs).filter(|item| matches!(item, Item::Online { .. }));
+        // What made nothing, or is only beginning, says nothing of columns, and nothing is read for it.
+        let made = || runs.iter().filter(|run| !run.outputs.is_empty());
+        let of_sets = made().flat_map(|run| &run.inputs).filter(is_made);
+        let of_views = made().flat_map(|run| &run.outputs).filter(|item| matches!(item, Item::Online { .. }));
         let roots: HashSet<Pinned> = of_sets.chain(of_views).filter_map(definition).cloned().collect();
         let roots: Vec<_> = roots.into_iter().collect();
         let closure = self.catalog.closure(&roots).await.unwrap_or_default();

@@ -182,3 +182,21 @@ async fn the_closure_holds_each_thing_once_and_what_is_read_first() {
     let stranger = registered(dataset("trains", 1, "ts").definition, 1, &[]);
     assert_eq!(shown(catalog.closure(&[stranger.pinned]).await).0, "unknown_name");
 }
+
+/// More than one statement holds.
+#[tokio::test]
+async fn many_definitions_are_there_whole_with_what_they_read_and_where_they_are() {
+    let catalog = memory().await;
+    let source = dataset("flights", 1, "ts");
+    let views: Vec<_> = (0..130).map(|n| view(&format!("v{n:03}"), 1, &format!("SELECT {n}"), &[&source])).collect();
+    let new: Vec<_> = [source.clone()].into_iter().chain(views.iter().cloned()).collect();
+    let moves = |from| new.iter().map(|r| to(r.pinned.name.as_str(), from, 1)).collect::<Vec<_>>();
+    assert_eq!(apply(&catalog, new.clone(), moves(None)).await, Ok(true));
+    let whole = catalog.whole(&project()).await.unwrap();
+    assert_eq!((whole.definitions.len(), whole.pointers.len()), (131, 131));
+    for view in [&views[0], &views[49], &views[50], &views[129]] {
+        assert_eq!(catalog.closure(std::slice::from_ref(&view.pinned)).await, Ok(vec![source.clone(), view.clone()]));
+        assert_eq!(catalog.pointer_history(&project(), &dev(), &view.pinned.name).await.unwrap().len(), 1);
+    }
+    assert_eq!(apply(&catalog, new.clone(), moves(Some(1))).await, Ok(false));
+}
