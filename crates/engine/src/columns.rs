@@ -57,13 +57,7 @@ impl Kept {
     fn shown(&self, dataset: &Registered) -> Columns {
         let of = (dataset.pinned.project.clone(), dataset.pinned.name.clone());
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).get(&of).cloned();
-        let mut columns = stored.unwrap_or_default();
-        for declared in &dataset.columns.0 {
-            if columns.get(&declared.name).is_none() {
-                columns.0.push(declared.clone());
-            }
-        }
-        columns
+        stored.unwrap_or_default().and(&dataset.columns)
     }
 }
 

@@ -88,11 +88,8 @@ impl Narrator {
         for dataset in closure.iter().filter(|known| known.pinned.kind == Kind::Dataset) {
             let Pinned { project, name, .. } = &dataset.pinned;
             let stored = self.offline.snapshot(project, name, None).await.ok().flatten();
-            let mut known = stored.map(|snapshot| snapshot.columns).unwrap_or_default();
-            let declared = dataset.columns.0.iter().filter(|column| known.get(&column.name).is_none());
-            let declared: Vec<_> = declared.cloned().collect();
-            known.0.extend(declared);
-            columns.insert(dataset.pinned.clone(), known);
+            let stored = stored.map(|snapshot| snapshot.columns).unwrap_or_default();
+            columns.insert(dataset.pinned.clone(), stored.and(&dataset.columns));
         }
         MadeOf { definitions: Definitions::new(closure.into_iter().map(Arc::new)), columns }
     }

@@ -59,6 +59,18 @@ impl Columns {
         self.0.iter().find(|c| c.name == name)
     }
 
+    /// These, then those of the others that have other names: of a dataset the stored columns, then those declared that no
+    /// ingest has brought.
+    #[must_use]
+    pub fn and(mut self, others: &Columns) -> Self {
+        for other in &others.0 {
+            if self.get(&other.name).is_none() {
+                self.0.push(other.clone());
+            }
+        }
+        self
+    }
+
     /// All names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|c| c.name.as_str())

@@ -2,7 +2,7 @@
 //!
 //! Kept between questions: a job is read again when one more of its runs is done, definitions when something was applied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use asof_catalog::JobEntry;
@@ -83,12 +83,11 @@ impl Engine {
         {
             return Ok(definitions.clone());
         }
-        let mut newest = Vec::new();
-        for (name, _) in self.catalog().names(project).await? {
-            let versions = self.catalog().versions(project, &name).await?;
-            newest.extend(versions.into_iter().rev().find(|version| at.is_none_or(|at| version.created <= at)));
-        }
-        let newest = Arc::new(newest);
+        // They come by name and version: of each name the last one stays.
+        let there = self.catalog().whole(project).await?.definitions.into_iter();
+        let there = there.filter(|version| at.is_none_or(|at| version.created <= at));
+        let newest: BTreeMap<Name, Registered> = there.map(|version| (version.pinned.name.clone(), version)).collect();
+        let newest: Arc<Vec<_>> = Arc::new(newest.into_values().collect());
         if at.is_none() {
             kept.definitions.insert(project.clone(), (applied, newest.clone()));
         }

@@ -116,16 +116,11 @@ impl<'a> Scope<'a> {
 
     /// Those of a dataset are the stored ones, then those declared that no ingest has brought yet.
     pub(super) fn shown(&self, registered: &Registered) -> Columns {
-        let mut columns = match &registered.definition {
+        let stored = match &registered.definition {
             Definition::Dataset(_) => self.registry.dataset_columns(&registered.pinned.name).unwrap_or_default(),
             _ => Columns::default(),
         };
-        for declared in &registered.columns.0 {
-            if columns.get(&declared.name).is_none() {
-                columns.0.push(declared.clone());
-            }
-        }
-        columns
+        stored.and(&registered.columns)
     }
 
     fn kind_of(&self, name: &Name) -> Option<Kind> {
