@@ -7,7 +7,7 @@ use asof_catalog::Approval;
 use asof_model::run::{Item, Outcome, RunId, Verb};
 use asof_model::{Error, ErrorKind, Name, Pinned, Reference, Result};
 
-use crate::{Author, Engine, Scope};
+use crate::{Author, Engine, Scope, Told};
 
 /// What is to be approved.
 #[derive(Clone, Debug)]
@@ -65,6 +65,9 @@ impl Engine {
             run: id,
         };
         let new = self.catalog().approve(&scope.project, &approval, &run).await?;
+        if new {
+            self.tell(|| Told::Happened(run));
+        }
         let approvals = self.approvals(&pinned, Some(&request.environment)).await?;
         Ok(Approved { pinned, run: new.then_some(id), approvals })
     }

@@ -9,11 +9,11 @@
 use std::future::Future;
 
 use asof_catalog::Deprecation;
-use asof_model::run::{Item, Outcome, RunId, Verb};
+use asof_model::run::{Item, Outcome, Run, RunId, Verb};
 use asof_model::{Error, ErrorKind, Name, Pinned, Reference, Registered, Result};
 use asof_query::Change;
 
-use crate::{Author, Engine, Scope};
+use crate::{Author, Engine, Scope, Told};
 
 /// Something that does no harm today, and that whoever asked should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,8 @@ impl Engine {
         if request.undo {
             run.notes.insert("undone".to_owned(), "true".to_owned());
             let Pinned { name, version, .. } = pinned.clone();
-            let undoing = async move { catalog.undo_deprecation(&project, &name, version, &run).await };
+            let undoing =
+                async move { Ok(catalog.undo_deprecation(&project, &name, version, &run).await?.then_some(run)) };
             let written = self.settle_remarks(undoing).await?;
             return Ok(Deprecated { pinned, run: written.then_some(id), remark: None });
         }
@@ -128,7 +129,8 @@ impl Engine {
             run: id,
         };
         let kept = remark.clone();
-        let written = self.settle_remarks(async move { catalog.deprecate(&project, &kept, &run).await }).await?;
+        let writing = async move { Ok(catalog.deprecate(&project, &kept, &run).await?.then_some(run)) };
+        let written = self.settle_remarks(writing).await?;
         Ok(Deprecated { pinned, run: written.then_some(id), remark: Some(remark) })
     }
 
@@ -147,13 +149,18 @@ impl Engine {
         })
     }
 
-    /// Writes a remark, and forgets what plans have to tell.
-    async fn settle_remarks(&self, writing: impl Future<Output = Result<bool>> + Send + 'static) -> Result<bool> {
+    /// Writes a remark, which gives its run if there was something to write, and forgets what plans have to tell.
+    async fn settle_remarks(
+        &self,
+        writing: impl Future<Output = Result<Option<Run>>> + Send + 'static,
+    ) -> Result<bool> {
         let engine = self.clone();
         let settled = self.settle(async move {
             let written = writing.await;
             engine.plans.forget_all();
-            written
+            let Some(run) = written? else { return Ok(false) };
+            engine.tell(|| Told::Happened(run));
+            Ok(true)
         });
         settled.await
     }

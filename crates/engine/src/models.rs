@@ -21,7 +21,7 @@ use asof_model::{
 };
 use asof_offline::Manifest;
 
-use crate::{Author, Engine, Scope};
+use crate::{Author, Engine, Scope, Told};
 
 /// How many versions of a model an error mentions.
 const MENTIONED: usize = 5;
@@ -108,7 +108,11 @@ impl Engine {
             run: run.id,
         };
         let there = match self.catalog().register_model(&model, &run).await? {
-            Registration::New => return Ok(RegisteredModel { run: Some(run.id), model }),
+            Registration::New => {
+                let id = run.id;
+                self.tell(|| Told::Happened(run));
+                return Ok(RegisteredModel { run: Some(id), model });
+            }
             Registration::There(there) => *there,
         };
         let differences = there.differences(&model);

@@ -94,9 +94,9 @@ impl Server {
             .add_service(serving)
             .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
-            .add_service(models.max_decoding_message_size(size).max_encoding_message_size(size))
-            .add_service(bundles.max_decoding_message_size(size).max_encoding_message_size(size))
-            .add_service(storage.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(Parented(models.max_decoding_message_size(size).max_encoding_message_size(size)))
+            .add_service(Parented(bundles.max_decoding_message_size(size).max_encoding_message_size(size)))
+            .add_service(Parented(storage.max_decoding_message_size(size).max_encoding_message_size(size)))
             .add_service(health_service)
             .add_service(reflection);
         let routes = http::routes(routes.into_axum_router(), &desk, size).into();

@@ -14,7 +14,7 @@ use asof_offline::Manifest;
 use asof_query::{Effect, difference};
 
 use super::{Bundle, damaged};
-use crate::{Author, Engine, Scope};
+use crate::{Author, Engine, Scope, Told};
 
 /// How many conflicts an error mentions.
 const MENTIONED: usize = 5;
@@ -109,8 +109,14 @@ impl Engine {
         // Here it is there from now on.
         let new = bundle.definitions.into_iter().filter(is_new).map(|r| Registered { created: now, ..r }).collect();
         let manifests = manifests.into_iter().map(|(_, stored)| stored).collect();
-        let catalog = self.catalog().clone();
-        let importing = async move { catalog.import(new, manifests, &run).await };
+        let engine = self.clone();
+        let importing = async move {
+            let written = engine.catalog().import(new, manifests, &run).await?;
+            if written {
+                engine.tell(|| Told::Happened(run));
+            }
+            Ok(written)
+        };
         // Somebody else may have imported the same meanwhile: then there was nothing left to do.
         report.run = self.settle(importing).await?.then_some(id);
         Ok(report)

@@ -1,6 +1,6 @@
 //! OpenLineage, out: a run of ours as the events that another tool would send of it.
 //!
-//! Two of each: that it began, and what became of it; one while it goes on. An apply tells besides what it declared
+//! Two of each: that it began, and what became of it; one while it goes on. An apply and an import tell besides what they declare
 //! ([`super::designs`]). A job is a verb and what it makes (`materialize.carrier_delays`), so that one job stands for all runs of
 //! it. Datasets are named by where they lie, as the standard has it; what lies nowhere that others could read (rows online, training
 //! sets in the store) has the namespace of its project ([`super::places`]). A version is a facet and never part of a name.
@@ -49,7 +49,7 @@ pub fn events(
     };
     let ends = out.event(run.finished.unwrap_or(run.started), state, &run.outputs)?;
     let declared = run.outputs.iter().filter_map(|item| match item {
-        Item::Definition(pinned) if run.verb == Verb::Apply => definitions.get(pinned),
+        Item::Definition(pinned) if matches!(run.verb, Verb::Apply | Verb::Import) => definitions.get(pinned),
         _ => None,
     });
     Ok([begins, ends].into_iter().chain(designs::of(declared, &place)).collect())

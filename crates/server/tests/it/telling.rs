@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use asof_proto::jobs::v1::job_service_client::JobServiceClient;
 use asof_proto::jobs::v1::{TrainRequest, train_event};
+use asof_proto::model::v1::RegisterRequest;
+use asof_proto::registry::v1::{Author, DeprecateRequest};
 use asof_server::{Delivered, PARENT_RUN};
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -215,6 +217,29 @@ async fn a_run_that_is_part_of_another_says_so() {
     assert!(before.iter().rev().skip(1).all(|event| event.pointer("/run/facets/parent").is_none()));
     let refused = fixture.jobs().train(with("airflow")).await.unwrap_err();
     assert_eq!(crate::fixture::codes(&refused).1, "invalid_parent_run");
+
+    // What is done at one stroke is told, too, and part of what its caller says.
+    let register = RegisterRequest {
+        name: "delay".into(),
+        version: "7".into(),
+        trained_on: "delays@1".into(),
+        ..RegisterRequest::default()
+    };
+    let mut register = Request::new(register);
+    register.metadata_mut().insert(PARENT_RUN, AsciiMetadataValue::try_from(parent).unwrap());
+    fixture.models().register(register).await.unwrap();
+    let author = Some(Author { who: "ada".into(), why: "it is old".into() });
+    let deprecate = DeprecateRequest { reference: "departure_delay".into(), author, ..DeprecateRequest::default() };
+    fixture.registry().deprecate(deprecate).await.unwrap();
+    fixture.opened.ending().told(LONG).await;
+    let events = sink.events();
+    let registered = events.iter().filter(|event| event["job"]["name"] == "register.delay");
+    let registered: Vec<_> = registered
+        .map(|event| (event["eventType"].as_str().unwrap(), event.pointer("/run/facets/parent").is_some()))
+        .collect();
+    assert_eq!(registered, [("START", true), ("COMPLETE", true)]);
+    let deprecated = events.iter().filter(|event| event["job"]["name"].as_str().unwrap().starts_with("deprecate"));
+    assert_eq!(deprecated.count(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
