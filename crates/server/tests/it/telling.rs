@@ -238,7 +238,8 @@ async fn a_run_that_is_part_of_another_says_so() {
         .map(|event| (event["eventType"].as_str().unwrap(), event.pointer("/run/facets/parent").is_some()))
         .collect();
     assert_eq!(registered, [("START", true), ("COMPLETE", true)]);
-    let deprecated = events.iter().filter(|event| event["job"]["name"].as_str().unwrap().starts_with("deprecate"));
+    let deprecated =
+        events.iter().filter(|event| event["job"]["name"].as_str().is_some_and(|job| job.starts_with("deprecate")));
     assert_eq!(deprecated.count(), 2);
 }
 
