@@ -130,6 +130,8 @@ pub struct Engine {
     served_models: Arc<models::Served>,
     worlds: Arc<standard::Worlds>,
     listener: Option<Arc<dyn Listener>>,
+    /// One removal at a time: what one found to be needed, another's compaction must not replace meanwhile.
+    collecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Engine {
@@ -152,7 +154,16 @@ impl Engine {
         let pusher = Arc::new(push::Pusher::new(&parts.online, parts.push)?);
         let plans = Arc::new(plans::Plans::new());
         let (parts, graphs, worlds) = (Arc::new(parts), Arc::default(), Arc::default());
-        let engine = Engine { parts, plans, pusher, graphs, served_models: Arc::default(), worlds, listener };
+        let engine = Engine {
+            parts,
+            plans,
+            pusher,
+            graphs,
+            served_models: Arc::default(),
+            worlds,
+            listener,
+            collecting: Arc::default(),
+        };
         engine.recover().await?;
         Ok(engine)
     }

@@ -120,6 +120,7 @@ impl Engine {
         request: CollectRequest,
         progress: Arc<dyn Progress>,
     ) -> Result<Collected> {
+        let _alone = self.collecting.lock().await;
         let names = self.catalog().names(&scope.project).await?;
         let of = |wanted: Kind| names.iter().filter(move |(_, kind)| *kind == wanted).map(|(name, _)| name.clone());
         let datasets: Vec<_> = of(Kind::Dataset).collect();
@@ -210,7 +211,14 @@ impl Engine {
             }
         }
         for set in sets {
-            let orphans = self.offline().vacuum_training_sets(project, set, &ended, record.is_some()).await?;
+            let mut orphans = self.offline().vacuum_training_sets(project, set, &ended, false).await?;
+            // One may have been begun since it was asked what is at work, and it waits for nobody while it writes.
+            let over = self.over(&orphans).await?;
+            orphans.retain(|orphan| over.contains(&orphan.run));
+            if record.is_some() && !orphans.is_empty() {
+                let over = |run: RunId| over.contains(&run);
+                orphans = self.offline().vacuum_training_sets(project, set, &over, true).await?;
+            }
             left_by_runs(set, &orphans, collected);
         }
         for (published, why) in &needs.needless {
@@ -219,6 +227,18 @@ impl Engine {
             found.online.push(published.clone());
         }
         Ok(found)
+    }
+
+    /// Which runs of those that left files are over. One that is not on record is: what runs is on record before it writes.
+    async fn over(&self, orphans: &[Orphan]) -> Result<BTreeSet<RunId>> {
+        let mut over = BTreeSet::new();
+        for run in distinct(orphans.iter().map(|orphan| orphan.run)) {
+            let recorded = self.catalog().run(run).await?;
+            if recorded.is_none_or(|run| run.outcome != Outcome::Running) {
+                over.insert(run);
+            }
+        }
+        Ok(over)
     }
 
     /// Drops a view's rows, unless others were published since.

@@ -176,7 +176,9 @@ async fn what_interrupted_runs_left_goes_and_what_runs_at_work_write_stays() {
     std::fs::write(folder.join("mine.parquet"), b"whole").unwrap();
     let set = world.folder.path().join("store/training/test/prices/2");
     std::fs::create_dir_all(&set).unwrap();
-    std::fs::write(set.join(format!("part-{dead}-00000.parquet")), b"half").unwrap();
+    for run in [dead, alive] {
+        std::fs::write(set.join(format!("part-{run}-00000.parquet")), b"half").unwrap();
+    }
     let run = asof_model::Run {
         id: alive,
         project: world.scope.project.clone(),
@@ -194,6 +196,7 @@ async fn what_interrupted_runs_left_goes_and_what_runs_at_work_write_stays() {
     let gone: Vec<_> = done.removals.iter().map(|r| (r.kind, r.what.as_str(), r.files, r.bytes)).collect();
     assert_eq!(gone, [(RemovalKind::PartFiles, "trips", 1, 4), (RemovalKind::PartFiles, "prices", 1, 4)]);
     assert!(folder.join(format!("part-{alive}-1-00000.parquet")).exists() && folder.join("mine.parquet").exists());
+    assert!(set.join(format!("part-{alive}-00000.parquet")).exists());
     assert!(!folder.join(format!("part-{dead}-1-00000.parquet")).exists());
     assert!(rebuilds(&world, "prices@1").await);
 }
