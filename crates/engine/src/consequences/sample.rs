@@ -9,7 +9,7 @@
 //!
 //! Costs what two training sets of as many rows cost, and reading each view's keys and times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -93,7 +93,7 @@ impl Engine {
         sample: &Sample,
         progress: &Arc<dyn Progress>,
     ) -> Result<Vec<Sampled>> {
-        let given: Vec<&Registered> = changes.iter().map(|change| &change.registered).collect();
+        let given = changes.iter().map(|change| (&change.registered.pinned, &change.registered)).collect();
         let mut sampled = Vec::new();
         for change in changes {
             let (after, Effect::Versioned { from, .. }) = (&change.registered, &change.effect) else { continue };
@@ -117,7 +117,7 @@ impl Engine {
         scope: &Scope,
         before: &Registered,
         after: &Registered,
-        given: &[&Registered],
+        given: &HashMap<&Pinned, &Registered>,
         sample: &Sample,
         progress: &Arc<dyn Progress>,
     ) -> Result<Sampled> {

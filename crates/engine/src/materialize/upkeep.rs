@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use asof_model::{Error, ErrorKind, Kind, Name, Pinned, Registered, Result};
 use asof_query::{Change, Definitions, Following, Planner};
+use futures::future::try_join_all;
 
 use crate::Engine;
 
@@ -33,9 +34,10 @@ impl Engine {
 
     /// How the views among changes would be kept online.
     pub(crate) async fn upkeep_of(&self, changes: &[Change]) -> Result<Vec<(Pinned, Upkeep)>> {
-        let given: Vec<&Registered> = changes.iter().map(|change| &change.registered).collect();
-        let views = given.iter().filter(|registered| registered.pinned.kind == Kind::FeatureView);
-        let views: Vec<Registered> = views.map(|view| Registered::clone(view)).collect();
+        let given: HashMap<&Pinned, &Registered> =
+            changes.iter().map(|change| (&change.registered.pinned, &change.registered)).collect();
+        let is_view = |registered: &&Registered| registered.pinned.kind == Kind::FeatureView;
+        let views: Vec<Registered> = changes.iter().map(|change| &change.registered).filter(is_view).cloned().collect();
         let mut made_of: HashMap<Pinned, Registered> = HashMap::new();
         for view in &views {
             let closure = self.closure_among(view, &given).await?;
@@ -54,19 +56,23 @@ impl Engine {
                 return Ok(views.into_iter().map(unknown).collect());
             }
         };
-        let work = async move {
-            let definitions = Definitions::new(made_of.into_iter().map(Arc::new));
-            let planner = Planner::new(&definitions, &tables);
-            let one = |view: Registered| (view.pinned.clone(), upkeep(&planner, &view));
-            Ok(views.into_iter().map(one).collect())
-        };
-        self.workshop().run(work).await
+        let definitions = Arc::new(Definitions::new(made_of.into_iter().map(Arc::new)));
+        let tables = Arc::new(tables);
+        // Binding is all processor time: each thread has its share.
+        let share = views.len().div_ceil(self.workshop().limits().threads).max(1);
+        let shares = views.chunks(share).map(|views| {
+            let (views, definitions, tables) = (views.to_vec(), definitions.clone(), tables.clone());
+            self.workshop().run(async move {
+                let kept = Planner::new(&definitions, tables.as_ref()).kept_online(&views);
+                Ok(views.into_iter().map(|view| view.pinned).zip(kept.into_iter().map(upkeep)).collect::<Vec<_>>())
+            })
+        });
+        Ok(try_join_all(shares).await?.into_iter().flatten().collect())
     }
 }
 
-fn upkeep(planner: &Planner<'_>, view: &Registered) -> Upkeep {
-    // What windows cannot be kept online is known there alone.
-    match planner.tiled(view).and_then(|_| planner.row_wise(view)) {
+fn upkeep(kept: Result<Following>) -> Upkeep {
+    match kept {
         Ok(Following::RowWise(following)) => Upkeep::Increments(following.dataset.name),
         Ok(Following::Waits(why)) => Upkeep::Whole(why),
         Err(error) if error.kind() == ErrorKind::Unsupported => Upkeep::Never(error.message().to_owned()),

@@ -27,7 +27,7 @@ mod count;
 mod rows;
 mod sample;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -197,10 +197,11 @@ impl Engine {
         progress: &Arc<dyn Progress>,
     ) -> Result<Vec<Checked>> {
         probe.check()?;
+        let definitions = definitions.iter().map(|definition| (&definition.pinned, *definition)).collect();
         let mut checked = Vec::with_capacity(views.len());
         let mut read: Vec<Registered> = Vec::new();
         for view in views {
-            let closure = self.closure_among(view, definitions).await?;
+            let closure = self.closure_among(view, &definitions).await?;
             let found = match self.pin(&closure, None).await {
                 Ok(pins) => {
                     let definitions = Definitions::new(closure.iter().cloned().map(Arc::new));
@@ -224,7 +225,7 @@ impl Engine {
     pub(crate) async fn closure_among(
         &self,
         root: &Registered,
-        definitions: &[&Registered],
+        definitions: &HashMap<&Pinned, &Registered>,
     ) -> Result<Vec<Registered>> {
         let mut found = vec![root.clone()];
         let mut seen = HashSet::from([root.pinned.clone()]);
@@ -232,8 +233,7 @@ impl Engine {
         while let Some(inputs) = found.get(next).map(|r: &Registered| r.inputs.clone()) {
             next += 1;
             for input in inputs.into_iter().filter(|input| seen.insert(input.pinned.clone())) {
-                let given = definitions.iter().find(|r| r.pinned == input.pinned);
-                found.push(match given {
+                found.push(match definitions.get(&input.pinned) {
                     Some(given) => (*given).clone(),
                     None => self.catalog().pinned(&input.pinned).await?,
                 });

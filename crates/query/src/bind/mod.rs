@@ -93,7 +93,7 @@ pub struct ClauseChange {
 /// # Errors
 /// Every mistake found. A definition that reads a faulty one is not looked at.
 pub fn bind(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) -> Result<Vec<Change>, Vec<Error>> {
-    deep(|| bind_all(statements, registry, now)).map_err(|e| vec![e])?
+    deep(|| bind_all(statements, registry, now))
 }
 
 fn bind_all(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) -> Result<Vec<Change>, Vec<Error>> {

@@ -58,7 +58,7 @@ pub fn flows(registered: &Registered, definitions: &Definitions, shown: Shown<'_
             Definition::TrainingSet(set) => finder.training_set(registered, set),
             Definition::Dataset(_) | Definition::Entity(_) => Ok(Flows::default()),
         }
-    })?
+    })
 }
 
 /// The columns of a dataset.

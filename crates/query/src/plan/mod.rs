@@ -136,7 +136,7 @@ impl<'a> Planner<'a> {
 
     /// The meaning of a registered service.
     fn service(&self, registered: &Registered) -> Result<BoundService> {
-        deep(|| self.bind_service(registered))?
+        deep(|| self.bind_service(registered))
     }
 
     /// What a request to a service names besides its parameters: a column per key of its views, each once, in the type of the
@@ -145,7 +145,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// `wrong_kind`; those of reading the text.
     pub fn service_keys(&self, registered: &Registered) -> Result<Columns> {
-        deep(|| self.read_keys(registered))?
+        deep(|| self.read_keys(registered))
     }
 
     fn read_keys(&self, registered: &Registered) -> Result<Columns> {

@@ -37,7 +37,7 @@ impl Question {
     /// `syntax`, `text_too_long`, `nested_too_deep` and `not_allowed`, each with its place.
     pub fn read(source: Source) -> Result<Self> {
         let name = source.file.clone();
-        let read = deep(|| syntax::one_select(source))??;
+        let read = deep(|| syntax::one_select(source))?;
         match read {
             Some((query, text)) => Ok(Question { query, text }),
             None => Err(Error::new(ErrorKind::Invalid, "syntax", format!("{name}: one SELECT is expected here"))
@@ -58,7 +58,7 @@ impl Planner<'_> {
     /// `nothing_ingested`, `revisions_mixed`, and those of binding, each with its place.
     pub fn question(&self, question: &Question, inputs: Vec<Input>) -> Result<LogicalPlan> {
         let of = asked(inputs)?;
-        let rows = deep(|| self.rows(&of, &question.query, &question.text, Revisions::Latest, 0))??;
+        let rows = deep(|| self.rows(&of, &question.query, &question.text, Revisions::Latest, 0))?;
         let schema = rows.plan.schema();
         let hidden = [&rows.hidden.seq, &rows.hidden.superseded];
         let visible = schema.columns().into_iter().filter(|c| !hidden.iter().any(|h| h.as_ref() == Some(c)));

@@ -21,6 +21,7 @@ use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::{Planner, Tiled, execution_error, not_a, planning_error};
 use crate::asof::KnownMoment;
+use crate::stack::deep;
 use crate::visibility::SEQ;
 
 /// A view over one dataset, ready to be applied to its rows. Free of any engine state.
@@ -83,6 +84,15 @@ pub enum Following {
 }
 
 impl Planner<'_> {
+    /// How views would be kept online: row by row, or by waiting; all of them on one deep stack.
+    ///
+    /// # Errors
+    /// Of each its own: `windows_trained_only`, and those of [`Planner::view`].
+    pub fn kept_online(&self, views: &[Registered]) -> Vec<Result<Following>> {
+        // What windows cannot be kept online is known there alone.
+        deep(|| views.iter().map(|view| self.tiled(view).and_then(|_| self.row_wise(view))).collect())
+    }
+
     /// How a view follows what is pushed. The tables need only have their schemas.
     ///
     /// # Errors
@@ -112,7 +122,7 @@ impl Planner<'_> {
         let Some(seq) = &rows.hidden.seq else {
             return Ok(waits("its rows do not keep the order in which the dataset accepted them"));
         };
-        if crate::has_windows(registered)? {
+        if !rows.windows.calls.is_empty() {
             let tiled = match self.tiled_rows(registered, &rows)? {
                 Ok(tiled) => tiled,
                 Err(reason) => return Ok(waits(reason)),

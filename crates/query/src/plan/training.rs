@@ -112,7 +112,7 @@ impl Planner<'_> {
             let (query, text) = syntax::reread(registered, &set.query)?;
             self.rows(registered, &query, &text, Revisions::Latest, 0)
         };
-        let relation = deep(rows)??;
+        let relation = deep(rows)?;
         let schema = relation.plan.schema();
         let hidden = [&relation.hidden.seq, &relation.hidden.superseded];
         let visible = schema.columns().into_iter().filter(|c| !hidden.iter().any(|h| h.as_ref() == Some(c)));

@@ -70,7 +70,7 @@ impl Planner<'_> {
             KnownMoment::Now => Revisions::Latest,
             KnownMoment::EventTime | KnownMoment::At(_) => Revisions::Timed,
         };
-        deep(|| self.view_at(registered, revisions, 0))?
+        deep(|| self.view_at(registered, revisions, 0))
     }
 
     fn view_at(&self, registered: &Registered, revisions: Revisions, depth: usize) -> Result<ViewRows> {

@@ -72,7 +72,7 @@ impl Written {
 /// `duplicate_column`, `reserved_column`, `unsupported_type`, `invalid_interval`, `text_too_long`,
 /// `nested_too_deep` and `not_allowed`.
 pub fn parse(sources: &[Source]) -> Result<Vec<Statement>, Vec<Error>> {
-    deep(|| read(sources)).map_err(|e| vec![e])?
+    deep(|| read(sources))
 }
 
 fn read(sources: &[Source]) -> Result<Vec<Statement>, Vec<Error>> {

@@ -27,6 +27,9 @@ use crate::windows::{Frame, default_hop, marked, may_slide};
 /// How deep named windows may refer to one another; a circle ends there, and the planner refuses it.
 const MAX_NAMES: usize = 16;
 
+/// The word that every window has.
+const OVER: &[u8] = b"OVER";
+
 /// A SELECT with as-of windows.
 #[derive(Debug)]
 pub(crate) struct AsOf {
@@ -85,6 +88,10 @@ pub(crate) fn read(query: &Query, slide: Option<Micros>) -> Result<Option<AsOf>,
 /// `internal`: what is registered was read before.
 pub fn has_windows(registered: &Registered) -> Result<bool, Error> {
     let Definition::FeatureView(view) = &registered.definition else { return Ok(false) };
+    // Reading a text takes a fifth of a millisecond, and there is no window without the word.
+    if !view.query.as_bytes().windows(OVER.len()).any(|word| word.eq_ignore_ascii_case(OVER)) {
+        return Ok(false);
+    }
     let (query, _) = super::reread(registered, &view.query)?;
     Ok(!find(&query).is_empty())
 }
