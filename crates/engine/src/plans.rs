@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use asof_model::{Pinned, Reference};
+use foldhash::fast::RandomState;
 
 use crate::Scope;
 
@@ -24,7 +25,7 @@ pub(crate) struct Plans<P> {
 /// What references mean, as far as somebody asked.
 struct Meanings<P> {
     since: Since,
-    plans: HashMap<Scope, HashMap<Reference, Arc<P>>>,
+    plans: HashMap<Scope, HashMap<Reference, Arc<P>, RandomState>, RandomState>,
 }
 
 /// After which apply the catalog was asked, counted up.
@@ -41,7 +42,7 @@ impl Since {
 impl<P> Plans<P> {
     /// None yet.
     pub(crate) fn new() -> Self {
-        let meanings = Meanings { since: Since::default(), plans: HashMap::new() };
+        let meanings = Meanings { since: Since::default(), plans: HashMap::default() };
         Plans { meanings: ArcSwap::from_pointee(meanings), compiled: Mutex::default() }
     }
 
@@ -80,7 +81,7 @@ impl<P> Plans<P> {
 
     /// Something was applied: whatever a reference meant, the catalog must be asked again.
     pub(crate) fn forget(&self) {
-        self.meanings.rcu(|meanings| Meanings { since: meanings.since.next(), plans: HashMap::new() });
+        self.meanings.rcu(|meanings| Meanings { since: meanings.since.next(), plans: HashMap::default() });
     }
 
     /// What plans tell besides values changed: they are to be compiled again.

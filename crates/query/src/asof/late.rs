@@ -18,9 +18,7 @@ use datafusion::common::ScalarValue;
 use datafusion::common::runtime::JoinSet;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{
-    CachedParquetFileReaderFactory, ParquetAccessPlan, ParquetFileReaderFactory,
-};
+use datafusion::datasource::physical_plan::parquet::{ParquetAccessPlan, ParquetFileReaderFactory};
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
 };
@@ -44,6 +42,7 @@ use futures::StreamExt;
 use super::choose::{FILE, ROW, RowRef};
 use super::error::Error;
 use super::exec::ViewInput;
+use super::files::Files;
 use super::pick::{Source, leaf, pick};
 use super::spine::KeyIndex;
 use super::wanted::{Wanted, divide, units};
@@ -251,7 +250,7 @@ impl Late {
             let of_files = (0..sources.len()).map(of_file).collect();
             let fields = straight.iter().map(|feature| self.field(self.late[*feature])).collect::<Option<Vec<_>>>();
             let fields = fields.ok_or_else(|| Error::Defect("a column in no file".to_owned()))?;
-            let readers = (partitions, self.reader(self.source()?, context)?);
+            let readers = (partitions, self.reader(context)?);
             let picked = pick(sources, of_files, fields, units, readers, reservation).await?;
             for (feature, arrays) in straight.into_iter().zip(picked) {
                 features[feature] = arrays;
@@ -320,7 +319,7 @@ impl Late {
         source.ok_or_else(|| Error::Defect("not a Parquet source".to_owned()))
     }
 
-    /// A source that reads like the view's own, remembering the files' footers for the second pass.
+    /// A source that reads like the view's own, its files by [`Files`], which remembers their footers for the second pass.
     fn reading(
         &self,
         fresh: ParquetSource,
@@ -328,16 +327,11 @@ impl Late {
         context: &TaskContext,
     ) -> Result<ParquetSource, Error> {
         let fresh = fresh.with_table_parquet_options(like.table_parquet_options().clone());
-        Ok(fresh.with_parquet_file_reader_factory(self.reader(like, context)?))
+        Ok(fresh.with_parquet_file_reader_factory(self.reader(context)?))
     }
 
-    fn reader(&self, like: &ParquetSource, context: &TaskContext) -> Result<Arc<dyn ParquetFileReaderFactory>, Error> {
-        if let Some(own) = like.parquet_file_reader_factory() {
-            return Ok(Arc::clone(own));
-        }
-        let runtime = context.runtime_env();
-        let store = runtime.object_store(&self.scan.object_store_url)?;
-        Ok(Arc::new(CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache())))
+    fn reader(&self, context: &TaskContext) -> Result<Arc<Files>, Error> {
+        Ok(Arc::new(Files::new(&self.scan.object_store_url, context)?))
     }
 
     /// A scan of these files that gives `outputs` of the rows that pass `filters`.
@@ -417,7 +411,7 @@ impl Late {
 
     /// The files with their footers.
     async fn sources(&self, context: &TaskContext) -> Result<Vec<Source>, Error> {
-        let reader = self.reader(self.source()?, context)?;
+        let reader = self.reader(context)?;
         let metrics = ExecutionPlanMetricsSet::new();
         let mut sources = Vec::with_capacity(self.files.len());
         for file in &self.files {

@@ -52,6 +52,7 @@ mod choose;
 mod codec;
 mod error;
 mod exec;
+mod files;
 mod front;
 mod gather;
 mod kept;

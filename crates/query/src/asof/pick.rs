@@ -2,8 +2,8 @@
 //!
 //! The engine's reader of Parquet is made to give batches of many columns. To pick every tenth value of a column it
 //! holds the chunks of all columns of a row group at once, and describes what is wanted as a list of runs, or else
-//! decodes everything and filters it. Here a column chunk is read, its pages decoded a block of values at a time into one
-//! buffer, and what is wanted copied from there: memory is one chunk for each reader and the values themselves,
+//! decodes everything and filters it. Here pages are read, decoded a block of values at a time into one buffer, and what is
+//! wanted copied from there: memory is the values themselves and for each reader a page, or a chunk of a file that is not on this machine,
 //! and pages without a wanted row are neither read nor decompressed where the file's page index tells where they are.
 //!
 //! It takes columns of numbers, dates and moments that lie in the file as they are wanted ([`Leaf::of`]); whatever else
@@ -42,6 +42,7 @@ use datafusion::parquet::schema::types::ColumnDescriptor;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use super::error::Error;
+use super::files::Files;
 
 /// Values decoded at a time: few enough for a buffer of them to stay in a processor's nearest cache.
 const BLOCK: usize = 2048;
@@ -105,16 +106,16 @@ pub(super) async fn pick(
     leaves: Vec<Vec<usize>>,
     fields: Vec<Arc<Field>>,
     units: Vec<Unit>,
-    readers: (usize, Arc<dyn ParquetFileReaderFactory>),
+    readers: (usize, Arc<Files>),
     reservation: &MemoryReservation,
 ) -> Result<Vec<Vec<ArrayRef>>, Error> {
-    let (parallel, factory) = readers;
+    let (parallel, files) = readers;
     let columns = fields.len();
     let count = units.len();
     if count == 0 {
         return Ok(vec![Vec::new(); columns]);
     }
-    let work = Arc::new(Work { sources, leaves, fields, units, next: AtomicUsize::new(0), factory });
+    let work = Arc::new(Work { sources, leaves, fields, units, next: AtomicUsize::new(0), files });
     let mut workers = JoinSet::new();
     for _ in 0..parallel.clamp(1, count) {
         let (work, reserved) = (Arc::clone(&work), reservation.new_empty());
@@ -168,7 +169,7 @@ struct Work {
     units: Vec<Unit>,
     /// The unit that nobody has begun.
     next: AtomicUsize,
-    factory: Arc<dyn ParquetFileReaderFactory>,
+    files: Arc<Files>,
 }
 
 impl Work {
@@ -176,17 +177,30 @@ impl Work {
     async fn unit(&self, number: usize, reserved: &MemoryReservation) -> Result<Vec<ArrayRef>, DataFusionError> {
         let unit = &self.units[number];
         let source = &self.sources[unit.file];
-        let mut reader =
-            self.factory.create_reader(number, source.file.clone(), None, &ExecutionPlanMetricsSet::new())?;
+        let local = self.files.local(&source.file).await?;
+        let mut elsewhere = match &local {
+            Some(_) => None,
+            None => {
+                let metrics = ExecutionPlanMetricsSet::new();
+                Some(self.files.create_reader(number, source.file.clone(), None, &metrics)?)
+            }
+        };
         let mut arrays = Vec::with_capacity(self.fields.len());
         for (field, leaf) in self.fields.iter().zip(&self.leaves[unit.file]) {
             let chunk = ChunkOf::new(&source.footer, unit, *leaf)?;
-            let bytes: u64 = chunk.ranges.iter().map(|range| range.end - range.start).sum();
+            let bytes = if local.is_some() { chunk.largest() } else { chunk.bytes() } as usize;
             let width = field.data_type().primitive_width().unwrap_or(8);
-            reserved.try_grow(bytes as usize + unit.count * width)?;
-            let parts = reader.get_byte_ranges(chunk.ranges.clone()).await?;
-            let array = chunk.values(field.data_type(), parts)?;
-            reserved.shrink(bytes as usize);
+            reserved.try_grow(bytes + unit.count * width)?;
+            let array = match (&local, &mut elsewhere) {
+                (Some(local), _) => chunk.values(field.data_type(), Arc::new(local.clone()))?,
+                (None, Some(reader)) => {
+                    let parts = reader.get_byte_ranges(chunk.ranges.clone()).await?;
+                    let starts = chunk.ranges.iter().map(|range| range.start);
+                    chunk.values(field.data_type(), Arc::new(Chunk { parts: starts.zip(parts).collect() }))?
+                }
+                (None, None) => return Err(Error::Defect("a file that is nowhere".to_owned()).into()),
+            };
+            reserved.shrink(bytes);
             arrays.push(array);
         }
         Ok(arrays)
@@ -250,29 +264,43 @@ impl<'a> ChunkOf<'a> {
         self.unit.wanted.slice(rows.start, rows.len()).count_set_bits()
     }
 
-    /// Decodes the bytes of its ranges.
-    fn values(&self, data_type: &DataType, bytes: Vec<Bytes>) -> Result<ArrayRef, DataFusionError> {
-        let starts = self.ranges.iter().map(|range| range.start);
-        let chunk = Arc::new(Chunk { parts: starts.zip(bytes).collect() });
+    /// How many bytes there are to be read.
+    fn bytes(&self) -> u64 {
+        self.ranges.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// The most that is read at once where pages are read one by one.
+    fn largest(&self) -> u64 {
+        let pages = self.pages.unwrap_or_default().iter().map(|page| page.compressed_page_size.max(0) as u64);
+        pages.max().unwrap_or_else(|| self.bytes())
+    }
+
+    /// Decodes what is wanted of it.
+    fn values<R: ChunkReader + 'static>(
+        &self,
+        data_type: &DataType,
+        chunk: Arc<R>,
+    ) -> Result<ArrayRef, DataFusionError> {
         let group = self.footer.row_group(self.unit.group);
         let pages = self.pages.map(<[PageLocation]>::to_vec);
         let rows = self.unit.wanted.len();
         let pages = SerializedPageReader::new(chunk, group.column(self.leaf), rows, pages)?;
         Ok(match data_type {
-            DataType::Float64 => self.array::<DoubleType, Float64Type>(pages, data_type)?,
-            DataType::Float32 => self.array::<FloatType, Float32Type>(pages, data_type)?,
-            DataType::Int64 => self.array::<I64, Int64Type>(pages, data_type)?,
-            DataType::Int32 => self.array::<I32, Int32Type>(pages, data_type)?,
-            DataType::Date32 => self.array::<I32, Date32Type>(pages, data_type)?,
+            DataType::Float64 => self.array::<DoubleType, Float64Type, R>(pages, data_type)?,
+            DataType::Float32 => self.array::<FloatType, Float32Type, R>(pages, data_type)?,
+            DataType::Int64 => self.array::<I64, Int64Type, R>(pages, data_type)?,
+            DataType::Int32 => self.array::<I32, Int32Type, R>(pages, data_type)?,
+            DataType::Date32 => self.array::<I32, Date32Type, R>(pages, data_type)?,
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                self.array::<I64, TimestampMicrosecondType>(pages, data_type)?
+                self.array::<I64, TimestampMicrosecondType, R>(pages, data_type)?
             }
             other => return Err(Error::Defect(format!("{other} cannot be picked")).into()),
         })
     }
 
-    fn array<S, A>(&self, pages: SerializedPageReader<Chunk>, data_type: &DataType) -> FileResult<ArrayRef>
+    fn array<S, A, R>(&self, pages: SerializedPageReader<R>, data_type: &DataType) -> FileResult<ArrayRef>
     where
+        R: ChunkReader + 'static,
         S: StoredType,
         A: ArrowPrimitiveType<Native = S::T>,
         S::T: ArrowNativeType,

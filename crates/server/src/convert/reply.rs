@@ -17,7 +17,6 @@ use asof_model::schema::sql_type;
 use asof_model::{Columns, Pinned, Result};
 use asof_online::Rows;
 use asof_proto::serving::v1 as wire;
-use bytes::BufMut;
 use prost::Message;
 use prost::encoding::encoded_len_varint;
 
@@ -90,6 +89,9 @@ struct Kept {
 
 /// The most bytes of a reply that is kept. In larger ones the values are what costs.
 const MOST_KEPT: usize = 64 << 10;
+
+/// The most bytes that the moment of a reply takes.
+const MOST_AT: usize = 11;
 
 /// The most bytes that tags, lengths and the like of a feature take.
 const MOST_AROUND: usize = 48;
@@ -204,14 +206,16 @@ impl Layout {
 }
 
 impl Reply {
-    pub(crate) fn write(&self, out: &mut impl BufMut) -> std::result::Result<(), prost::EncodeError> {
+    /// The answer, behind so many zeros: room for what whoever sends it puts before it.
+    pub(crate) fn bytes(&self, room: usize) -> std::result::Result<Vec<u8>, prost::EncodeError> {
         match self {
-            Reply::Written(written) => {
-                // By way of a piece of memory of the right size: a buffer that grows would copy it several times.
-                out.put_slice(&written.bytes());
-                Ok(())
+            Reply::Written(written) => Ok(written.bytes(room)),
+            Reply::Message(message) => {
+                let mut out = Vec::with_capacity(room + message.encoded_len());
+                out.resize(room, 0);
+                message.encode(&mut out)?;
+                Ok(out)
             }
-            Reply::Message(message) => message.encode(out),
         }
     }
 }
@@ -238,7 +242,7 @@ impl Written {
         Ok(Written { served, built, views, details })
     }
 
-    fn bytes(&self) -> Vec<u8> {
+    fn bytes(&self, room: usize) -> Vec<u8> {
         let made;
         let layout = match self.served.layout(Layout::new) {
             Some(layout) => layout,
@@ -247,16 +251,26 @@ impl Written {
                 &made
             }
         };
-        let built = self.built.iter().flatten().map(Vec::len).sum::<usize>();
-        let mut out = Vec::with_capacity(layout.heads + layout.values * self.served.rows() + built);
+        let alike = layout.fixed && self.built.is_empty() && !self.details.told() && self.served.rows() > 0;
+        let kept = alike.then(|| layout.kept.load());
+        let kept = kept.as_ref().and_then(|kept| kept.as_deref()).filter(|kept| kept.is_like(self));
+        // As large as it will be, or a little larger: a buffer that grows would copy it several times.
+        let values = match kept {
+            Some(kept) => layout.service.len() + MOST_AT + kept.bytes.len() + layout.warnings.len(),
+            None => {
+                let built = self.built.iter().flatten().map(Vec::len).sum::<usize>();
+                layout.heads + layout.values * self.served.rows() + built
+            }
+        };
+        let mut out = Vec::with_capacity(room + values);
+        out.resize(room, 0);
         out.extend_from_slice(&layout.service);
         if self.served.at().0 != 0 {
             out.push(tag::AT);
             varint(self.served.at().0 as u64, &mut out);
         }
         let start = out.len();
-        let alike = layout.fixed && self.built.is_empty() && !self.details.told() && self.served.rows() > 0;
-        if alike && let Some(kept) = layout.kept.load().as_deref().filter(|kept| kept.is_like(self)) {
+        if let Some(kept) = kept {
             out.extend_from_slice(&kept.bytes);
             if self.fill(layout, kept, &mut out[start..]) {
                 out.extend_from_slice(&layout.warnings);

@@ -1,4 +1,4 @@
-//! The one call that must be quick, past the generated service: its answer is written straight into the reply's buffer.
+//! The one call that must be quick, past the generated service: its answer is sent from the buffer that it is written into.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -8,16 +8,14 @@ use std::task::{Context, Poll};
 
 use asof_proto::serving::v1::GetFeaturesRequest;
 use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME, ServingServiceServer};
+use prost::Message;
+use tonic::Status;
 use tonic::body::Body;
-use tonic::codec::{Codec, EncodeBuf, Encoder};
 use tonic::codegen::{Service, http};
-use tonic::server::{Grpc, NamedService};
-use tonic::{Request, Response, Status};
-use tonic_prost::ProstDecoder;
+use tonic::server::NamedService;
 
-use super::Serving;
+use super::{Serving, unary};
 use crate::convert::error::status;
-use crate::convert::reply::Reply;
 
 /// The path of the call.
 const GET_FEATURES: &str = "/asof.serving.v1.ServingService/GetFeatures";
@@ -59,57 +57,18 @@ impl Service<http::Request<Body>> for Front {
         if request.uri().path() != GET_FEATURES {
             return self.generated.call(request);
         }
-        let (get, size) = (Get(Arc::clone(&self.serving)), Some(self.size));
-        Box::pin(
-            async move { Ok(Grpc::new(Direct).apply_max_message_size_config(size, size).unary(get, request).await) },
-        )
+        let (serving, size) = (Arc::clone(&self.serving), self.size);
+        Box::pin(async move { Ok(answer(&serving, request, size).await.unwrap_or_else(Status::into_http)) })
     }
 }
 
-/// The method.
-struct Get(Arc<Serving>);
-
-impl Service<Request<GetFeaturesRequest>> for Get {
-    type Response = Response<Reply>;
-    type Error = Status;
-    type Future = Answer<Response<Reply>, Status>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<GetFeaturesRequest>) -> Self::Future {
-        let serving = Arc::clone(&self.0);
-        Box::pin(async move { serving.reply(request.into_inner()).await.map(Response::new).map_err(status) })
-    }
-}
-
-/// Requests as generated, replies as they write themselves.
-#[derive(Clone, Copy)]
-struct Direct;
-
-impl Codec for Direct {
-    type Encode = Reply;
-    type Decode = GetFeaturesRequest;
-    type Encoder = Direct;
-    type Decoder = ProstDecoder<GetFeaturesRequest>;
-
-    fn encoder(&mut self) -> Direct {
-        Direct
-    }
-
-    fn decoder(&mut self) -> Self::Decoder {
-        ProstDecoder::default()
-    }
-}
-
-impl Encoder for Direct {
-    type Item = Reply;
-    type Error = Status;
-
-    fn encode(&mut self, reply: Reply, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        reply.write(buffer).map_err(|e| status(asof_model::Error::internal(e)))
-    }
+async fn answer(serving: &Serving, request: http::Request<Body>, size: usize) -> Result<http::Response<Body>, Status> {
+    let message = unary::message(request, size).await?;
+    // What tonic's own codec says of such a message.
+    let request = GetFeaturesRequest::decode(message).map_err(|error| Status::internal(error.to_string()))?;
+    let reply = serving.reply(request).await.map_err(status)?;
+    let framed = reply.bytes(unary::HEADER).map_err(|e| status(asof_model::Error::internal(e)))?;
+    unary::response(framed, size)
 }
 
 #[cfg(test)]
@@ -121,8 +80,8 @@ mod tests {
     use asof_proto::column::v1::column::Values;
     use asof_proto::column::v1::{Column, Doubles, Int64s};
     use asof_proto::serving::v1::serving_service_server::ServingService;
-    use prost::Message;
     use tempfile::TempDir;
+    use tonic::Request;
 
     use super::*;
     use crate::config::{Config, Overrides};
@@ -209,8 +168,7 @@ mod tests {
                         ..GetFeaturesRequest::default()
                     };
                     let message = serving.get_features(Request::new(request.clone())).await.unwrap().into_inner();
-                    let mut written = Vec::new();
-                    serving.reply(request).await.unwrap().write(&mut written).unwrap();
+                    let written = serving.reply(request).await.unwrap().bytes(0).unwrap();
                     assert_eq!((message.features.len(), message.warnings.len()), (features, usize::from(deprecated)));
                     assert_eq!(written, message.encode_to_vec(), "{keys:?}");
                 }

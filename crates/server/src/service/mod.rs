@@ -9,6 +9,7 @@ mod push;
 mod registry;
 mod serving;
 mod storage;
+mod unary;
 mod upload;
 
 pub(crate) use bundles::Bundles;

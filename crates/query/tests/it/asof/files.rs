@@ -13,19 +13,26 @@ use datafusion::datasource::provider_as_source;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, col, lit};
+use datafusion::object_store::local::LocalFileSystem;
 use datafusion::object_store::memory::InMemory;
-use datafusion::object_store::{ObjectStoreExt, path::Path};
+use datafusion::object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::file::properties::WriterProperties;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::oracle::{cut, key, oracle, rule, view};
 use super::{
     Answer, Ask, Cut, Declared, Fact, PLAIN, RUNTIME, WHOLE, fact_rows, run_sides, session, side, spine_rows, table,
 };
 
-static STORE: LazyLock<Arc<InMemory>> = LazyLock::new(Arc::default);
+static MEMORY: LazyLock<Arc<dyn ObjectStore>> = LazyLock::new(|| Arc::new(InMemory::new()));
+static DISK: LazyLock<(TempDir, Arc<dyn ObjectStore>)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = LocalFileSystem::new_with_prefix(folder.path()).expect("a store");
+    (folder, Arc::new(store))
+});
 static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 /// How rows are cut into files, row groups and pages: never of any consequence.
@@ -43,8 +50,10 @@ pub(super) fn with_files(cut: Cut) -> SessionState {
 }
 
 pub(super) fn register(session: &SessionState) {
-    let url = ObjectStoreUrl::parse("memory://files").expect("a URL");
-    session.runtime_env().register_object_store(url.as_ref(), STORE.clone());
+    for (url, store) in [("memory://files", MEMORY.clone()), ("disk://files", DISK.1.clone())] {
+        let url = ObjectStoreUrl::parse(url).expect("a URL");
+        session.runtime_env().register_object_store(url.as_ref(), store);
+    }
 }
 
 fn properties(cut: Files) -> WriterProperties {
@@ -55,17 +64,17 @@ fn properties(cut: Files) -> WriterProperties {
         .build()
 }
 
-fn write(folder: u32, number: usize, rows: &RecordBatch, properties: WriterProperties) {
+fn write(store: &dyn ObjectStore, folder: u32, number: usize, rows: &RecordBatch, properties: WriterProperties) {
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties)).expect("a writer");
     writer.write(rows).expect("rows");
     let bytes = writer.into_inner().expect("a file");
     let path = Path::from(format!("{folder}/{number:08}.parquet"));
-    RUNTIME.block_on(STORE.put(&path, bytes.into())).expect("room");
+    RUNTIME.block_on(store.put(&path, bytes.into())).expect("room");
 }
 
-fn listing(folder: u32, schema: SchemaRef) -> LogicalPlan {
+fn listing(place: &str, folder: u32, schema: SchemaRef) -> LogicalPlan {
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("parquet");
-    let url = ListingTableUrl::parse(format!("memory://files/{folder}/")).expect("a folder");
+    let url = ListingTableUrl::parse(format!("{place}/{folder}/")).expect("a folder");
     let config = ListingTableConfig::new(url).with_listing_options(options).with_schema(schema);
     let source = provider_as_source(Arc::new(ListingTable::try_new(config).expect("a table")));
     LogicalPlanBuilder::scan("facts", source, None).and_then(|p| p.build()).expect("a scan")
@@ -79,11 +88,12 @@ pub(super) fn files(rows: &RecordBatch, files: Files) -> LogicalPlan {
 /// The same, written in some way.
 pub(super) fn written(rows: &RecordBatch, files: Files, properties: WriterProperties) -> LogicalPlan {
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
+    let (place, store) = files.place();
     for start in (0..rows.num_rows()).step_by(files.rows_per_file) {
         let rows = rows.slice(start, files.rows_per_file.min(rows.num_rows() - start));
-        write(folder, start, &rows, properties.clone());
+        write(store.as_ref(), folder, start, &rows, properties.clone());
     }
-    listing(folder, rows.schema())
+    listing(place, folder, rows.schema())
 }
 
 /// Which columns are the key.
@@ -93,6 +103,16 @@ enum By {
     Name,
     /// Numbers this far apart.
     Number(i64),
+}
+
+impl Files {
+    /// Where they lie, which is of no consequence either: half of all cuts are on disk, where they are read in another way.
+    fn place(self) -> (&'static str, Arc<dyn ObjectStore>) {
+        match self.rows_per_group % 2 {
+            0 => ("memory://files", MEMORY.clone()),
+            _ => ("disk://files", DISK.1.clone()),
+        }
+    }
 }
 
 impl By {
@@ -245,9 +265,10 @@ fn a_column_that_came_later_is_null_before() {
     let narrow: Vec<_> = (0..schema.fields().len()).filter(|i| schema.field(*i).name() != "extra").collect();
     let cut = Files { rows_per_file: 1, rows_per_group: 1, rows_per_page: 1 };
     let folder = FOLDERS.fetch_add(1, Ordering::Relaxed);
-    write(folder, 0, &before.project(&narrow).expect("columns"), properties(cut));
-    write(folder, 1, &after, properties(cut));
-    let side = By::Both.side(listing(folder, after.schema()), PLAIN);
+    let (place, store) = cut.place();
+    write(store.as_ref(), folder, 0, &before.project(&narrow).expect("columns"), properties(cut));
+    write(store.as_ref(), folder, 1, &after, properties(cut));
+    let side = By::Both.side(listing(place, folder, after.schema()), PLAIN);
     let spine = table("spine", spine_rows(&[1, 5].map(|t| Ask { key: (Some("a"), Some(1)), t })), WHOLE);
     let plan = asof_join(spine, Column::from_name("t"), vec![side], KnownMoment::EventTime).expect("a join");
     let rows = super::collect(with_files(WHOLE), plan).expect("rows");
