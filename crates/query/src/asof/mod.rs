@@ -33,7 +33,7 @@
 //! time or by key and time. A second pass over the features of the chosen rows. Memory in proportion to the spine and the chosen rows'
 //! features only, never to the view: spine rows; 16 to 32 bytes per slot for each partition of the view being read
 //! (three times that with revisions), and up to 56 per key that has several slots; and the feature values of the chosen rows, at most twice as many where rows
-//! are kept. All of it is reserved from the session's memory pool. Views are read one after another. A
+//! are kept. All of it is reserved from the session's memory pool. Two views are read at a time where there is memory for both. A
 //! view whose rows may tie is read with all its features, even unused ones, since they decide the tie.
 //!
 //! Where that is more than the pool has, spine and views are divided by a hash of the key, on disk, and joined part by

@@ -24,6 +24,7 @@ use super::gather::{Chosen, gather};
 use super::kept::Kept;
 use super::late::Late;
 use super::moments::micros;
+use super::spill::room_for_two;
 use super::spine::{KeyIndex, Spine, SpineRows};
 use crate::windows::{Arrival, Part, Settled, Slots, Windows};
 
@@ -70,11 +71,12 @@ impl Run {
         }
     }
 
-    /// What each view gives, one after the other.
+    /// What each view gives. Two of them are read at a time where memory is free for that, so that no thread idles while a view
+    /// has one partition, or is at one of the steps that one thread does.
     async fn choose_all(&self, spine: &Spine, batch_size: usize) -> Result<Vec<Chosen>, Error> {
         let (view_rows, kept_rows) = (self.count("view_rows"), self.count("kept_rows"));
         let mut indexes: Vec<(KeyColumns, Arc<KeyIndex>)> = Vec::new();
-        let mut views = Vec::with_capacity(self.views.len());
+        let mut waiting = Vec::with_capacity(self.views.len());
         for view in &self.views {
             let keys = view.key_columns();
             let index = match indexes.iter().find(|(columns, _)| *columns == keys) {
@@ -88,11 +90,37 @@ impl Run {
                     index
                 }
             };
-            let chosen = self.choose(view, index, batch_size, &view_rows).await?;
-            kept_rows.add(chosen.found());
-            views.push(chosen);
+            waiting.push(index);
         }
-        Ok(views)
+        drop(indexes);
+        let at_a_time = if room_for_two(self, spine.rows())? { 2 } else { 1 };
+        let mut waiting = waiting.into_iter().enumerate();
+        let mut reading = JoinSet::new();
+        let mut views: Vec<Option<Chosen>> = self.views.iter().map(|_| None).collect();
+        loop {
+            while reading.len() < at_a_time
+                && let Some((number, index)) = waiting.next()
+            {
+                let (run, rows) = (self.clone(), view_rows.clone());
+                reading.spawn(async move {
+                    let chosen = run.choose(&run.views[number], index, batch_size, &rows).await?;
+                    Ok::<_, Error>((number, chosen))
+                });
+            }
+            let Some(done) = reading.join_next().await else { break };
+            match done.map_err(|e| Error::from(DataFusionError::ExecutionJoin(Box::new(e)))).flatten() {
+                Ok((number, chosen)) => {
+                    kept_rows.add(chosen.found());
+                    views[number] = Some(chosen);
+                }
+                Err(error) => {
+                    // Memory that the other holds is wanted for what comes next.
+                    reading.shutdown().await;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(views.into_iter().flatten().collect())
     }
 
     /// The output, batch by batch.

@@ -40,6 +40,7 @@ use super::spine::{Spine, SpineRows};
 use super::stream::Run;
 use parts::Set;
 use sizes::Sizes;
+pub(super) use sizes::room_for_two;
 use spool::{Spool, Spooled};
 
 impl Run {

@@ -18,6 +18,8 @@ const FILES: usize = 400;
 const PARTS: usize = 128;
 /// So many files may be open whatever they take.
 const FEW: usize = 8;
+/// What a spine row takes in the index of its key.
+const INDEXED: usize = 56;
 /// A value of no fixed width, by guess; a wrong one costs another go.
 const VALUE: usize = 32;
 
@@ -79,13 +81,36 @@ fn per_row(keys: &KeyColumns, views: &[&ViewInput]) -> Result<usize, Error> {
     let key: usize = keys.iter().map(|(_, data_type)| 2 * width(data_type)).sum();
     let (mut kept, mut most) = (0, 0);
     for view in views {
-        let ranks = 1 + view.known.iter().len() + view.seq.iter().len();
-        let candidate = size_of::<u64>() * (ranks + 1) * if view.superseded.is_some() { 3 } else { 1 };
-        let windows = Windows::words(&view.windows, &view.input.schema())? * size_of::<u64>();
         kept += found(view);
-        most = most.max(candidate + 16 + windows + found(view));
+        most = most.max(searched(view)? + found(view));
     }
-    Ok(key + 56 + kept + most)
+    Ok(key + INDEXED + kept + most)
+}
+
+/// Whether two views can be read at a time: the memory is free that both take at most, beside all that is found, by estimate.
+pub(in crate::asof) fn room_for_two(run: &Run, rows: usize) -> Result<bool, Error> {
+    let pool = run.context.memory_pool();
+    let free = match pool.memory_limit() {
+        MemoryLimit::Finite(limit) => limit.saturating_sub(pool.reserved()),
+        MemoryLimit::Infinite => return Ok(true),
+        MemoryLimit::Unknown => return Ok(false),
+    };
+    let (mut kept, mut most) = (0, 0);
+    for view in &run.views {
+        let partitions = run.partitions_of(&view.input).len();
+        kept += found(view);
+        // What is found is there twice while it is put into one piece.
+        most = most.max(partitions * searched(view)? + 2 * found(view));
+    }
+    Ok(rows.saturating_mul(INDEXED + kept + 2 * most) <= free)
+}
+
+/// What a spine row takes in each partition of a view while it is looked for.
+fn searched(view: &ViewInput) -> Result<usize, Error> {
+    let ranks = 1 + view.known.iter().len() + view.seq.iter().len();
+    let candidate = size_of::<u64>() * (ranks + 1) * if view.superseded.is_some() { 3 } else { 1 };
+    let windows = Windows::words(&view.windows, &view.input.schema())? * size_of::<u64>();
+    Ok(candidate + 16 + windows)
 }
 
 /// What is found for a spine row in a view: features, results of windows, event time and place.
