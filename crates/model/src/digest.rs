@@ -32,11 +32,10 @@ impl Digest {
 
     /// The 64 hex digits.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut text, b| {
-            let _ = write!(text, "{b:02x}");
-            text
-        })
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        let mut text = String::with_capacity(64);
+        text.extend(digits.map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+        text
     }
 
     /// The first 32 hex digits: 128 bits, for tools that keep at most 36 characters.
