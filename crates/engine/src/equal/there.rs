@@ -35,7 +35,7 @@ pub(super) struct Ledger(Vec<Added>);
 
 impl Ledger {
     fn until(&self, number: SnapshotNumber) -> impl DoubleEndedIterator<Item = &Added> {
-        self.0.iter().take_while(move |commit| commit.number <= number)
+        self.0.iter().filter(move |commit| commit.number <= number)
     }
 
     fn landed_in(&self, number: SnapshotNumber) -> i64 {

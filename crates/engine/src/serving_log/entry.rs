@@ -71,7 +71,6 @@ struct Accepted {
 
 /// An entry that was read back.
 pub(crate) struct Entry {
-    pub(crate) logged_at: Micros,
     /// Keys and parameters, in the types that the service declares.
     pub(crate) request: RecordBatch,
     pub(crate) reply: GetReply,
@@ -240,7 +239,7 @@ pub(crate) fn decode(rows: &RecordBatch, row: usize, plan: &ServingPlan) -> Resu
         warnings: Arc::clone(&plan.warnings),
     };
     let accepted = accepted.into_iter().map(|(name, one)| (name, (one.before, one.after))).collect();
-    Ok(Entry { logged_at: time(columns::LOGGED_AT)?, request, reply, accepted, grounds })
+    Ok(Entry { request, reply, accepted, grounds })
 }
 
 /// How many were dropped before each of the rows, added up.
