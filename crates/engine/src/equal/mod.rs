@@ -24,7 +24,6 @@ mod basis;
 mod compare;
 mod logged;
 pub(crate) mod sample;
-mod there;
 
 use std::sync::Arc;
 
