@@ -29,7 +29,7 @@ pub(crate) async fn world() -> World {
     world
 }
 
-async fn compare(world: &World, samples: usize, seed: u64) -> Result<Compared> {
+pub(crate) async fn compare(world: &World, samples: usize, seed: u64) -> Result<Compared> {
     let request = CompareRequest { service: "pricing".parse()?, samples, seed, at: None };
     world.engine.compare(&world.scope, request, Arc::new(Quiet)).await
 }

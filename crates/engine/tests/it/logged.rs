@@ -158,6 +158,8 @@ async fn what_there_is_no_room_for_is_dropped_and_counted() {
     for _ in 0..4_100 {
         get(&world, &["ann"]).await;
     }
+    // What we ask ourselves is served to nobody.
+    assert_eq!(compared::compare(&world, 10, 0).await.unwrap().differing, 0);
     let compared = verify(&world, "pricing", None).await.unwrap();
     let Logged { found, dropped, .. } = logged(&compared);
     assert_eq!((*found, *dropped, compared.differing), (4_096, 4, 0));

@@ -110,8 +110,12 @@ impl Engine {
                     logged.moving += 1;
                     continue;
                 }
-                for (state, features) in self.states(&mut known, index, entry).await? {
-                    parts.entry(state).or_default().push((index, features));
+                match self.states(&mut known, index, entry).await {
+                    Ok(states) => states.into_iter().for_each(|(state, features)| {
+                        parts.entry(state).or_default().push((index, features));
+                    }),
+                    Err(error) if error.code() == "not_comparable" => known.leave_out(error.message(), index),
+                    Err(error) => return Err(error),
                 }
             }
             let mut found = Found::default();
@@ -156,8 +160,7 @@ impl Engine {
         let tables = match self.rows_there(&known.project, &known.ledgers, state).await {
             Ok(tables) => tables,
             Err(error) if ["snapshot_gone", "not_comparable"].contains(&error.code()) => {
-                let entries = known.apart.entry(error.message().to_owned()).or_default();
-                entries.extend(part.iter().map(|(index, _)| *index));
+                part.iter().for_each(|(index, _)| known.leave_out(error.message(), *index));
                 return Ok(());
             }
             Err(error) => return Err(error),

@@ -33,6 +33,13 @@ pub(super) struct Known {
     pub(super) apart: BTreeMap<String, BTreeSet<usize>>,
 }
 
+impl Known {
+    /// Something of an entry is not compared.
+    pub(super) fn leave_out(&mut self, why: &str, entry: usize) {
+        self.apart.entry(why.to_owned()).or_default().insert(entry);
+    }
+}
+
 impl Engine {
     pub(super) async fn known_of(&self, scope: &Scope, service: &Pinned) -> Result<Known> {
         let reference = Reference {
@@ -86,7 +93,7 @@ impl Engine {
             };
             if due.is_some_and(|due| due <= entry.reply.at) {
                 let why = format!("rows of {} began to count after it was materialized", served.view.reference());
-                known.apart.entry(why).or_default().insert(index);
+                known.leave_out(&why, index);
                 of_view.push(None);
                 continue;
             }
@@ -136,8 +143,7 @@ impl Engine {
                 [Some(place)] => features[*place].push(feature),
                 places if places.contains(&&None) => {}
                 _ => {
-                    let why = "its views rested on different rows of one dataset".to_owned();
-                    known.apart.entry(why).or_default().insert(index);
+                    known.leave_out("its views rested on different rows of one dataset", index);
                 }
             }
         }
