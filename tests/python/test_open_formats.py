@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import subprocess
 import unittest
 from datetime import timedelta
 
@@ -75,6 +77,31 @@ class OpenFormats(unittest.TestCase):
     def test_pyarrow_reads_a_training_set(self):
         exported = pyarrow.parquet.read_table(self.project.root / "ride_starts.parquet")
         self.assertEqual(by_ride(exported.to_pylist()), expected())
+
+    def test_deltalake_and_pyarrow_read_what_was_served(self):
+        moment = "2024-03-03T14:00:00Z"
+        self.project.asof("materialize", "--at", moment)
+        command = [os.environ["ASOF_BIN"], "serve", "--listen", "127.0.0.1:0"]
+        settings = {**os.environ, "ASOF_SERVING_LOG_EVERY": "1"}
+        server = subprocess.Popen(command, cwd=self.project.root, env=settings, stdout=subprocess.PIPE, text=True)
+        with server:
+            url = server.stdout.readline().split()[-1]
+            get = ["--server", url, "get", "next_ride", "driver=дина", "distance=2.5", "--at", moment, "--output", "json"]
+            served = json.loads(self.project.asof(*get))
+            server.terminate()
+        table = DeltaTable(str(self.project.root / "store" / "serving_log" / "taxis"))
+        [entry] = table.to_pyarrow_table().to_pylist()
+        self.assertEqual((entry["service"], entry["rows"], entry["dropped"]), ("next_ride@1", 1, 0))
+        read = {name: pa.ipc.open_stream(entry[name]).read_all().to_pylist() for name in ("request", "answer")}
+        self.assertEqual(read["request"], [{"driver": "дина", "distance": 2.5}])
+        features = {feature["name"]: feature for feature in served["entities"][0]["features"]}
+        self.assertEqual(features["last_fare"]["value"], 77 * 0.1)
+        for name, feature in features.items():
+            self.assertEqual(read["answer"][0][name], feature["value"])
+            self.assertEqual(read["answer"][0][f"{name}__status"], feature["status"])
+        [receipt] = json.loads(entry["receipts"])
+        self.assertEqual((receipt["alias"], receipt["view"]["name"]), ("last_ride", "last_ride"))
+        self.assertEqual(json.loads(entry["accepted"]), {"rides": {"before": 0, "after": 0}})
 
     def test_pyarrow_reads_the_stored_parts_of_a_training_set(self):
         folder = self.project.training_set(1)

@@ -1,7 +1,7 @@
 //! What came out of holding what is served against what training gives, for people and programs.
 
 use asof_proto::column::v1::Column;
-use asof_proto::comparison::v1::{Answer, Compared, Mismatch, Receipt};
+use asof_proto::comparison::v1::{Answer, Compared, Logged, Mismatch, Receipt};
 use asof_proto::serving::v1::Status;
 use serde_json::{Map, Value, json};
 
@@ -16,15 +16,25 @@ use crate::table::Table;
 /// A line that says how it is, then a table of what differs.
 pub(crate) fn print(out: &mut Out, compared: &Compared) -> Result<()> {
     let name = compared.service.as_ref().map(pinned::reference).unwrap_or_default();
-    let (rows, at) = (counted(compared.rows, "row"), moment(compared.at));
+    let (rows, logged) = (counted(compared.rows, "row"), compared.logged.as_ref());
+    let at = match logged {
+        None => format!("as of {}", moment(compared.at)),
+        Some(logged) => format!("in {} of the log", counted_entries(logged.compared)),
+    };
     match compared.differing {
-        0 => out.painted(Paint::Green, format!("{name}: {rows} served as training gives them, as of {at}"))?,
+        0 if compared.rows == 0 => out.painted(Paint::Yellow, format!("{name}: nothing could be compared"))?,
+        0 => out.painted(Paint::Green, format!("{name}: {rows} served as training gives them, {at}"))?,
         differing => {
-            out.painted(Paint::Red, format!("{name}: {differing} of {rows} DIFFER from training, as of {at}"))?;
-            let mut table = Table::new(["request", "feature", "served", "training", "from"]);
-            compared.mismatches.iter().for_each(|mismatch| table.row(line(mismatch)));
+            out.painted(Paint::Red, format!("{name}: {differing} of {rows} DIFFER from training, {at}"))?;
+            let when = logged.map(|_| "at");
+            let mut table = Table::new(when.into_iter().chain(["request", "feature", "served", "training", "from"]));
+            for mismatch in &compared.mismatches {
+                let when = logged.map(|_| moment(mismatch.at));
+                table.row(when.into_iter().chain(line(mismatch)).collect());
+            }
             table.print(out)?;
-            let told: std::collections::HashSet<_> = compared.mismatches.iter().map(asked).collect();
+            let told: std::collections::HashSet<_> =
+                compared.mismatches.iter().map(|mismatch| (mismatch.at, asked(mismatch))).collect();
             if (told.len() as u64) < differing {
                 out.line(format!("and {} more", counted(differing - told.len() as u64, "row")))?;
             }
@@ -37,7 +47,29 @@ pub(crate) fn print(out: &mut Out, compared: &Compared) -> Result<()> {
             format!("{failed} could not be answered, as an expression fails on them: not compared"),
         )?;
     }
+    logged.map_or(Ok(()), |logged| print_logged(out, logged))
+}
+
+/// What of the log was not compared, and why.
+fn print_logged(out: &mut Out, logged: &Logged) -> Result<()> {
+    if logged.moving > 0 {
+        let moving = counted_entries(logged.moving);
+        out.line(format!("{moving} read while rows were written: nobody knows which of them they saw, not compared"))?;
+    }
+    let mut apart: Vec<_> = logged.apart.iter().collect();
+    apart.sort();
+    for (why, entries) in apart {
+        out.line(format!("features of {} not compared: {why}", counted_entries(*entries)))?;
+    }
+    if logged.dropped > 0 {
+        let dropped = counted(logged.dropped, "request");
+        out.painted(Paint::Yellow, format!("{dropped} of the project should have been logged, and there was no room"))?;
+    }
     Ok(())
+}
+
+fn counted_entries(entries: u64) -> String {
+    if entries == 1 { "1 entry".to_owned() } else { format!("{entries} entries") }
 }
 
 fn line(mismatch: &Mismatch) -> Vec<String> {
@@ -92,6 +124,13 @@ pub(crate) fn json(run: &str, compared: &Compared) -> Value {
         "failed": compared.failed,
         "differing": compared.differing,
         "mismatches": compared.mismatches.iter().map(one).collect::<Vec<_>>(),
+        "logged": compared.logged.as_ref().map(|logged| json!({
+            "found": logged.found,
+            "compared": logged.compared,
+            "moving": logged.moving,
+            "apart": logged.apart,
+            "dropped": logged.dropped,
+        })),
     })
 }
 
@@ -112,6 +151,7 @@ fn one(mismatch: &Mismatch) -> Value {
     };
     json!({
         "request": request,
+        "at": moment(mismatch.at),
         "feature": mismatch.feature,
         "served": side(&mismatch.served),
         "trained": side(&mismatch.trained),

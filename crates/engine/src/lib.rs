@@ -46,6 +46,7 @@ mod run;
 mod scope;
 mod serve;
 mod served;
+mod serving_log;
 mod show;
 mod standard;
 mod telling;
@@ -69,7 +70,7 @@ pub use consequences::{
 };
 pub use deprecate::{DeprecateRequest, Deprecated, Warning};
 pub use diff::Difference;
-pub use equal::{Answered, CompareRequest, Compared, Mismatch};
+pub use equal::{Answered, CompareLogRequest, CompareRequest, Compared, Logged, Mismatch};
 pub use explain::{Contributed, ExplainRequest, Explanation, FromSnapshot, Origin, Source as FoundIn};
 pub use gates::{Asked, Gate, OwnGate, Policy, Refusal, Verdict};
 pub use hear::Heard;
@@ -88,6 +89,7 @@ pub use rows::RowError;
 pub use scope::Scope;
 pub use serve::{GetReply, GetRequest, MAX_ENTITIES, ServedFeature, ServedRows};
 pub use served::{Served, Values};
+pub use serving_log::Logging;
 pub use show::{Listing, Shown, ShownOnline, ShownSnapshot};
 pub use standard::{Counted, Filter, Forgotten, GraphQuestion, Named, Page, Sort, TagOn};
 pub use telling::{Listener, Narrator, Told};
@@ -129,6 +131,7 @@ pub struct Engine {
     graphs: Arc<graphs::Graphs>,
     served_models: Arc<models::Served>,
     worlds: Arc<standard::Worlds>,
+    served_log: Arc<serving_log::Log>,
     listener: Option<Arc<dyn Listener>>,
     /// One removal at a time: what one found to be needed, another's compaction must not replace meanwhile.
     collecting: Arc<tokio::sync::Mutex<()>>,
@@ -161,6 +164,7 @@ impl Engine {
             graphs,
             served_models: Arc::default(),
             worlds,
+            served_log: Arc::default(),
             listener,
             collecting: Arc::default(),
         };

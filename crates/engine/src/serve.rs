@@ -14,6 +14,7 @@ use arrow::array::{
     new_null_array,
 };
 use arrow::compute::kernels::nullif::nullif;
+use arrow::datatypes::{Field, Schema};
 use asof_model::run::Receipt;
 use asof_model::schema::{common_key_type, sql_type};
 use asof_model::time::Micros;
@@ -24,6 +25,7 @@ use tokio::sync::OnceCell;
 
 use crate::rows::Rows;
 use crate::served::{InPlace, Places, Served, ViewRows};
+use crate::serving_log::Watched;
 use crate::{Engine, RowError, Scope, Warning, windows};
 
 /// The most entities one request may ask for.
@@ -102,6 +104,8 @@ pub(crate) struct ServingPlan {
     checked: OnceCell<()>,
     /// Per view, where its columns were when it was last read: another publication may have them elsewhere.
     places: Vec<ArcSwapOption<Places>>,
+    /// The datasets that it reads, where what is served is logged.
+    pub(crate) watched: Option<Watched>,
     /// What the writer of replies keeps.
     pub(crate) layout: OnceLock<Box<dyn Any + Send + Sync>>,
 }
@@ -127,6 +131,7 @@ impl Engine {
         let closure = self.catalog().closure(std::slice::from_ref(&service.pinned)).await?;
         let tables = self.bare(&closure).await?;
         let warnings = self.warnings(&service.pinned, &closure).await?.into();
+        let watched = self.watched(&closure).await;
         let compile = async move {
             let definitions = Definitions::new(closure.into_iter().map(Arc::new));
             Planner::new(&definitions, &tables).serving(&service)
@@ -136,7 +141,8 @@ impl Engine {
         // A parameter may be a key as well; it comes once.
         request.0.extend(serving.request.0.iter().filter(|p| serving.keys.get(&p.name).is_none()).cloned());
         let places = serving.views.iter().map(|_| ArcSwapOption::empty()).collect();
-        Ok(ServingPlan { serving, request, warnings, checked: OnceCell::new(), places, layout: OnceLock::new() })
+        let (checked, layout) = (OnceCell::new(), OnceLock::new());
+        Ok(ServingPlan { serving, request, warnings, checked, places, watched, layout })
     }
 
     async fn check_views(&self, plan: &ServingPlan) -> Result<()> {
@@ -174,17 +180,32 @@ impl Engine {
     /// As of [`Engine::get`].
     pub async fn serve(&self, scope: &Scope, request: GetRequest) -> Result<Served> {
         let plan = self.served_plan(scope, &request.service).await?;
+        let turn = self.served_log.turn(&plan);
+        let served = self.answered(&plan, &request)?;
+        if let Some(turn) = turn {
+            self.log_reply(turn, &plan, &request.rows, served.reply()?);
+        }
+        Ok(served)
+    }
+
+    /// The same, for ourselves: nobody is served.
+    pub(crate) async fn asked(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
+        let plan = self.served_plan(scope, &request.service).await?;
+        self.answered(&plan, &request)?.into_reply()
+    }
+
+    fn answered(&self, plan: &Arc<ServingPlan>, request: &GetRequest) -> Result<Served> {
         let (store, now) = (self.online().as_ref(), self.clock().now());
         if plan.serving.is_of_rows() {
             match plan.in_place(store, &request.rows, request.at, now) {
-                Ok(found) => return Ok(Served::in_place(plan, found)),
+                Ok(found) => return Ok(Served::in_place(Arc::clone(plan), found)),
                 // The other way names the row.
                 Err(error) if error.code() == "cannot_compute" => {}
                 Err(error) => return Err(error),
             }
         }
         let reply = plan.answer(store, &request.rows, request.at, now, Rows::together())?;
-        Ok(Served::whole(plan, reply))
+        Ok(Served::whole(Arc::clone(plan), reply))
     }
 
     /// As [`Engine::get`], but a row that cannot be answered does not fail the others: it gets its error, null features, and
@@ -194,6 +215,21 @@ impl Engine {
     /// As of [`Engine::get`], for what is wrong with the request as a whole.
     pub async fn get_apart(&self, scope: &Scope, request: GetRequest, bad: Vec<RowError>) -> Result<GetReply> {
         let plan = self.served_plan(scope, &request.service).await?;
+        let turn = self.served_log.turn(&plan);
+        let reply = self.answered_apart(&plan, &request, bad)?;
+        if let Some(turn) = turn {
+            self.log_reply(turn, &plan, &request.rows, reply.clone());
+        }
+        Ok(reply)
+    }
+
+    /// The same, for ourselves: nobody is served.
+    pub(crate) async fn asked_apart(&self, scope: &Scope, request: GetRequest) -> Result<GetReply> {
+        let plan = self.served_plan(scope, &request.service).await?;
+        self.answered_apart(&plan, &request, Vec::new())
+    }
+
+    fn answered_apart(&self, plan: &ServingPlan, request: &GetRequest, bad: Vec<RowError>) -> Result<GetReply> {
         plan.answer(self.online().as_ref(), &request.rows, request.at, self.clock().now(), Rows::apart(bad))
     }
 
@@ -341,6 +377,16 @@ impl ServingPlan {
             Ok((column.name.as_str(), self.convert(given, column, rows)?))
         });
         Ok(Given(columns.collect::<Result<_>>()?))
+    }
+
+    /// The request's columns as the service declares them, in its order.
+    pub(crate) fn declared(&self, given: &RecordBatch) -> Result<RecordBatch> {
+        let accepted = self.accept(given, &mut Rows::together())?;
+        let fields = self.request.0.iter().map(|column| Field::new(&column.name, column.data_type.clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let arrays = self.request.names().map(|name| accepted.column(name)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(given.num_rows()));
+        RecordBatch::try_new_with_options(schema, arrays, &options).map_err(Error::internal)
     }
 
     fn convert(&self, given: &ArrayRef, column: &Column, rows: &mut Rows) -> Result<ArrayRef> {

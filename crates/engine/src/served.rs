@@ -229,9 +229,20 @@ impl Served {
     /// # Errors
     /// `online_damaged`, `row_too_large`.
     pub fn into_reply(self) -> Result<GetReply> {
-        let found = match self.found {
-            Found::Whole(reply) => return Ok(*reply),
-            Found::InPlace(ref found) => found,
+        match self.found {
+            Found::Whole(reply) => Ok(*reply),
+            Found::InPlace(_) => self.reply(),
+        }
+    }
+
+    /// A copy as columns.
+    ///
+    /// # Errors
+    /// Those of [`into_reply`](Self::into_reply).
+    pub(crate) fn reply(&self) -> Result<GetReply> {
+        let found = match &self.found {
+            Found::Whole(reply) => return Ok((**reply).clone()),
+            Found::InPlace(found) => found,
         };
         let serving = &self.plan.serving;
         let features = (0..serving.features.0.len()).map(|feature| match found.values(serving, feature) {

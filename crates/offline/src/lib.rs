@@ -31,6 +31,7 @@ mod ongoing;
 mod parts;
 mod progress;
 mod push;
+mod serving_log;
 mod snapshot;
 mod stage;
 mod store;

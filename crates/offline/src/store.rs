@@ -72,6 +72,14 @@ impl Store {
         self.table(project, dataset).added(behind, to).await
     }
 
+    /// The same of all commits, each under its number; none where one is not there, or none is. Reads the whole log.
+    ///
+    /// # Errors
+    /// Those of reading the log.
+    pub async fn added_ever(&self, project: &Name, dataset: &Name) -> Result<Option<Vec<Added>>> {
+        self.table(project, dataset).added_ever().await
+    }
+
     /// The run that made a snapshot; none where another writer of Delta tables did, or the snapshot is not there.
     ///
     /// # Errors
@@ -114,6 +122,11 @@ impl Store {
 
     pub(crate) fn table(&self, project: &Name, dataset: &Name) -> Table {
         Table::new(self.root.join("datasets").join(project).join(dataset), dataset.clone())
+    }
+
+    /// The table of what was served of a project. It lies beside the datasets, not among them, so that no dataset can have its name.
+    pub(crate) fn serving_log_table(&self, project: &Name) -> Result<Table> {
+        Ok(Table::new(self.root.join("serving_log").join(project), "serving_log".parse()?))
     }
 
     pub(crate) fn training_of(&self, project: &Name) -> Folder {

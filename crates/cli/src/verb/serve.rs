@@ -43,7 +43,12 @@ impl Args {
         out.line(format!("serving {} on http://{address}", config.project.name))?;
         out.flush()?;
         let landing = opened.engine.land_in_the_background();
+        let every = config.serving_log.every;
+        let logging = (every > 0).then(|| opened.engine.log_served(every));
         let served = Server::new(opened.engine, &config)?.serve(listener, stop).await;
+        if let Some(logging) = logging {
+            logging.end().await;
+        }
         landing.end().await;
         work.told(TELLING).await;
         served?;

@@ -14,7 +14,8 @@ use crate::rows::Style;
 use crate::verb::Answer;
 use crate::{comparison, leakage};
 
-/// Check that a service gives online what it gives in training; or, with --leakage, that no view tells the future.
+/// Check that a service gives online what it gives in training; with --log, that it gave what it should when it was asked; or, with
+/// --leakage, that no view tells the future.
 ///
 /// Exit code 1 where something differs, or leaks.
 #[derive(Debug, clap::Args)]
@@ -26,7 +27,14 @@ pub(crate) struct Args {
     /// moments, and compare.
     #[arg(long)]
     leakage: bool,
-    /// How many keys to ask for; by default 1000, at most 10000. With --leakage how many moments to choose from the data; by
+    /// Check what asof serve has answered and logged ([serving_log] in asof.toml), over exactly the rows that were there then, instead
+    /// of asking now.
+    #[arg(long, conflicts_with_all = ["leakage", "at"])]
+    log: bool,
+    /// With --log: what was logged from then on.
+    #[arg(long, value_name = "TIME", requires = "log")]
+    since: Option<Micros>,
+    /// How many keys to ask for; by default 1000, at most 10000. With --log how many entries; by default 100. With --leakage how many moments to choose from the data; by
     /// default 8, or none where --at names some.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
     samples: Option<u32>,
@@ -62,6 +70,8 @@ impl Args {
             samples: self.samples,
             seed: self.seed,
             at: self.at.first().map(|at| at.0),
+            log: self.log,
+            since: self.since.map(|since| since.0),
         };
         let verified = progress::follow(connection.jobs().verify_service(request).await?.into_inner()).await?;
         let compared = verified.compared.unwrap_or_default();

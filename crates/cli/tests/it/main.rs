@@ -13,6 +13,7 @@ mod gates;
 mod increments;
 mod interruption;
 mod leakage;
+mod logged;
 mod memory;
 mod models;
 mod project;

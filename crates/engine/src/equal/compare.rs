@@ -36,49 +36,57 @@ impl Trained {
     /// What differs in rows that do, feature by feature: the first so many.
     pub(super) fn mismatches(&self, reply: &GetReply, rows: &[usize], most: usize) -> Result<Vec<Mismatch>> {
         let mut found = Vec::new();
-        let schema = reply.features.schema();
-        for (feature, (field, details)) in schema.fields().iter().zip(&reply.details).enumerate() {
+        for (feature, details) in reply.details.iter().enumerate() {
             let pair = Pair::new(self, reply, feature)?;
-            for row in rows.iter().copied().filter(|row| !pair.same(self, details, feature, *row)) {
-                found.push((row, feature, field.name().clone()));
-            }
+            found
+                .extend(rows.iter().filter(|row| !pair.same(self, details, feature, **row)).map(|row| (*row, feature)));
         }
         // Row by row, as they are read.
         found.sort_unstable();
         found.truncate(most);
-        let told = found.into_iter().map(|(row, feature, name)| {
-            let details = &reply.details[feature];
-            let views = details.views.iter().filter_map(|view| reply.views.get(*view));
-            Ok(Mismatch {
-                request: taken(&self.rows, &[row])?,
-                served: Answered {
-                    value: one(&name, reply.features.column(feature), row)?,
-                    status: Status::from_u8(details.statuses.value(row)),
-                },
-                trained: Answered {
-                    value: one(&name, self.value(feature), row)?,
-                    status: status_of(self.status(feature, row)),
-                },
-                feature: name,
-                receipts: views.map(|view| (view.alias.clone(), view.receipt(row))).collect(),
-            })
-        });
-        told.collect()
+        found.into_iter().map(|(row, feature)| self.mismatch(reply, row, feature)).collect()
     }
+
+    /// One feature of one row, in both answers.
+    pub(super) fn mismatch(&self, reply: &GetReply, row: usize, feature: usize) -> Result<Mismatch> {
+        let name = reply.features.schema_ref().field(feature).name().clone();
+        let details = &reply.details[feature];
+        let views = details.views.iter().filter_map(|view| reply.views.get(*view));
+        Ok(Mismatch {
+            request: taken(&self.rows, &[row])?,
+            at: reply.at,
+            served: Answered {
+                value: one(&name, reply.features.column(feature), row)?,
+                status: Status::from_u8(details.statuses.value(row)),
+            },
+            trained: Answered {
+                value: one(&name, self.value(feature), row)?,
+                status: status_of(self.status(feature, row)),
+            },
+            feature: name,
+            receipts: views.map(|view| (view.alias.clone(), view.receipt(row))).collect(),
+        })
+    }
+}
+
+/// Which rows differ in each of some features.
+pub(super) fn differing_in(reply: &GetReply, trained: &Trained, features: &[usize]) -> Result<Vec<(usize, usize)>> {
+    fits(reply, trained)?;
+    let mut found = Vec::new();
+    for feature in features {
+        let pair = Pair::new(trained, reply, *feature)?;
+        let details = &reply.details[*feature];
+        let rows = (0..trained.features.num_rows()).filter(|row| !pair.same(trained, details, *feature, *row));
+        found.extend(rows.map(|row| (row, *feature)));
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// Which rows differ in some feature.
 pub(super) fn differing(reply: &GetReply, trained: &Trained) -> Result<Vec<usize>> {
-    let (served, rows) = (&reply.features, trained.features.num_rows());
-    if served.num_rows() != rows || 2 * served.num_columns() != trained.features.num_columns() {
-        let message = format!(
-            "{} rows of {} features were served, and {rows} of {} computed",
-            served.num_rows(),
-            served.num_columns(),
-            trained.features.num_columns() / 2
-        );
-        return Err(Error::internal(message));
-    }
+    fits(reply, trained)?;
+    let rows = trained.features.num_rows();
     let mut different = vec![false; rows];
     for (feature, details) in reply.details.iter().enumerate() {
         let pair = Pair::new(trained, reply, feature)?;
@@ -87,6 +95,21 @@ pub(super) fn differing(reply: &GetReply, trained: &Trained) -> Result<Vec<usize
         }
     }
     Ok((0..rows).filter(|row| different[*row]).collect())
+}
+
+/// Both are of the same rows and features.
+fn fits(reply: &GetReply, trained: &Trained) -> Result<()> {
+    let (served, rows) = (&reply.features, trained.features.num_rows());
+    if served.num_rows() == rows && 2 * served.num_columns() == trained.features.num_columns() {
+        return Ok(());
+    }
+    let message = format!(
+        "{} rows of {} features were served, and {rows} of {} computed",
+        served.num_rows(),
+        served.num_columns(),
+        trained.features.num_columns() / 2
+    );
+    Err(Error::internal(message))
 }
 
 /// Both columns of one feature.
@@ -147,7 +170,7 @@ pub(crate) fn at_moment(rows: &RecordBatch, name: &str, at: Micros) -> Result<Re
 }
 
 /// A reply, and the rows asked for, without those that could not be answered.
-pub(super) fn without_failed(mut reply: GetReply, rows: &RecordBatch) -> Result<(GetReply, RecordBatch)> {
+pub(crate) fn without_failed(mut reply: GetReply, rows: &RecordBatch) -> Result<(GetReply, RecordBatch)> {
     if reply.errors.is_empty() {
         return Ok((reply, rows.clone()));
     }

@@ -22,6 +22,7 @@
 
 mod basis;
 mod compare;
+mod logged;
 pub(crate) mod sample;
 
 use std::sync::Arc;
@@ -30,16 +31,19 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use asof_model::run::{Item, Receipt, RunId, Verb};
 use asof_model::{
-    Error, ErrorKind, Kind, KnownMoment, Micros, Name, Pinned, Reference, Result, Selector, SnapshotNumber, Status,
+    Error, ErrorKind, Kind, KnownMoment, Micros, Name, Pinned, Reference, Registered, Result, Selector, SnapshotNumber,
+    Status,
 };
 use asof_offline::Progress;
 use asof_query::{Planner, TrainingOptions};
+use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
 use crate::{Engine, GetReply, GetRequest, MAX_ENTITIES, Scope};
 use basis::Basis;
 use compare::{Trained, differing};
-pub(crate) use compare::{at_moment, one, plain, status_of, taken};
+pub(crate) use compare::{at_moment, one, plain, status_of, taken, without_failed};
+pub use logged::{CompareLogRequest, Logged};
 
 /// The column of the moment asked about. No key or parameter begins with an underscore.
 pub(crate) const AT: &str = "__at";
@@ -80,6 +84,8 @@ pub struct Compared {
     pub differing: usize,
     /// The first of the differences.
     pub mismatches: Vec<Mismatch>,
+    /// Where they were read from the serving log: of how many entries.
+    pub logged: Option<Logged>,
 }
 
 /// Both answers to the rows that were looked at last.
@@ -98,6 +104,8 @@ struct Settled {
 pub struct Mismatch {
     /// The keys and parameters, a batch of one row.
     pub request: RecordBatch,
+    /// The moment that was answered for.
+    pub at: Micros,
     /// The feature.
     pub feature: String,
     /// What the online store gives.
@@ -156,7 +164,8 @@ impl Engine {
             record.note("at", reply.at);
             let mismatches = trained.mismatches(&reply, &different, MAX_TOLD)?;
             let (run, at, differing) = (record.id(), reply.at, different.len());
-            Ok(Compared { run, service: service.clone(), at, snapshots, rows: compared, failed, differing, mismatches })
+            let (service, logged) = (service.clone(), None);
+            Ok(Compared { run, service, at, snapshots, rows: compared, failed, differing, mismatches, logged })
         };
         let result = work.await;
         self.finish(record, result).await
@@ -176,11 +185,11 @@ impl Engine {
         let mut look = 1;
         loop {
             let asked = GetRequest { service: service.clone(), rows: rows.clone(), at: at.or(basis.at) };
-            let reply = self.get_apart(scope, asked, Vec::new()).await?;
+            let reply = self.asked_apart(scope, asked).await?;
             if basis.live {
                 basis = Basis::of(self, scope, service).await?;
             }
-            let (reply, answered) = compare::without_failed(reply, &rows)?;
+            let (reply, answered) = without_failed(reply, &rows)?;
             let here = (answered.num_rows(), rows.num_rows() - answered.num_rows());
             let (compared, failed) = *counted.get_or_insert(here);
             let trained = self.trained(&basis, answered, reply.at, progress).await?;
@@ -202,9 +211,13 @@ impl Engine {
         progress: &Arc<dyn Progress>,
     ) -> Result<Trained> {
         let spine = at_moment(&rows, AT, at)?;
-        let options = TrainingOptions { known_at: KnownMoment::EventTime, statuses: true };
-        let plan =
-            Planner::new(&basis.definitions, basis.pins.as_ref()).training_of(&basis.service, spine, AT, &options)?;
+        let plan = training_of(&Planner::new(&basis.definitions, basis.pins.as_ref()), &basis.service, spine)?;
+        let features = self.computed(plan, progress).await?;
+        Ok(Trained { rows, features })
+    }
+
+    /// All rows of a plan.
+    async fn computed(&self, plan: LogicalPlan, progress: &Arc<dyn Progress>) -> Result<RecordBatch> {
         let (engine, progress) = (self.clone(), Arc::clone(progress));
         let work = async move {
             let (stream, making) = engine.stream(plan, &progress, "reading").await?;
@@ -213,7 +226,12 @@ impl Engine {
             making.all_read();
             concat_batches(&schema, &batches).map_err(Error::internal)
         };
-        let features = self.workshop().run(work).await?;
-        Ok(Trained { rows, features })
+        self.workshop().run(work).await
     }
+}
+
+/// What training gives for rows whose moments are in [`AT`]: each feature followed by its status.
+fn training_of(planner: &Planner<'_>, service: &Registered, spine: RecordBatch) -> Result<LogicalPlan> {
+    let options = TrainingOptions { known_at: KnownMoment::EventTime, statuses: true };
+    planner.training_of(service, spine, AT, &options)
 }

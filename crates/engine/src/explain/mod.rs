@@ -130,7 +130,7 @@ impl Engine {
             let message = format!("explain takes one entity, not {}", rows.num_rows());
             return Err(Error::new(ErrorKind::Invalid, "one_entity", message));
         }
-        let reply = match (request.at, self.get(scope, request.clone()).await) {
+        let reply = match (request.at, self.asked(scope, request.clone()).await) {
             (Some(at), Err(error)) if error.code() == "moment_not_held" => {
                 return self.explain_past(scope, &request, at).await;
             }

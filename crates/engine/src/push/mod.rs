@@ -15,6 +15,7 @@
 mod entrance;
 mod entry;
 mod lander;
+mod marks;
 mod numbers;
 mod writer;
 
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 use crate::{Engine, Scope};
 pub(crate) use entrance::{Entrances, with_seq};
 pub use lander::Landing;
+pub(crate) use marks::{Mark, Marks};
 use numbers::Sequences;
 use writer::{Outcome, Writer};
 
@@ -91,6 +93,7 @@ pub(crate) struct Pusher {
     pub(crate) limits: PushLimits,
     pub(crate) entrances: Arc<Entrances>,
     pub(crate) sequences: Arc<Sequences>,
+    pub(crate) marks: Arc<Marks>,
     writer: Writer,
     backlog: Arc<Backlog>,
     /// One lands at a time.
@@ -118,14 +121,15 @@ struct Waiting {
 impl Pusher {
     pub(crate) fn new(online: &Arc<dyn OnlineStore>, limits: PushLimits) -> Result<Self> {
         let sequences = Arc::new(Sequences::default());
-        let backlog = Arc::new(Backlog::default());
+        let (backlog, marks) = (Arc::new(Backlog::default()), Arc::new(Marks::default()));
         for Pending { journal, last, bytes, .. } in online.journals()? {
             sequences.given(&journal, last);
             backlog.add(&journal, bytes, last);
+            marks.of(&journal).end(last);
         }
         let entrances = Arc::new(Entrances::default());
-        let writer = Writer::new(online, &entrances, &sequences, &backlog, limits.remember)?;
-        Ok(Pusher { limits, entrances, sequences, writer, backlog, landing: tokio::sync::Mutex::default() })
+        let writer = Writer::new(online, &entrances, &sequences, (&backlog, &marks), limits.remember)?;
+        Ok(Pusher { limits, entrances, sequences, marks, writer, backlog, landing: tokio::sync::Mutex::default() })
     }
 
     /// Waits until every push that came before this has been written or refused.

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::entrance::Entrances;
 use super::numbers::Sequences;
-use super::{Backlog, micros};
+use super::{Backlog, Marks, micros};
 use crate::plans::Since;
 
 /// Pushes that may wait for the thread, before those who push must wait themselves.
@@ -79,6 +79,7 @@ struct Thread {
     entrances: Arc<Entrances>,
     sequences: Arc<Sequences>,
     backlog: Arc<Backlog>,
+    marks: Arc<Marks>,
     remember: Duration,
 }
 
@@ -87,7 +88,7 @@ impl Writer {
         online: &Arc<dyn OnlineStore>,
         entrances: &Arc<Entrances>,
         sequences: &Arc<Sequences>,
-        backlog: &Arc<Backlog>,
+        (backlog, marks): (&Arc<Backlog>, &Arc<Marks>),
         remember: Duration,
     ) -> Result<Self> {
         let thread = Thread {
@@ -95,6 +96,7 @@ impl Writer {
             entrances: Arc::clone(entrances),
             sequences: Arc::clone(sequences),
             backlog: Arc::clone(backlog),
+            marks: Arc::clone(marks),
             remember,
         };
         let (sender, receiver) = mpsc::channel(WAITING);
@@ -199,6 +201,9 @@ impl Thread {
         step.pushes
             .iter()
             .for_each(|push| self.backlog.add(&push.journal, push.entry.bytes.len() as u64, push.entry.last));
+        for push in &step.pushes {
+            self.marks.of(&push.journal).begin(push.entry.last);
+        }
         let written = self.online.push(&step.pushes);
         if written.is_err() && step.pushes.len() > 1 {
             for (push, reply) in step.pushes.into_iter().zip(step.replies) {
@@ -217,6 +222,8 @@ impl Thread {
             self.backlog.remove(&push.journal, push.entry.bytes.len() as u64);
         }
         let Entry { last, rows, .. } = push.entry;
+        // Also where it was refused: then no row has this number, and none ever will.
+        self.marks.of(&push.journal).end(last);
         // Who pushed may have gone; under its key the push is known.
         let _ = reply.send(written.map(|()| Outcome::Accepted { rows, last, repeated: false }));
     }

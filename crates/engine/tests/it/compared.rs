@@ -20,7 +20,7 @@ use crate::world::{PROJECT, World, trips};
 /// Later than all trips.
 const AT: Micros = Micros(1_000 * SECOND);
 
-async fn world() -> World {
+pub(crate) async fn world() -> World {
     let world = World::new().await;
     world.apply(PROJECT).await.unwrap();
     let rows = [(1, "ann", 0, 950, Some(3.0)), (2, "bob", 1, 960, None), (3, "cleo", 0, 500, Some(5.0))];
@@ -29,7 +29,7 @@ async fn world() -> World {
     world
 }
 
-async fn compare(world: &World, samples: usize, seed: u64) -> Result<Compared> {
+pub(crate) async fn compare(world: &World, samples: usize, seed: u64) -> Result<Compared> {
     let request = CompareRequest { service: "pricing".parse()?, samples, seed, at: None };
     world.engine.compare(&world.scope, request, Arc::new(Quiet)).await
 }
@@ -46,7 +46,7 @@ pub enum Lie {
 /// A store that lies in its answers, and does all else as it should.
 pub struct Lying {
     store: Arc<dyn OnlineStore>,
-    lies: Mutex<Vec<(String, Lie)>>,
+    pub(crate) lies: Mutex<Vec<(String, Lie)>>,
     /// Windows count one event less.
     lost: AtomicBool,
 }
@@ -179,7 +179,7 @@ impl OnlineStore for Lying {
 }
 
 /// The rows and features that differ, with both statuses.
-fn told(compared: &Compared) -> Vec<String> {
+pub(crate) fn told(compared: &Compared) -> Vec<String> {
     let status = |status: Option<Status>| status.map_or("?", Status::as_str);
     let told = compared.mismatches.iter().map(|m| {
         let driver = m.request.column_by_name("driver").unwrap().as_string::<i32>().value(0).to_owned();
@@ -272,7 +272,7 @@ async fn the_same_seed_asks_about_the_same_keys() {
     assert_ne!(told(&first), told(&compare(&world, 20, 8).await.unwrap()));
 }
 
-async fn push(world: &World, trip: i64, driver: &str, fare: f64) {
+pub(crate) async fn push(world: &World, trip: i64, driver: &str, fare: f64) {
     let ended = Micros(world.clock.now().0 - SECOND * (100 - trip));
     let rows = RecordBatch::try_from_iter([
         ("ended", Arc::new(TimestampMicrosecondArray::from(vec![ended.0]).with_timezone("UTC")) as ArrayRef),

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::equal::bits;
 use crate::world::{World, request};
 
-const DRIVERS: [&str; 3] = ["ann", "bob", "cleo"];
+pub(crate) const DRIVERS: [&str; 3] = ["ann", "bob", "cleo"];
 
 /// Every view twice: `_i` is added to, `_w` is read whole.
 fn sql() -> String {
@@ -43,7 +43,7 @@ fn sql() -> String {
 }
 
 /// Trip, driver, seconds from now until it ended, seconds from then until that was known, fare.
-type Row = (i64, usize, i64, Option<i64>, f64);
+pub(crate) type Row = (i64, usize, i64, Option<i64>, f64);
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -57,7 +57,7 @@ enum Step {
     Restart,
 }
 
-fn row(ahead: std::ops::Range<i64>) -> impl Strategy<Value = Row> {
+pub(crate) fn row(ahead: std::ops::Range<i64>) -> impl Strategy<Value = Row> {
     let known = prop_oneof![2 => Just(None), 1 => (0..60i64).prop_map(Some), 1 => (0..5i64).prop_map(Some)];
     let ago = prop_oneof![6 => ahead, 2 => -4000..0i64, 1 => (-40..0i64).prop_map(|d| d * 86_400)];
     (0..1000i64, 0..DRIVERS.len(), ago, known, 0..40u32).prop_map(|(t, d, s, k, f)| (t, d, s, k, f64::from(f) / 3.0))
@@ -76,11 +76,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn now(world: &World) -> i64 {
+pub(crate) fn now(world: &World) -> i64 {
     world.clock.now().0 / SECOND
 }
 
-fn batch(now: i64, rows: &[Row], latest: i64) -> RecordBatch {
+pub(crate) fn batch(now: i64, rows: &[Row], latest: i64) -> RecordBatch {
     let time = |seconds: i64| seconds.min(latest) * SECOND;
     let ended = |r: &Row| time(now + r.2);
     let times = |of: Vec<Option<i64>>| Arc::new(TimestampMicrosecondArray::from(of).with_timezone("UTC")) as ArrayRef;
@@ -94,7 +94,7 @@ fn batch(now: i64, rows: &[Row], latest: i64) -> RecordBatch {
     .unwrap()
 }
 
-fn text(now: i64, rows: &[Row]) -> String {
+pub(crate) fn text(now: i64, rows: &[Row]) -> String {
     let line = |(trip, driver, seconds, known, fare): &Row| {
         let loaded = known.map(|k| Micros((now + seconds + k) * SECOND).to_string()).unwrap_or_default();
         format!("{trip},{},{},{loaded},{fare}\n", DRIVERS[*driver], Micros((now + seconds) * SECOND))
@@ -102,7 +102,7 @@ fn text(now: i64, rows: &[Row]) -> String {
     format!("trip,driver,ended,loaded,fare\n{}", rows.iter().map(line).collect::<String>())
 }
 
-async fn push(world: &World, rows: RecordBatch) {
+pub(crate) async fn push(world: &World, rows: RecordBatch) {
     let request = PushRequest { dataset: "trips".parse().unwrap(), rows, key: None };
     world.engine.push(&world.scope, request).await.unwrap();
 }

@@ -14,6 +14,7 @@ mod gates;
 mod gc;
 mod increments;
 mod leakage;
+mod logged;
 mod models;
 mod plans;
 mod progress;

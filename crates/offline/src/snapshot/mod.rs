@@ -74,6 +74,15 @@ impl Snapshot {
         Snapshot { rows: files.iter().map(|file| file.rows).sum(), files, ..self.clone() }
     }
 
+    /// This one with some files of a later snapshot of the same dataset, and its columns.
+    #[must_use]
+    pub fn and(mut self, later: &Snapshot) -> Snapshot {
+        self.columns.clone_from(&later.columns);
+        self.rows += later.rows;
+        self.files.extend(later.files.iter().cloned());
+        self
+    }
+
     /// Reads every data file and compares it with its digest.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! What commits added to a table, and whether that is all they did.
 
+use std::ops::RangeInclusive;
+
 use asof_model::{Result, RunId, SnapshotNumber};
 use deltalake::kernel::Action;
 
-use super::{PUSH_TRANSACTION, Table};
+use super::{PUSH_TRANSACTION, SEQ_TRANSACTION, Table};
 
 /// What one commit did to the files of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +16,10 @@ pub struct Added {
     pub files: Vec<String>,
     /// Whether their rows came as pushes.
     pub pushed: bool,
+    /// Up to which number pushes have landed with it; none where its rows did not come as pushes.
+    pub landed: Option<i64>,
+    /// The last number given to a row by then, in the order of acceptance; none where the commit gave none.
+    pub accepted: Option<i64>,
     /// Whether it took files away, too.
     pub removed: bool,
     /// Whether it changed no row: its files hold the rows of those that it took away.
@@ -23,10 +29,31 @@ pub struct Added {
 impl Table {
     /// What every commit behind the first number up to the second added, in order; none where one of them is not in the log.
     pub(crate) async fn added(&self, behind: SnapshotNumber, to: SnapshotNumber) -> Result<Option<Vec<Added>>> {
+        self.added_in(behind.0 + 1..=to.0).await
+    }
+
+    /// What every commit up to the newest added, in order, so that each is found under its number; none where one of them is not
+    /// in the log, or nothing is.
+    pub(crate) async fn added_ever(&self) -> Result<Option<Vec<Added>>> {
+        match self.newest().await? {
+            Some(newest) => self.added_in(0..=newest.0).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn added_in(&self, numbers: RangeInclusive<u64>) -> Result<Option<Vec<Added>>> {
         let mut all = Vec::new();
-        for number in (behind.0 + 1..=to.0).map(SnapshotNumber) {
+        for number in numbers.map(SnapshotNumber) {
             let Some(actions) = self.actions_of(number).await? else { return Ok(None) };
-            let mut added = Added { number, files: Vec::new(), pushed: false, removed: false, compacted: false };
+            let mut added = Added {
+                number,
+                files: Vec::new(),
+                pushed: false,
+                landed: None,
+                accepted: None,
+                removed: false,
+                compacted: false,
+            };
             for action in actions {
                 match action {
                     Action::Add(add) => added.files.push(add.path),
@@ -34,7 +61,13 @@ impl Table {
                         added.removed = true;
                         added.compacted |= !remove.data_change;
                     }
-                    Action::Txn(transaction) if transaction.app_id == PUSH_TRANSACTION => added.pushed = true,
+                    Action::Txn(transaction) if transaction.app_id == PUSH_TRANSACTION => {
+                        added.pushed = true;
+                        added.landed = Some(transaction.version);
+                    }
+                    Action::Txn(transaction) if transaction.app_id == SEQ_TRANSACTION => {
+                        added.accepted = Some(transaction.version);
+                    }
                     _ => {}
                 }
             }

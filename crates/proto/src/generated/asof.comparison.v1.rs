@@ -25,6 +25,32 @@ pub struct Compared {
     /// The first of the differences, row by row.
     #[prost(message, repeated, tag = "7")]
     pub mismatches: ::prost::alloc::vec::Vec<Mismatch>,
+    /// Where what was served was read from the serving log: of how many entries. `at` is the latest moment of one then, and `snapshots` are
+    /// the newest ones: each entry was computed over what was there when it was served.
+    #[prost(message, optional, tag = "8")]
+    pub logged: ::core::option::Option<Logged>,
+}
+/// Entries of the serving log.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Logged {
+    /// Entries of this version that there are.
+    #[prost(uint64, tag = "1")]
+    pub found: u64,
+    /// Entries of which something was compared.
+    #[prost(uint64, tag = "2")]
+    pub compared: u64,
+    /// Entries that rows were pushed or a view was published into while they were read: not compared.
+    #[prost(uint64, tag = "3")]
+    pub moving: u64,
+    /// Why features of others were not compared, and of how many entries.
+    #[prost(btree_map = "string, uint64", tag = "4")]
+    pub apart: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        u64,
+    >,
+    /// Requests to any service of the project that should have been logged in that time, and were not.
+    #[prost(uint64, tag = "5")]
+    pub dropped: u64,
 }
 /// One feature of one row.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -41,6 +67,9 @@ pub struct Mismatch {
     /// Where the served value came from, by the views that it was computed from.
     #[prost(message, repeated, tag = "5")]
     pub receipts: ::prost::alloc::vec::Vec<Receipt>,
+    /// The moment that was answered for.
+    #[prost(int64, tag = "6")]
+    pub at: i64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Answer {

@@ -324,6 +324,12 @@ pub struct VerifyServiceRequest {
     /// The moment asked about, microseconds; none means that of the materialization, or now where rows were pushed since.
     #[prost(int64, optional, tag = "5")]
     pub at: ::core::option::Option<i64>,
+    /// Compare what the serving log says was served, instead of asking. Samples are entries of it then; none means a hundred.
+    #[prost(bool, tag = "6")]
+    pub log: bool,
+    /// Of the log, entries from then on, microseconds; none means all.
+    #[prost(int64, optional, tag = "7")]
+    pub since: ::core::option::Option<i64>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VerifyServiceEvent {

@@ -9,8 +9,8 @@ use figment::error::Kind;
 use super::variables::Variables;
 
 /// All sections.
-pub(super) const SECTIONS: [&str; 8] =
-    ["project", "store", "catalog", "online", "server", "offline", "push", "openlineage"];
+pub(super) const SECTIONS: [&str; 9] =
+    ["project", "store", "catalog", "online", "server", "offline", "push", "openlineage", "serving_log"];
 
 /// The error as its user reads it.
 pub(super) fn explain(error: figment::Error, file: Option<&Path>, text: &str, variables: &Variables) -> Error {

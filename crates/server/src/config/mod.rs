@@ -54,6 +54,8 @@ pub struct Config {
     pub environment: BTreeMap<Name, Environment>,
     /// `[openlineage]`.
     pub openlineage: Openlineage,
+    /// `[serving_log]`.
+    pub serving_log: ServingLog,
 }
 
 /// `[project]`: whose definitions a call is about, unless it says so itself.
@@ -212,6 +214,14 @@ impl Default for Openlineage {
         let (url, api_key) = (String::new(), String::new());
         Openlineage { url, api_key, timeout: Duration::from_secs(5), retry_for: Duration::from_secs(60), queue: 1000 }
     }
+}
+
+/// `[serving_log]`: what of what a server answers is kept, so that it can be verified later.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServingLog {
+    /// Every so many requests one is logged; 0 for none, which is the default.
+    pub every: u64,
 }
 
 /// What the caller says goes before everything else, as if it stood in the file.

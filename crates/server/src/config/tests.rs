@@ -117,6 +117,17 @@ fn variables_that_are_none_of_ours_are_left_alone() {
 }
 
 #[test]
+fn a_section_of_two_words_has_variables_too() {
+    let every = |text: &str, variables: &[(&str, &str)]| load(text, variables).map(|c| c.serving_log.every);
+    assert_eq!(every("", &[]).unwrap(), 0);
+    assert_eq!(every("[serving_log]\nevery = 7", &[]).unwrap(), 7);
+    assert_eq!(every("[serving_log]\nevery = 7", &[("ASOF_SERVING_LOG_EVERY", "9")]).unwrap(), 9);
+    let error = every("", &[("ASOF_SERVING_LOG_EVRY", "9")]).unwrap_err();
+    assert!(error.to_string().contains("did you mean `every`?"), "{error}");
+    assert_eq!(every("[serving_log]\nevery = -1", &[]).unwrap_err().code(), "invalid_config");
+}
+
+#[test]
 fn a_file_that_was_named_must_be_there() {
     let folder = tempfile::tempdir().unwrap();
     let error = load_in(folder.path(), Some(Path::new("none.toml")), &[], Overrides::default()).unwrap_err();

@@ -35,11 +35,15 @@ impl Variables {
             }
             disabled |= variable == "OPENLINEAGE_DISABLED" && value.eq_ignore_ascii_case("true");
             let Some(rest) = variable.strip_prefix(PREFIX) else { continue };
+            let rest = rest.to_ascii_lowercase();
+            // A section may have an underscore itself.
+            let in_section = |section: &&str| rest.strip_prefix(*section).and_then(|key| key.strip_prefix('_'));
+            if let Some((section, key)) = SECTIONS.iter().find_map(|section| Some((section, in_section(section)?))) {
+                set.push(((*section).to_owned(), key.to_owned(), value));
+                continue;
+            }
             let Some((section, key)) = rest.split_once('_') else { continue };
-            let (section, key) = (section.to_ascii_lowercase(), key.to_ascii_lowercase());
-            if SECTIONS.contains(&section.as_str()) {
-                set.push((section, key, value));
-            } else if let Some(near) = name::nearest(&section, SECTIONS) {
+            if let Some(near) = name::nearest(section, SECTIONS) {
                 let message = format!("the variable {variable} names no setting: there is no section [{section}]");
                 let meant = format!("{PREFIX}{}_{}", near.to_ascii_uppercase(), key.to_ascii_uppercase());
                 return Err(

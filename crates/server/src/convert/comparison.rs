@@ -1,6 +1,8 @@
 //! What came out of holding what is served against what training gives.
 
-use asof_engine::{Answered, CompareRequest, Compared, Mismatch, Sampled, SampledDifference};
+use asof_engine::{
+    Answered, CompareLogRequest, CompareRequest, Compared, Logged, Mismatch, Sampled, SampledDifference,
+};
 use asof_model::run::Receipt;
 use asof_model::{Micros, Result, Status};
 use asof_proto::column::v1::Column;
@@ -12,6 +14,17 @@ use super::object::{from_pinned, reference};
 
 /// How many keys are compared where nobody says.
 const SAMPLES: u32 = 1_000;
+/// How many entries of the serving log.
+const ENTRIES: u32 = 100;
+
+pub(crate) fn to_compare_log(request: &VerifyServiceRequest) -> Result<CompareLogRequest> {
+    Ok(CompareLogRequest {
+        service: reference(&request.service)?,
+        samples: usize::try_from(request.samples.unwrap_or(ENTRIES)).unwrap_or(usize::MAX),
+        seed: request.seed,
+        since: request.since.map(Micros),
+    })
+}
 
 pub(crate) fn to_compare(request: &VerifyServiceRequest) -> Result<CompareRequest> {
     Ok(CompareRequest {
@@ -32,8 +45,14 @@ pub(crate) fn from_compared(compared: &Compared) -> Result<VerifyServiceResult> 
         failed: compared.failed as u64,
         differing: compared.differing as u64,
         mismatches: compared.mismatches.iter().map(from_mismatch).collect::<Result<_>>()?,
+        logged: compared.logged.as_ref().map(from_logged),
     };
     Ok(VerifyServiceResult { run: compared.run.to_string(), compared: Some(told) })
+}
+
+fn from_logged(logged: &Logged) -> wire::Logged {
+    let Logged { found, compared, moving, ref apart, dropped } = *logged;
+    wire::Logged { found, compared, moving, apart: apart.iter().cloned().collect(), dropped }
 }
 
 fn from_mismatch(mismatch: &Mismatch) -> Result<wire::Mismatch> {
@@ -43,6 +62,7 @@ fn from_mismatch(mismatch: &Mismatch) -> Result<wire::Mismatch> {
         served: Some(from_answered(&mismatch.served)?),
         trained: Some(from_answered(&mismatch.trained)?),
         receipts: mismatch.receipts.iter().map(from_receipt).collect(),
+        at: mismatch.at.0,
     })
 }
 

@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::SharedDesk;
 use super::upload::Upload;
-use crate::convert::comparison::{from_compared, to_compare};
+use crate::convert::comparison::{from_compared, to_compare, to_compare_log};
 use crate::convert::error::status;
 use crate::convert::jobs::{
     from_ingest, from_materialized, from_rebuilt, from_trained, to_export_format, to_materialize, to_read_options,
@@ -160,8 +160,16 @@ impl JobService for Jobs {
         let desk = self.0.clone();
         let scope = desk.scope(request.scope.take()).map_err(status)?;
         let compare = to_compare(&request).map_err(status)?;
+        let logged = request.log.then(|| to_compare_log(&request)).transpose().map_err(status)?;
         let stream = events(
-            move |reporter| async move { from_compared(&desk.engine.compare(&scope, compare, Arc::new(reporter)).await?) },
+            move |reporter| async move {
+                let (engine, reporter) = (&desk.engine, Arc::new(reporter));
+                let compared = match logged {
+                    Some(logged) => engine.compare_log(&scope, logged, reporter).await?,
+                    None => engine.compare(&scope, compare, reporter).await?,
+                };
+                from_compared(&compared)
+            },
             |progress| VerifyServiceEvent { event: Some(verify_service_event::Event::Progress(progress)) },
             |result| VerifyServiceEvent { event: Some(verify_service_event::Event::Result(result)) },
         );
