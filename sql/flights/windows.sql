@@ -38,8 +38,7 @@ CREATE FEATURE SERVICE punctuality
 AS SELECT carrier_delay_7d, carrier_late_7d, carrier_late_30d, carrier_trend, route_landings_7d, route_delay_30d
    FROM carrier_recent, route_recent;
 
--- arrival_risk and these. Counts of different values and the last rows are computed for training so far, so plane_recent,
--- and with it this, is not served.
+-- arrival_risk and these. Of a plane the different destinations are kept online as they are, and its last landings.
 CREATE FEATURE SERVICE arrival_trends REQUEST (distance DOUBLE)
   WITH (owner = 'data-science', description = 'arrival_risk with what happened lately')
 AS SELECT origin_weather.temp, origin_weather.wind_speed, origin_weather.precip, origin_weather.visib,

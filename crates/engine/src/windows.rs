@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use asof_exact::{Integers, Sums};
+use asof_exact::{Integers, Registers, Sketches, Sums};
 use asof_model::{Columns, Definition, Micros, Name, Pinned, Registered, Result};
-use asof_online::{Cell, CellColumn, CellKind, Cells, Layout, Span, Tiles, Windows};
+use asof_online::{Cell, CellColumn, CellKind, Cells, Layout, Span, Tiles, Windows, Within};
 use asof_query::{States, Tables, TileKind, Tiled, Tiling};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::empty::EmptyTable;
@@ -24,6 +24,23 @@ pub(crate) fn layout(key: &Columns, tiled: &Tiled) -> Option<Layout> {
             TileKind::Unsigned => CellKind::Unsigned,
             TileKind::Greatest => CellKind::Greatest,
             TileKind::Least => CellKind::Least,
+            TileKind::Decimals => CellKind::Decimals,
+            TileKind::Quantiles => CellKind::Quantiles,
+            TileKind::Registers => CellKind::Registers,
+            TileKind::GreatestValue => CellKind::GreatestValue,
+            TileKind::LeastValue => CellKind::LeastValue,
+            TileKind::First => CellKind::First,
+            TileKind::Last => CellKind::Last,
+            TileKind::LastRows(most) => CellKind::LastRows(most),
+            TileKind::Different => CellKind::Different,
+            TileKind::AllBits => CellKind::AllBits,
+            TileKind::AnyBits => CellKind::AnyBits,
+            TileKind::OddBits => CellKind::OddBits,
+        },
+        within: match (cell.sliding, cell.endless) {
+            (true, false) => Within::Sliding,
+            (false, true) => Within::Endless,
+            _ => Within::All,
         },
     });
     let tiles = Tiles::new(tiling.hops(), tiling.endless(), cells.collect())?;
@@ -69,8 +86,43 @@ impl States for Found<'_> {
 
     fn extreme(&self, cell: usize, group: usize) -> Option<i64> {
         match self.column(cell) {
-            CellColumn::Extremes(values) => values[group],
-            other => unreachable!("{other:?} was planned as an extreme"),
+            CellColumn::Extremes(values) | CellColumn::Bits(values) => values[group],
+            other => unreachable!("{other:?} was planned as a word"),
+        }
+    }
+
+    fn sketches(&self, cell: usize) -> &Sketches {
+        match self.column(cell) {
+            CellColumn::Sketches(sketches) => sketches,
+            other => unreachable!("{other:?} was planned as a sketch"),
+        }
+    }
+
+    fn registers(&self, cell: usize) -> &Registers {
+        match self.column(cell) {
+            CellColumn::Registers(registers) => registers,
+            other => unreachable!("{other:?} was planned as registers"),
+        }
+    }
+
+    fn value(&self, cell: usize, group: usize) -> Option<&[u8]> {
+        match self.column(cell) {
+            CellColumn::Values(values) => values.get(group),
+            other => unreachable!("{other:?} was planned as a value"),
+        }
+    }
+
+    fn last_rows(&self, cell: usize, group: usize) -> Vec<(i64, i64, &[u8])> {
+        match self.column(cell) {
+            CellColumn::LastRows(rows) => rows[group].rows().collect(),
+            other => unreachable!("{other:?} was planned as the last rows"),
+        }
+    }
+
+    fn different(&self, cell: usize, group: usize) -> Option<usize> {
+        match self.column(cell) {
+            CellColumn::Different(values) => values[group].count(),
+            other => unreachable!("{other:?} was planned as different values"),
         }
     }
 }

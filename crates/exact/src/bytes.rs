@@ -17,6 +17,8 @@
 //! - **Sketch**: `0x31` and the count of bins. Unless that is none, the least and the greatest value follow, as
 //!   little-endian bits; then for each bin how far its key is above the last (for the first the key, signed), and
 //!   its count.
+//! - **Registers**: `0x41` and the count of those that are touched; for each how far its number is above the last (for the
+//!   first the number), and a byte with its value.
 
 use super::bins::{Bin, Key, ordered};
 use super::number::Number;
@@ -25,6 +27,7 @@ use super::sums::Infinite;
 const INTEGER: u8 = 0x11;
 const SUM: u8 = 0x21;
 const SKETCH: u8 = 0x31;
+const REGISTERS: u8 = 0x41;
 
 /// Powers of 256 in which a number may have bytes, on either side of the point. Squares of floats need some 270; the
 /// rest is room for sums.
@@ -148,6 +151,39 @@ fn read_bins(len: u64, bytes: &mut &[u8]) -> Result<(Vec<Bin>, f64, f64), Error>
         return Err(Error::Damaged("its least and greatest value are not in its bins"));
     }
     Ok((bins, least, most))
+}
+
+/// Registers by ascending number.
+pub(super) fn write_registers(registers: &[(u16, u8)], out: &mut Vec<u8>) {
+    out.push(REGISTERS);
+    write_count(registers.len() as u64, out);
+    let mut last = 0;
+    for (number, value) in registers {
+        write_count(u64::from(number - last), out);
+        out.push(*value);
+        last = *number;
+    }
+}
+
+/// Registers by ascending number, all of which fit.
+pub(super) fn read_registers(bytes: &mut &[u8], fits: impl Fn(u64, u8) -> bool) -> Result<Vec<(u16, u8)>, Error> {
+    let mut rest = *bytes;
+    read_kind(REGISTERS, &mut rest)?;
+    let len = read_count(&mut rest)?;
+    let mut registers: Vec<(u16, u8)> = Vec::new();
+    for _ in 0..len {
+        let step = read_count(&mut rest)?;
+        let number = match registers.last() {
+            None => Some(step),
+            Some((last, _)) if step > 0 => step.checked_add(u64::from(*last)),
+            Some(_) => None,
+        };
+        let value = *rest.split_off_first().ok_or(ENDS)?;
+        let number = number.filter(|number| fits(*number, value)).and_then(|number| u16::try_from(number).ok());
+        registers.push((number.ok_or(Error::Damaged("there is no such register"))?, value));
+    }
+    *bytes = rest;
+    Ok(registers)
 }
 
 /// A number that is trim. With a flag, the count of its bytes carries that.

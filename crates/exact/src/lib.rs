@@ -1,4 +1,4 @@
-//! Sums, averages, variances and quantiles that do not depend on how they were come by.
+//! Sums, averages, variances, quantiles and counts of different values that do not depend on how they were come by.
 //!
 //! # What it promises
 //! Rows may arrive in any order, be cut into any batches, be spread over any partitions and tiles, and be merged
@@ -13,6 +13,7 @@
 //!   the sum and not on the way to it.
 //! - [`Sketches`] give quantiles to within 1 % (DDSketch: Masson, Rim and Lee, 2019). What they keep are counts,
 //!   and nothing is ever collapsed.
+//! - [`Registers`] tell about how many different values there are (HyperLogLog, 1.6 %), by a hash that is fixed here.
 //!
 //! All keep one state per **group**, a number from 0: a slot of a spine, a node of a tree, a tile. No arithmetic
 //! here depends on the machine: it is integers, and the five operations that IEEE 754 fixes to the bit.
@@ -32,6 +33,7 @@ mod bytes;
 mod columns;
 mod integers;
 mod number;
+mod registers;
 mod round;
 mod short;
 mod sketches;
@@ -44,6 +46,7 @@ mod words;
 pub use bulk::Bulk;
 pub use bytes::Error;
 pub use integers::Integers;
+pub use registers::{Estimate, Registers, hash, register};
 pub use short::Total;
 pub use sketches::Sketches;
 pub use sums::Sums;

@@ -91,19 +91,24 @@ impl Sketch {
     fn add(&mut self, value: f64) {
         let value = ordered(value);
         self.span(value, value);
-        let key = Key::of(value);
-        match self.bins.binary_search_by_key(&key, |bin| bin.key()) {
-            Ok(at) => self.bins[at] = self.bins[at].with(1),
-            Err(at) => self.bins.insert(at, Bin::new(key, 1)),
-        }
+        self.count_in(Bin::new(Key::of(value), 1));
     }
 
     fn merge(&mut self, other: &Sketch) {
         self.span(other.least, other.most);
-        if self.bins.is_empty() {
-            self.bins.clone_from(&other.bins);
-        } else if !other.bins.is_empty() {
-            self.bins = merged(&self.bins, &other.bins);
+        match other.bins.as_slice() {
+            [] => {}
+            _ if self.bins.is_empty() => self.bins.clone_from(&other.bins),
+            // One event, or many that are equal.
+            [bin] => self.count_in(*bin),
+            more => self.bins = merged(&self.bins, more),
+        }
+    }
+
+    fn count_in(&mut self, more: Bin) {
+        match self.bins.binary_search_by_key(&more.key(), |bin| bin.key()) {
+            Ok(at) => self.bins[at] = self.bins[at].with(more.count()),
+            Err(at) => self.bins.insert(at, more),
         }
     }
 

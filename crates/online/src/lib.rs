@@ -43,4 +43,4 @@ pub use row::{Stamp, stamp};
 pub use rows::Rows;
 pub use slab::{Budget, Gap, Held, Look, Slab, SlabBuilder};
 pub use store::{Ask, Found, Increase, Lookup, OnlineStore, Publication, Published, Windows};
-pub use tiles::{Cell, CellColumn, CellKind, Cells, Span, Tiles};
+pub use tiles::{Cell, CellColumn, CellKind, Cells, Different, LastRows, MOST_BYTES, Span, Tiles, Values, Within};

@@ -70,7 +70,7 @@ impl Args {
                 }
                 for view in &answer.skipped {
                     let name = pinned::reference(view);
-                    out.line(format!("{name}: skipped, since not all of its as-of windows can be kept online yet"))?;
+                    out.line(format!("{name}: skipped, since not all of its as-of windows can be kept online"))?;
                 }
             }
         }

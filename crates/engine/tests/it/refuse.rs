@@ -5,6 +5,7 @@ use asof_model::{ErrorKind, Micros, Status};
 use asof_online::MemoryStore;
 use std::sync::Arc;
 
+use crate::windows::push;
 use crate::world::{PROJECT, World, request, trips};
 
 async fn served() -> World {
@@ -106,7 +107,7 @@ const RECENT: &str = "
     CREATE FEATURE VIEW recent ENTITY driver TIMESTAMP ended
         AS SELECT driver, ended, sum(fare) OVER (RANGE INTERVAL '1 hour' PRECEDING) AS takings FROM trips;
     CREATE FEATURE VIEW cities ENTITY driver TIMESTAMP ended
-        AS SELECT driver, ended, count(DISTINCT city) OVER (RANGE INTERVAL '1 hour' PRECEDING) AS cities FROM trips;
+        AS SELECT driver, ended, median(city) OVER (RANGE INTERVAL '1 hour' PRECEDING) AS cities FROM trips;
     CREATE FEATURE SERVICE moods AS SELECT takings, cities, fare FROM recent, cities, last_trip;
     CREATE TRAINING SET mooded FEATURES moods TIMESTAMP asked AS SELECT driver, ended AS asked FROM trips;
 ";
@@ -130,6 +131,48 @@ async fn as_of_windows_whose_states_are_not_kept_are_trained_on_and_not_served_y
     ] {
         assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unsupported, "windows_trained_only"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn what_is_not_kept_of_windows_says_why() {
+    let check = async |window: &str, why: &str| {
+        let world = served().await;
+        let view = "CREATE FEATURE VIEW v ENTITY driver TIMESTAMP ended AS SELECT driver, ended,";
+        world.apply(&format!("{PROJECT}{view} {window} AS x FROM trips")).await.unwrap();
+        let refused = world.materialize(&["v"], None).await.unwrap_err();
+        assert_eq!(refused.code(), "windows_trained_only", "{refused}");
+        assert!(refused.message().contains(why), "{refused}");
+    };
+    check("sum(fare) OVER (ROWS 1001 PRECEDING)", "more than the last 1000 rows").await;
+    check("median(fare) OVER ()", "the engine's own").await;
+    check("last_value(make_array(fare)) OVER ()", "values are not kept in tiles yet").await;
+    let beside = "array_agg(make_array(fare)) OVER (ROWS 2 PRECEDING)";
+    check(beside, "beside values of DOUBLE[], which are not kept").await;
+}
+
+#[tokio::test]
+async fn too_many_different_values_are_refused_and_not_counted() {
+    let world = World::new().await;
+    let counted = "
+        CREATE FEATURE VIEW counted ENTITY driver TIMESTAMP ended
+            AS SELECT driver, ended, count(DISTINCT trip) OVER () AS trips FROM trips;
+        CREATE FEATURE SERVICE counts AS SELECT trips FROM counted;";
+    world.apply(&format!("{PROJECT}{counted}")).await.unwrap();
+    // A number takes nine bytes, and four besides.
+    let most = asof_online::MOST_BYTES as i64 / 13;
+    let rows: Vec<_> = (0..most).map(|trip| (trip, "ann", 0, 10, None)).chain([(0, "bob", 0, 10, None)]).collect();
+    world.ingest("trips", &world.file("trips.csv", &trips(&rows))).await.unwrap();
+    world.materialize(&["counted"], None).await.unwrap();
+    let counts = async |driver: &str| {
+        let reply = world.get_from("counts", texts(&[("driver", driver)]), None).await?;
+        Ok::<_, asof_model::Error>(arrow::util::display::array_value_to_string(reply.features.column(0), 0).unwrap())
+    };
+    assert_eq!(counts("ann").await.unwrap(), most.to_string());
+    world.engine.push(&world.scope, push(&[(most, "ann", 0, 11, None)], "one more")).await.unwrap();
+    let error = counts("ann").await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Unsupported, "too_many_different"), "{error}");
+    assert!(error.message().contains("counted@1") && error.message().contains("count"), "{error}");
+    assert_eq!(counts("bob").await.unwrap(), "1");
 }
 
 #[tokio::test]

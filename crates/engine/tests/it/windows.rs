@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use asof_engine::PushRequest;
+use asof_engine::{CompareRequest, PushRequest};
 use asof_model::time::SECOND;
 use asof_model::{Micros, Status};
+use asof_offline::Quiet;
 use proptest::prelude::*;
 
 use crate::equal::{bits, rows_of};
@@ -33,6 +34,60 @@ pub(crate) const WINDOWS: &str = "
         just_now, n * 2 + just_now AS more FROM lately, sliding;
     CREATE TRAINING SET asked_state FEATURES state TIMESTAMP asked AS SELECT driver, asked FROM asked;
 ";
+
+/// Windows of every other kind that is kept: decimals, texts, ends, sketches, registers, different values and the last rows. The
+/// most of these are over columns that nulls are in.
+const OTHERS: &str = "
+    CREATE DATASET trips (trip BIGINT, driver VARCHAR, city BIGINT, ended TIMESTAMP, fare DOUBLE) TIMESTAMP ended;
+    CREATE DATASET asked (driver VARCHAR, asked TIMESTAMP) TIMESTAMP asked;
+    CREATE ENTITY driver KEY (driver VARCHAR);
+    CREATE FEATURE VIEW values ENTITY driver TIMESTAMP ended
+        AS SELECT driver, ended,
+            sum(cents) OVER hour AS cents, avg(cents) OVER week AS mean_cents, sum(big) OVER () AS bigger,
+            min(cents) OVER month AS least_cents, max(cents) FILTER (WHERE city = 1) OVER () AS most_cents,
+            min(place) OVER week AS first_place, max(place) FILTER (WHERE city = 1) OVER () AS last_place,
+            bool_and(city = 1) OVER week AS all_in_one, bool_or(city = 1) OVER hour AS some_in_one,
+            first_value(fare) OVER week AS first_fare, last_value(fare) IGNORE NULLS OVER () AS known_fare,
+            last_value(CASE WHEN city = 1 THEN place END) IGNORE NULLS OVER month AS there, first_value(trip) OVER () AS first_trip,
+            last_value(CAST(fare AS REAL)) OVER hour AS rough, last_value(city = 1) OVER week AS in_one,
+            last_value(cents) OVER month AS last_cents, last_value(CAST(ended AS DATE)) OVER () AS last_day,
+            max(cents) OVER week - min(cents) OVER week AS span,
+            bit_and(trip) OVER hour AS all_bits, bit_or(CAST(trip - 9 AS SMALLINT)) FILTER (WHERE city = 1) OVER () AS any_bits,
+            bit_xor(trip) OVER month AS odd_bits
+        FROM priced
+        WINDOW hour AS (RANGE INTERVAL '1 hour' PRECEDING), week AS (RANGE INTERVAL '7 days' PRECEDING),
+            month AS (RANGE INTERVAL '30 days' PRECEDING);
+    CREATE FEATURE VIEW shares ENTITY driver TIMESTAMP ended
+        AS SELECT driver, ended,
+            approx_percentile_cont(fare, 0.9) OVER week AS high, approx_percentile_cont(fare, 0.1) OVER week AS low,
+            approx_median(trip) OVER () AS middle, approx_median(cents) FILTER (WHERE city = 1) OVER month AS middle_cents,
+            approx_distinct(trip) OVER month AS about, approx_distinct(place) OVER () AS about_places,
+            approx_distinct(fare) FILTER (WHERE city = 0) OVER hour AS about_fares,
+            count(DISTINCT trip) OVER month AS trips, count(DISTINCT fare) OVER () AS fares,
+            count(DISTINCT place) FILTER (WHERE city = 1) OVER week AS places, count(*) OVER hour AS n
+        FROM priced
+        WINDOW hour AS (RANGE INTERVAL '1 hour' PRECEDING), week AS (RANGE INTERVAL '7 days' PRECEDING),
+            month AS (RANGE INTERVAL '30 days' PRECEDING);
+    CREATE FEATURE VIEW latest ENTITY driver TIMESTAMP ended
+        AS SELECT driver, ended, array_agg(fare) OVER three AS fares_3, array_agg(place) OVER five AS places_5,
+            sum(fare) OVER five AS sum_5, avg(cents) FILTER (WHERE city = 1) OVER five AS mean_5,
+            count(DISTINCT city) OVER five AS cities_5, first_value(place) OVER three AS place_3,
+            corr(fare, trip) OVER five AS tied, median(trip) OVER five AS median_5, max(ended) OVER three AS ended_3,
+            approx_distinct(trip) OVER five AS about_5, count(*) OVER (RANGE INTERVAL '1 hour' PRECEDING) AS n_hour,
+            last_value(fare) OVER () - first_value(fare) OVER three AS gained
+        FROM priced WINDOW three AS (ROWS 3 PRECEDING), five AS (ROWS 5 PRECEDING);
+    CREATE FEATURE SERVICE state AS SELECT cents, mean_cents, bigger, least_cents, most_cents, first_place, last_place,
+        all_in_one, some_in_one, first_fare, known_fare, there, first_trip, rough, in_one, last_cents, last_day, span, all_bits, any_bits, odd_bits,
+        high, low, middle, middle_cents, about, about_places, about_fares, trips, fares, places, n,
+        fares_3, places_5, sum_5, mean_5, cities_5, place_3, tied, median_5, ended_3, about_5, n_hour, gained
+        FROM values, shares, latest;
+    CREATE TRAINING SET asked_state FEATURES state TIMESTAMP asked AS SELECT driver, asked FROM asked;
+";
+
+/// Trips as [`OTHERS`] looks at them.
+const PRICED: &str = "(SELECT driver, ended, trip, city, fare, CAST(trip * 37 - 300 AS DECIMAL(12,2)) / 8 AS cents,
+    CAST(trip AS DECIMAL(20,0)) * 1000000000000 AS big,
+    CASE WHEN trip % 5 = 0 THEN NULL ELSE substr('quay row', 1, CAST(trip % 9 AS INT)) END AS place FROM trips) AS priced";
 
 pub(crate) type Trip = (i64, usize, i64, i64, Option<f64>);
 
@@ -77,14 +132,14 @@ pub(crate) fn push(rows: &[(i64, &str, i64, i64, Option<f64>)], key: &str) -> Pu
 
 /// Some trips are there before the view is brought online, the others are pushed; then everything is asked, online and by
 /// training.
-async fn check(before: Vec<Trip>, pushed: Vec<Vec<Trip>>, edge: bool) {
+async fn check(definitions: &str, views: &[&str], before: Vec<Trip>, pushed: Vec<Vec<Trip>>, edge: bool) {
     let now = world_time(edge);
     let rows = |trips: &[Trip]| -> Vec<(i64, &'static str, i64, i64, Option<f64>)> {
         trips.iter().map(|(t, d, c, ago, f)| (*t, DRIVERS[*d], *c, now - ago, *f)).collect()
     };
     let world = World::new().await;
     world.clock.set(Micros(now * SECOND));
-    world.apply(WINDOWS).await.unwrap();
+    world.apply(definitions).await.unwrap();
     world.ingest("trips", &world.file("trips.csv", &trips(&rows(&before)))).await.unwrap();
     let questions: Vec<_> = DRIVERS.iter().map(|d| Some(*d)).chain([Some("nobody"), None]).collect();
     let lines = questions.iter().map(|driver| format!("{},{}\n", driver.unwrap_or_default(), Micros(now * SECOND)));
@@ -94,7 +149,7 @@ async fn check(before: Vec<Trip>, pushed: Vec<Vec<Trip>>, edge: bool) {
     for (number, trips) in pushed.iter().enumerate() {
         let request = push(&rows(trips), &number.to_string());
         let report = world.engine.push(&world.scope, request.clone()).await.unwrap();
-        assert_eq!((report.followed.len(), report.waiting.len()), (2, 0), "{:?}", report.waiting);
+        assert_eq!((report.followed.len(), report.waiting.len()), (views.len(), 0), "{:?}", report.waiting);
         assert!(world.engine.push(&world.scope, request).await.unwrap().repeated);
     }
     world.train("asked_state").await.unwrap();
@@ -118,11 +173,19 @@ async fn check(before: Vec<Trip>, pushed: Vec<Vec<Trip>>, edge: bool) {
     compare("as pushed").await;
     world.materialize(&[], None).await.unwrap();
     compare("as materialized again").await;
-    for view in ["lately@1", "sliding@1"] {
+    for view in views.iter().map(|view| format!("{view}@1")) {
         let published = world.online.list().unwrap().into_iter().find(|p| p.view.reference() == view).unwrap();
         assert_eq!(world.online.check(&published.view), Ok(()));
     }
     assert!(!trained.column(0).is_empty());
+    let asked = CompareRequest { service: "state".parse().unwrap(), samples: 100, seed: 0, at: None };
+    let compared = world.engine.compare(&world.scope, asked, Arc::new(Quiet)).await.unwrap();
+    assert!(compared.rows > 0);
+    assert_eq!((compared.differing, compared.failed), (0, 0));
+}
+
+fn run(check: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(check);
 }
 
 proptest! {
@@ -134,6 +197,41 @@ proptest! {
         pushed in proptest::collection::vec(proptest::collection::vec(trip(), 1..5), 0..4),
         edge: bool,
     ) {
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(check(before, pushed, edge));
+        run(check(WINDOWS, &["lately", "sliding"], before, pushed, edge));
     }
+
+    #[test]
+    fn so_are_those_whose_states_are_values(
+        before in proptest::collection::vec(trip(), 1..30),
+        pushed in proptest::collection::vec(proptest::collection::vec(trip(), 1..5), 0..4),
+        edge: bool,
+    ) {
+        let definitions = OTHERS.replace("FROM priced", &format!("FROM {PRICED}"));
+        run(check(&definitions, &["values", "shares", "latest"], before, pushed, edge));
+    }
+}
+
+/// Events of which several are of one time and one place in the order of acceptance have one order, here and there: by all
+/// that windows over rows read, one column after another.
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_one_rank_are_served_as_they_are_trained_on() {
+    let world = World::new().await;
+    let definitions = "
+        CREATE DATASET trips (trip BIGINT, driver VARCHAR, city BIGINT, ended TIMESTAMP, fare DOUBLE) TIMESTAMP ended;
+        CREATE ENTITY driver KEY (driver VARCHAR);
+        CREATE FEATURE VIEW legs ENTITY driver TIMESTAMP ended
+            AS SELECT driver, ended, array_agg(leg) OVER (ROWS 4 PRECEDING) AS legs, last_value(leg) OVER () AS last_leg,
+                array_agg(share) OVER (ROWS 2 PRECEDING) AS shares, first_value(part) OVER () AS first_part,
+                sum(share) OVER (ROWS 3 PRECEDING) AS sum_3
+            FROM (SELECT driver, ended, leg, fare / (leg + 2) AS share, CAST(leg * leg AS VARCHAR) AS part
+                FROM (SELECT driver, ended, fare, unnest(make_array(3, trip, 1, -1, trip)) AS leg FROM trips) AS cut) AS cut;
+        CREATE FEATURE SERVICE state AS SELECT legs, last_leg, shares, first_part, sum_3 FROM legs;";
+    world.apply(definitions).await.unwrap();
+    let rows: Vec<_> =
+        (0..12_i64).map(|n| (n * 5 % 7, DRIVERS[n as usize % 3], 0, 100 + n / 6, Some(n as f64 / 7.0))).collect();
+    world.ingest("trips", &world.file("trips.csv", &trips(&rows))).await.unwrap();
+    world.materialize(&[], None).await.unwrap();
+    let asked = CompareRequest { service: "state".parse().unwrap(), samples: 100, seed: 0, at: None };
+    let compared = world.engine.compare(&world.scope, asked, Arc::new(Quiet)).await.unwrap();
+    assert_eq!((compared.rows, compared.differing, compared.failed), (3, 0, 0), "{:?}", compared.mismatches);
 }

@@ -4,6 +4,7 @@ mod bulk;
 mod bytes;
 mod integers;
 mod naive;
+mod registers;
 mod sketches;
 mod sums;
 

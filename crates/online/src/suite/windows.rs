@@ -8,7 +8,7 @@ use asof_model::Micros;
 
 use super::sample::{self, AT, aside, columns, get, publish, push, run, view};
 use super::{Make, refused};
-use crate::{Cell, CellColumn, CellKind, EVENT_TIME, Layout, Lookup, SEQ, Span, Tiles, Windows};
+use crate::{Cell, CellColumn, CellKind, EVENT_TIME, Layout, Lookup, SEQ, Span, Tiles, Windows, Within};
 
 const MINUTE: i64 = 60_000_000;
 const HOUR: i64 = 60 * MINUTE;
@@ -18,7 +18,8 @@ const DAY: i64 = 24 * HOUR;
 type Trip = (&'static str, i64, Option<f64>);
 
 fn layout() -> Layout {
-    let cell = |input: &str, kind| Cell { input: input.into(), kind };
+    let within = |input: &str, kind, within| Cell { input: input.into(), kind, within };
+    let cell = |input: &str, kind| within(input, kind, Within::All);
     let cells = vec![
         cell("counts", CellKind::Count),
         cell("fares", CellKind::Sum),
@@ -26,15 +27,42 @@ fn layout() -> Layout {
         cell("words", CellKind::Integers),
         cell("words", CellKind::Greatest),
         cell("words", CellKind::Least),
+        cell("decimals", CellKind::Decimals),
+        cell("fares", CellKind::Quantiles),
+        cell("hashes", CellKind::Registers),
+        cell("texts", CellKind::GreatestValue),
+        cell("texts", CellKind::LeastValue),
+        cell("texts", CellKind::First),
+        within("texts", CellKind::Last, Within::Sliding),
+        within("texts", CellKind::LastRows(3), Within::Endless),
+        cell("texts", CellKind::Different),
+        cell("words", CellKind::AllBits),
+        cell("words", CellKind::AnyBits),
+        cell("words", CellKind::OddBits),
     ];
     let tiles = Tiles::new([5 * MINUTE, DAY], true, cells).expect("hops that divide one another");
     let values = columns(&[("fare", DataType::Float64)]);
     Layout { key: columns(&[("driver", DataType::Utf8)]), values, tiles: Some(tiles) }
 }
 
+/// As a decimal that needs more than a word.
+fn decimal(fare: f64) -> i128 {
+    fare as i128 * 10_i128.pow(30)
+}
+
+fn hash_of(fare: f64) -> u64 {
+    asof_exact::hash(&fare.to_le_bytes())
+}
+
+/// Of several lengths, some of them twice.
+fn text(fare: f64) -> Vec<u8> {
+    format!("{}", fare as i64 / 2).into_bytes()
+}
+
 fn batch(trips: &[Trip], first: i64) -> RecordBatch {
     let fares = || Arc::new(trips.iter().map(|t| t.2).collect::<Float64Array>());
     let words: Int64Array = trips.iter().map(|t| t.2.map(|fare| fare as i64)).collect();
+    let decimals: Decimal128Array = trips.iter().map(|t| t.2.map(decimal)).collect();
     sample::batch(vec![
         ("driver", Arc::new(StringArray::from_iter_values(trips.iter().map(|t| t.0)))),
         (EVENT_TIME, sample::times(trips.iter().map(|t| t.1))),
@@ -42,6 +70,9 @@ fn batch(trips: &[Trip], first: i64) -> RecordBatch {
         ("fare", fares()),
         ("counts", Arc::new(trips.iter().map(|t| Some(t.2.is_some())).collect::<BooleanArray>())),
         ("fares", fares()),
+        ("hashes", Arc::new(trips.iter().map(|t| t.2.map(hash_of)).collect::<UInt64Array>())),
+        ("decimals", Arc::new(decimals.with_data_type(DataType::Decimal128(38, 0)))),
+        ("texts", Arc::new(trips.iter().map(|t| t.2.map(text)).collect::<BinaryArray>())),
         ("words", Arc::new(words)),
     ])
 }
@@ -59,16 +90,17 @@ fn check(store: &dyn crate::OnlineStore, view: &asof_model::Pinned, trips: &[Tri
     let windows = Some(Windows { at: Micros(at), spans: spans.clone() });
     let found = get(store, Lookup { view, keys: vec![keys], columns: vec!["fare".into()], windows });
     let cells = found.windows.expect("windows were asked for");
-    assert_eq!((cells.spans, cells.columns.len()), (3, 6));
+    assert_eq!((cells.spans, cells.columns.len()), (3, 18));
     for (row, driver) in drivers.iter().enumerate() {
         for (n, span) in spans.iter().enumerate() {
             let held = trips.iter().filter(|t| Some(t.0) == *driver && span.start.is_none_or(|start| t.1 > start));
             let fares: Vec<f64> = held.filter_map(|t| t.2).collect();
             let words: Vec<i64> = fares.iter().map(|fare| *fare as i64).collect();
             let (group, told) = (row * 3 + n, format!("{driver:?} {span:?} at {at}"));
-            let [counts, sums, squares, integers, greatest, least] = cells.columns.as_slice() else {
-                unreachable!("{told}")
-            };
+            let (words_of, values_of) = cells.columns.split_at(6);
+            let [counts, sums, squares, integers, greatest, least] = words_of else { unreachable!("{told}") };
+            let held = trips.iter().filter(|t| Some(t.0) == *driver && span.start.is_none_or(|start| t.1 > start));
+            check_values(values_of, &held.collect::<Vec<_>>(), (group, span.start.is_none()), &told);
             match (counts, sums, squares, integers) {
                 (
                     CellColumn::Counts(counts),
@@ -90,6 +122,56 @@ fn check(store: &dyn crate::OnlineStore, view: &asof_model::Pinned, trips: &[Tri
                 }
                 other => unreachable!("{other:?}"),
             }
+        }
+    }
+}
+
+/// The states that are more than words, of the trips in a window, in the order in which they were accepted.
+fn check_values(columns: &[CellColumn], held: &[&Trip], (group, endless): (usize, bool), told: &str) {
+    let mut held: Vec<_> = held.iter().enumerate().filter_map(|(n, t)| Some((t.1, n, t.2?))).collect();
+    held.sort_by_key(|(time, n, _)| (*time, *n));
+    let fares = || held.iter().map(|(_, _, fare)| *fare);
+    let texts: Vec<Vec<u8>> = fares().map(text).collect();
+    let (mut sketch, mut registers) = (asof_exact::Sketches::new(1), asof_exact::Registers::new(1));
+    fares().for_each(|fare| sketch.add(0, fare));
+    fares().for_each(|fare| registers.add(0, hash_of(fare)));
+    let [decimals, quantiles, hashes, values @ .., rows, different, all, any, odd] = columns else {
+        unreachable!("{told}")
+    };
+    match (decimals, quantiles, hashes, rows, different) {
+        (
+            CellColumn::Integers(decimals),
+            CellColumn::Sketches(sketches),
+            CellColumn::Registers(counted),
+            CellColumn::LastRows(rows),
+            CellColumn::Different(different),
+        ) => {
+            assert_eq!(decimals.total(group), Some(fares().map(decimal).sum()), "{told}");
+            for share in [0.0, 0.3, 0.5, 1.0] {
+                assert_eq!(sketches.quantile(group, share), sketch.quantile(0, share), "{told}");
+            }
+            assert_eq!(counted.count(group), registers.count(0), "{told}");
+            let found: Vec<_> = rows[group].rows().map(|(time, _, text)| (time, text.to_vec())).collect();
+            let last: Vec<_> = held.iter().map(|(time, _, fare)| (*time, text(*fare))).collect();
+            let last = last[last.len().saturating_sub(3)..].to_vec();
+            assert_eq!(found, if endless { last } else { Vec::new() }, "{told}");
+            let distinct: std::collections::BTreeSet<_> = texts.iter().collect();
+            assert_eq!(different[group].count(), Some(distinct.len()), "{told}");
+        }
+        other => unreachable!("{other:?}"),
+    }
+    let bits = |merge: fn(i64, i64) -> i64| fares().map(|fare| fare as i64).reduce(merge);
+    for (column, expected) in [(all, bits(|a, b| a & b)), (any, bits(|a, b| a | b)), (odd, bits(|a, b| a ^ b))] {
+        match column {
+            CellColumn::Bits(values) => assert_eq!(values[group], expected, "{told}"),
+            other => unreachable!("{other:?}"),
+        }
+    }
+    let last = texts.last().filter(|_| !endless);
+    for (column, expected) in values.iter().zip([texts.iter().max(), texts.iter().min(), texts.first(), last]) {
+        match column {
+            CellColumn::Values(values) => assert_eq!(values.get(group), expected.map(Vec::as_slice), "{told}"),
+            other => unreachable!("{other:?}"),
         }
     }
 }

@@ -33,6 +33,11 @@ impl TileKey {
         keys.chain(tiles.endless.then_some(TileKey { level: ENDLESS, number: 0 }))
     }
 
+    /// Whether it is the tile of all events.
+    pub(crate) fn is_endless(self) -> bool {
+        self.level == ENDLESS
+    }
+
     /// Whether all of it lies at or before a moment. The key is its entity's and its own.
     pub(crate) fn ends_by(tiles: &Tiles, key: &[u8], until: i64) -> bool {
         let Some([level, number @ ..]) = key.last_chunk::<{ Self::WIDTH }>() else { return false };

@@ -28,6 +28,7 @@
 mod cells;
 mod cover;
 mod events;
+mod packed;
 mod state;
 
 use arrow::array::RecordBatch;
@@ -35,10 +36,11 @@ use arrow::datatypes::DataType;
 use asof_model::digest::Hasher;
 use serde::{Deserialize, Serialize};
 
-pub use cells::{CellColumn, Cells};
+pub use cells::{CellColumn, Cells, Values};
 pub use cover::Span;
 pub(crate) use cover::{Asked, TileKey};
 pub(crate) use events::Events;
+pub use packed::{Different, LastRows, MOST_BYTES};
 pub(crate) use state::{Gathered, Tile, merge};
 
 /// The version byte that every tile begins with.
@@ -65,6 +67,37 @@ pub struct Cell {
     pub input: String,
     /// What of it.
     pub kind: CellKind,
+    /// Which tiles have it.
+    #[serde(default, skip_serializing_if = "Within::is_all")]
+    pub within: Within,
+}
+
+/// Which tiles have a state. The others say in its place that they have not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Within {
+    /// All tiles.
+    #[default]
+    All,
+    /// Those that windows which slide are read from.
+    Sliding,
+    /// The tile of all events.
+    Endless,
+}
+
+impl Within {
+    fn is_all(&self) -> bool {
+        *self == Within::All
+    }
+
+    /// Whether a tile has the state.
+    fn has(self, key: TileKey) -> bool {
+        match self {
+            Within::All => true,
+            Within::Sliding => !key.is_endless(),
+            Within::Endless => key.is_endless(),
+        }
+    }
 }
 
 /// What is kept of a column.
@@ -85,6 +118,30 @@ pub enum CellKind {
     Greatest,
     /// The least, of `BIGINT`.
     Least,
+    /// The sum, of `DECIMAL(38, 0)`.
+    Decimals,
+    /// A sketch of quantiles, of `DOUBLE`.
+    Quantiles,
+    /// About how many different, of unsigned 64-bit hashes.
+    Registers,
+    /// The greatest, of `BINARY`.
+    GreatestValue,
+    /// The least, of `BINARY`.
+    LeastValue,
+    /// That of the first event, of `BINARY`.
+    First,
+    /// That of the last event, of `BINARY`.
+    Last,
+    /// Those of the last so many events, of `BINARY`.
+    LastRows(u32),
+    /// The different ones, of `BINARY`.
+    Different,
+    /// The bits that all have, of `BIGINT`.
+    AllBits,
+    /// The bits that any has, of `BIGINT`.
+    AnyBits,
+    /// The bits that an odd number has, of `BIGINT`.
+    OddBits,
 }
 
 impl CellKind {
@@ -93,9 +150,49 @@ impl CellKind {
         match self {
             CellKind::Count => DataType::Boolean,
             CellKind::Sum | CellKind::Squares => DataType::Float64,
-            CellKind::Integers | CellKind::Greatest | CellKind::Least => DataType::Int64,
-            CellKind::Unsigned => DataType::UInt64,
+            CellKind::Integers
+            | CellKind::Greatest
+            | CellKind::Least
+            | CellKind::AllBits
+            | CellKind::AnyBits
+            | CellKind::OddBits => DataType::Int64,
+            CellKind::Unsigned | CellKind::Registers => DataType::UInt64,
+            CellKind::Decimals => DataType::Decimal128(38, 0),
+            CellKind::Quantiles => DataType::Float64,
+            CellKind::GreatestValue
+            | CellKind::LeastValue
+            | CellKind::First
+            | CellKind::Last
+            | CellKind::LastRows(_)
+            | CellKind::Different => DataType::Binary,
         }
+    }
+
+    /// Its number in fingerprints, which never changes, and how many rows it keeps.
+    fn code(self) -> [u8; 5] {
+        let (code, rows) = match self {
+            CellKind::Count => (0, 0),
+            CellKind::Sum => (1, 0),
+            CellKind::Squares => (2, 0),
+            CellKind::Integers => (3, 0),
+            CellKind::Unsigned => (4, 0),
+            CellKind::Greatest => (5, 0),
+            CellKind::Least => (6, 0),
+            CellKind::Decimals => (7, 0),
+            CellKind::Quantiles => (8, 0),
+            CellKind::Registers => (9, 0),
+            CellKind::GreatestValue => (10, 0),
+            CellKind::LeastValue => (11, 0),
+            CellKind::First => (12, 0),
+            CellKind::Last => (13, 0),
+            CellKind::LastRows(most) => (14, most),
+            CellKind::Different => (15, 0),
+            CellKind::AllBits => (16, 0),
+            CellKind::AnyBits => (17, 0),
+            CellKind::OddBits => (18, 0),
+        };
+        let [a, b, c, d] = rows.to_le_bytes();
+        [code, a, b, c, d]
     }
 }
 
@@ -132,8 +229,15 @@ impl Tiles {
         self.levels.iter().for_each(|level| {
             hasher.part(&level.to_le_bytes());
         });
-        for Cell { input, kind } in &self.cells {
-            hasher.part(input.as_bytes()).part(&[*kind as u8]);
+        for Cell { input, kind, within } in &self.cells {
+            let code = kind.code();
+            // What was there before the others has the fingerprint that it had.
+            hasher.part(input.as_bytes()).part(if code[0] <= 6 { &code[..1] } else { &code });
+            match within {
+                Within::All => {}
+                Within::Sliding => drop(hasher.part(b"sliding")),
+                Within::Endless => drop(hasher.part(b"endless")),
+            }
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use asof_exact::{Integers, Sums};
+use asof_exact::{Integers, Registers, Sketches, Sums};
 
-use super::VERSION;
+use super::packed::{Different, LastRows, Packed, better, value, write_value, write_values};
+use super::{CellColumn, VERSION};
 use crate::row::{CHECKSUM, checksum};
 
 /// What bytes of a cell begin with.
@@ -13,8 +14,18 @@ const SUM: u8 = 2;
 const INTEGERS: u8 = 3;
 const GREATEST: u8 = 4;
 const LEAST: u8 = 5;
-/// An extreme of nothing.
+/// A state of no events that has no other form, or one that this tile does not have.
 const NOTHING: u8 = 6;
+const SKETCH: u8 = 7;
+const REGISTERS: u8 = 8;
+const GREATEST_VALUE: u8 = 9;
+const LEAST_VALUE: u8 = 10;
+const LAST_ROWS: u8 = 11;
+const DIFFERENT: u8 = 12;
+const TOO_MANY_DIFFERENT: u8 = 13;
+const ALL_BITS: u8 = 14;
+const ANY_BITS: u8 = 15;
+const ODD_BITS: u8 = 16;
 
 /// Where the states begin.
 const HEAD: usize = 17;
@@ -27,7 +38,40 @@ pub(crate) enum State {
     Integers(Integers),
     /// Whether the greatest, and it.
     Extreme(bool, i64),
+    Sketch(Sketches),
+    Registers(Registers),
+    /// The same of a value in bytes.
+    Value(bool, Packed),
+    LastRows(LastRows),
+    Different(Different),
+    Bits(Bits, i64),
     Nothing,
+}
+
+/// Which bits of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bits {
+    All,
+    Any,
+    Odd,
+}
+
+impl Bits {
+    fn of(kind: u8) -> Self {
+        match kind {
+            ALL_BITS => Bits::All,
+            ANY_BITS => Bits::Any,
+            _ => Bits::Odd,
+        }
+    }
+
+    fn merge(self, one: i64, other: i64) -> i64 {
+        match self {
+            Bits::All => one & other,
+            Bits::Any => one | other,
+            Bits::Odd => one ^ other,
+        }
+    }
 }
 
 /// A tile: the states of some events.
@@ -115,6 +159,21 @@ impl State {
                 State::Integers(sum)
             }
             GREATEST | LEAST => State::Extreme(kind == GREATEST, i64::from_le_bytes(word(bytes)?)),
+            SKETCH => {
+                let mut sketch = Sketches::new(1);
+                sketch.decode(0, bytes).map_err(damaged)?;
+                State::Sketch(sketch)
+            }
+            REGISTERS => {
+                let mut registers = Registers::new(1);
+                registers.decode(0, bytes).map_err(damaged)?;
+                State::Registers(registers)
+            }
+            GREATEST_VALUE | LEAST_VALUE => State::Value(kind == GREATEST_VALUE, value(bytes)?.into()),
+            LAST_ROWS => State::LastRows(LastRows::read(bytes)?),
+            DIFFERENT => State::Different(Different::read(bytes)?),
+            TOO_MANY_DIFFERENT => State::Different(Different::TOO_MANY),
+            ALL_BITS | ANY_BITS | ODD_BITS => State::Bits(Bits::of(kind), i64::from_le_bytes(word(bytes)?)),
             NOTHING => State::Nothing,
             _ => return Err("a state is of an unknown kind"),
         })
@@ -138,27 +197,65 @@ impl State {
                 out.push(if *greatest { GREATEST } else { LEAST });
                 out.extend_from_slice(&value.to_le_bytes());
             }
+            State::Sketch(sketch) => {
+                out.push(SKETCH);
+                sketch.encode(0, out);
+            }
+            State::Registers(registers) => {
+                out.push(REGISTERS);
+                registers.encode(0, out);
+            }
+            State::Value(greatest, value) => {
+                out.push(if *greatest { GREATEST_VALUE } else { LEAST_VALUE });
+                write_value(value, out);
+            }
+            State::LastRows(rows) => {
+                out.push(LAST_ROWS);
+                rows.write(out);
+            }
+            State::Different(different) => match &different.values {
+                Some(values) => {
+                    out.push(DIFFERENT);
+                    write_values(values, out);
+                }
+                None => out.push(TOO_MANY_DIFFERENT),
+            },
+            State::Bits(of, value) => {
+                out.push(match of {
+                    Bits::All => ALL_BITS,
+                    Bits::Any => ANY_BITS,
+                    Bits::Odd => ODD_BITS,
+                });
+                out.extend_from_slice(&value.to_le_bytes());
+            }
             State::Nothing => out.push(NOTHING),
         }
     }
 
-    fn absorb(&mut self, other: State) -> Result<(), &'static str> {
+    pub(super) fn absorb(&mut self, other: State) -> Result<(), &'static str> {
         match (&mut *self, other) {
             (State::Count(count), State::Count(more)) => *count = count.wrapping_add(more),
             (State::Sum(sum), State::Sum(more)) => sum.absorb(&more),
             (State::Integers(sum), State::Integers(more)) => sum.absorb(&more),
             (State::Extreme(true, value), State::Extreme(true, more)) => *value = more.max(*value),
             (State::Extreme(false, value), State::Extreme(false, more)) => *value = more.min(*value),
-            (State::Extreme(..) | State::Nothing, State::Nothing) => {}
-            (State::Nothing, more @ State::Extreme(..)) => *self = more,
+            (State::Sketch(sketch), State::Sketch(more)) => sketch.absorb(&more),
+            (State::Registers(registers), State::Registers(more)) => registers.absorb(&more),
+            (State::Value(greatest, value), State::Value(more_greatest, more)) if *greatest == more_greatest => {
+                *value = better(*greatest, std::mem::take(value), more);
+            }
+            (State::LastRows(rows), State::LastRows(more)) => rows.absorb(more)?,
+            (State::Different(values), State::Different(more)) => values.absorb(more),
+            (State::Bits(of, value), State::Bits(more_of, more)) if *of == more_of => *value = of.merge(*value, more),
+            (_, State::Nothing) => {}
+            (State::Nothing, more) => *self = more,
             _ => return Err("tiles of one key have states of different kinds"),
         }
         Ok(())
     }
 
     /// Adds what bytes hold to one group of a column of results.
-    pub(super) fn skim(bytes: &mut &[u8], into: &mut super::CellColumn, group: usize) -> Result<(), &'static str> {
-        use super::CellColumn;
+    pub(super) fn skim(bytes: &mut &[u8], into: &mut CellColumn, group: usize) -> Result<(), &'static str> {
         let damaged = |_| "a state is not what was written";
         let kind = *bytes.split_off_first().ok_or("a tile ends early")?;
         match (kind, into) {
@@ -175,15 +272,34 @@ impl State {
                 let value = i64::from_le_bytes(word(bytes)?);
                 values[group] = Some(values[group].map_or(value, |known| known.min(value)));
             }
-            (NOTHING, CellColumn::Extremes(_)) => {}
+            (NOTHING, CellColumn::Counts(_) | CellColumn::Sums(_) | CellColumn::Integers(_)) => {
+                return Err("a state has no form of its own");
+            }
+            (NOTHING, _) => {}
+            (ALL_BITS | ANY_BITS | ODD_BITS, CellColumn::Bits(values)) => {
+                let value = i64::from_le_bytes(word(bytes)?);
+                values[group] = Some(values[group].map_or(value, |known| Bits::of(kind).merge(known, value)));
+            }
+            (SKETCH, CellColumn::Sketches(sketches)) => sketches.decode(group, bytes).map_err(damaged)?,
+            (REGISTERS, CellColumn::Registers(registers)) => registers.decode(group, bytes).map_err(damaged)?,
+            (GREATEST_VALUE | LEAST_VALUE, CellColumn::Values(values)) => {
+                let (held, more) = (&mut values.held[group], Packed::from(value(bytes)?));
+                *held = Some(match held.take() {
+                    None => more,
+                    Some(held) => better(kind == GREATEST_VALUE, held, more),
+                });
+            }
+            (LAST_ROWS, CellColumn::LastRows(rows)) => rows[group].absorb(LastRows::read(bytes)?)?,
+            (DIFFERENT, CellColumn::Different(values)) => values[group].unite(Different::read(bytes)?),
+            (TOO_MANY_DIFFERENT, CellColumn::Different(values)) => values[group].unite(Different::TOO_MANY),
             _ => return Err("a state is of another kind than its view says"),
         }
         Ok(())
     }
 }
 
-fn word(bytes: &mut &[u8]) -> Result<[u8; 8], &'static str> {
-    let (word, rest) = bytes.split_first_chunk::<8>().ok_or("a tile ends early")?;
+pub(super) fn word<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], &'static str> {
+    let (word, rest) = bytes.split_first_chunk().ok_or("a tile ends early")?;
     *bytes = rest;
     Ok(*word)
 }

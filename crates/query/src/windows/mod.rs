@@ -19,6 +19,8 @@
 //!   subtracted is added at the first slot and subtracted behind the last, with running totals at the end
 //!   (`state/totals`); all else sits in the O(log n) nodes of a tree over the key's slots (`state/tree`). The last n rows
 //!   of each slot are kept as they are (`rows`).
+//! - **Keeping online.** What the store keeps of events, and what comes of it, is the same states or the same rows (`tiled`),
+//!   with values in bytes of our own (`packed`).
 //!
 //! # What it costs
 //! One pass over the view for its own rows and all windows together; calls with equal frame, filter and argument share
@@ -34,6 +36,7 @@ mod extract;
 mod frame;
 mod function;
 mod layout;
+mod packed;
 mod place;
 mod problem;
 mod rows;

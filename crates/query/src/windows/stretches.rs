@@ -131,7 +131,7 @@ fn give(holding: &Holding, states: &mut [State], placed: &[Placed], batch: &Batc
 }
 
 /// Gives the last rows of some slots to the states that are of rows.
-fn give_rows(layout: &Layout, states: &mut [Vec<State>], gathered: Gathered) -> Result<()> {
+pub(super) fn give_rows(layout: &Layout, states: &mut [Vec<State>], gathered: Gathered) -> Result<()> {
     let Gathered { inputs, times, known, seq, placed } = gathered;
     let batch = Batch { inputs, times: &times, known: Some(&known), seq: Some(&seq) };
     for (holding, states) in layout.holdings.iter().zip(states) {

@@ -22,9 +22,12 @@ pub(super) use engine::{Aggregate, type_of};
 use extremes::Extremes;
 pub(super) use extremes::{float_to_word, from_words, is_a_word, to_words};
 use quantiles::Quantiles;
+pub(super) use quantiles::quantiles;
 use registers::Registers;
+pub(super) use registers::to_hashes;
 use totals::{Counts, Floats, Integers};
-pub(super) use totals::{deviation, mean, mean_of_integers};
+pub(super) use totals::{deviation, mean, mean_of_decimals, mean_of_integers, more_digits, typed};
+pub(super) use values::canonical;
 
 /// Some events: what windows are computed of, and what ranks them.
 pub(super) struct Batch<'a> {

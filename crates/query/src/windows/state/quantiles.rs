@@ -59,12 +59,17 @@ impl Quantiles {
                 found[slot] = self.sketches.quantile(leaf, share);
             }
         }
-        let nearest = |v: f64| if data_type.is_integer() { v.round() } else { v };
-        let found: Float64Array = found.into_iter().map(|v| v.map(nearest)).collect();
-        Ok(cast(&(Arc::new(found) as ArrayRef), data_type)?)
+        quantiles(found.into_iter(), data_type)
     }
 
     pub(super) fn size(&self) -> usize {
         self.sketches.size()
     }
+}
+
+/// Quantiles in this type; whole numbers are the nearest.
+pub(in super::super) fn quantiles(found: impl Iterator<Item = Option<f64>>, data_type: &DataType) -> Result<ArrayRef> {
+    let nearest = |v: f64| if data_type.is_integer() { v.round() } else { v };
+    let found: Float64Array = found.map(|v| v.map(nearest)).collect();
+    Ok(cast(&(Arc::new(found) as ArrayRef), data_type)?)
 }

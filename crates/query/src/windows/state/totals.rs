@@ -200,36 +200,47 @@ impl Integers {
     }
 }
 
-/// The mean of each slot, in a decimal type of this many more digits behind the point; cut off behind the last, as the
-/// engine does it. None if one does not fit.
+/// The mean of each slot, in a decimal type; `scale` is how many digits the values have behind the point. None if one does
+/// not fit.
 pub(in super::super) fn mean_of_integers(
     sums: &Integers,
     counts: &Counts,
     scale: i8,
     data_type: &DataType,
 ) -> Result<Option<ArrayRef>> {
-    let DataType::Decimal128(_, wanted) = data_type else {
-        return internal_err!("a mean of decimals is a decimal, not {data_type}");
-    };
-    let Some(shift) = u32::try_from(i16::from(*wanted) - i16::from(scale)).ok().and_then(|d| 10i128.checked_pow(d))
-    else {
-        return internal_err!("a mean of decimals has no fewer digits than they");
-    };
+    let shift = more_digits(scale, data_type)?;
     let means = (0..counts.counts.len()).map(|slot| match counts.of(slot) {
         0 => Some(None),
-        count => {
-            let (total, count) = (sums.sums.total(slot)?, i128::from(count));
-            // In two parts, since the shifted sum may be too long where the mean is not.
-            let whole = (total / count).checked_mul(shift)?;
-            let rest = (total % count).checked_mul(shift)? / count;
-            whole.checked_add(rest).map(Some)
-        }
+        count => mean_of_decimals(sums.sums.total(slot)?, count, shift).map(Some),
     });
     let Some(means) = means.collect::<Option<Vec<Option<i128>>>>() else { return Ok(None) };
     typed(means, data_type)
 }
 
-fn typed(values: Vec<Option<i128>>, data_type: &DataType) -> Result<Option<ArrayRef>> {
+/// A mean of decimals, with as many more digits behind the point as the power of ten `shift` has; cut off behind the last, as
+/// the engine does it.
+pub(in super::super) fn mean_of_decimals(total: i128, count: u64, shift: i128) -> Option<i128> {
+    let count = i128::from(count);
+    // In two parts, since the shifted sum may be too long where the mean is not.
+    let whole = (total / count).checked_mul(shift)?;
+    let rest = (total % count).checked_mul(shift)? / count;
+    whole.checked_add(rest)
+}
+
+/// The power of ten by which a mean of this type counts finer than values with so many digits behind the point.
+pub(in super::super) fn more_digits(scale: i8, data_type: &DataType) -> Result<i128> {
+    let DataType::Decimal128(_, wanted) = data_type else {
+        return internal_err!("a mean of decimals is a decimal, not {data_type}");
+    };
+    let digits = u32::try_from(i16::from(*wanted) - i16::from(scale)).ok();
+    match digits.and_then(|digits| 10i128.checked_pow(digits)) {
+        Some(shift) => Ok(shift),
+        None => internal_err!("a mean of decimals has no fewer digits than they"),
+    }
+}
+
+/// Integers in this type. None if one does not fit.
+pub(in super::super) fn typed(values: Vec<Option<i128>>, data_type: &DataType) -> Result<Option<ArrayRef>> {
     let array: ArrayRef = match data_type {
         DataType::Int64 => {
             let narrow = |v: Option<i128>| v.map(i64::try_from).transpose().ok();

@@ -41,7 +41,7 @@ impl Encoding {
 }
 
 /// Floats of which equal ones have equal bytes: one zero and one NaN. Other values as they are.
-pub(super) fn canonical(values: &ArrayRef) -> ArrayRef {
+pub(in super::super) fn canonical(values: &ArrayRef) -> ArrayRef {
     match values.data_type() {
         DataType::Float64 => {
             let one = |v: f64| if v.is_nan() { f64::NAN } else { v + 0.0 };
