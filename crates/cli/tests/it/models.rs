@@ -80,7 +80,7 @@ fn a_model_is_served_what_it_was_trained_on() {
         let asked = project.asof(&[&["explain", "--model", "delay@2026-11-01-a"], wrong].concat());
         assert_eq!(asked.code, Some(2), "{asked:?}");
     }
-    let none = project.refused(1, &["explain", "--model", "delay@8", "origin=JFK"]);
+    let none = project.refused(1, &[&["explain", "--model", "delay@8", "origin=JFK"], &there[..]].concat());
     assert!(none.contains("unknown_model"), "{none}");
     assert_eq!(server.stop().code, Some(0));
 

@@ -163,7 +163,7 @@ proptest! {
 #[test]
 fn who_ended_something_is_not_spent() {
     let streams = json!({"jobType": {"processingType": "STREAMING"}});
-    let mut events = vec![
+    let mut events = [
         of_job("j", 0, "r1", "START", &[], &["b"]),
         of_job("j", 4, "r2", "RUNNING", &[], &["a"]),
         of_job("j", 5, "r1", "ABORT", &[], &["a"]),
