@@ -95,7 +95,8 @@ impl World {
         let simple = parent.as_ref().and_then(|parent| thing.name.name.strip_prefix(parent.as_str()));
         let simple = simple.and_then(|rest| rest.strip_prefix('.')).unwrap_or(&thing.name.name);
         let done = runs.iter().map(|run| run["jobVersion"]["version"].clone()).find(|version| !version.is_null());
-        let version = member(DEFINITION, "version").or(done);
+        // What nobody ran is what it is declared as.
+        let version = done.or_else(|| member(DEFINITION, "version"));
         let ids = |numbers: &std::collections::BTreeSet<u32>| {
             let things = numbers.iter().map(|number| &self.things[*number as usize]);
             things.filter(|thing| !thing.is_job).map(|thing| id(&thing.name)).collect::<Vec<_>>()
