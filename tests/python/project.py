@@ -51,14 +51,15 @@ def rides(start, count):
 
 
 class Project:
-    """Definitions applied; nothing ingested yet."""
+    """Definitions applied, unless nothing is to be there; nothing ingested yet."""
 
-    def __init__(self):
+    def __init__(self, empty=False):
         self._folder = tempfile.TemporaryDirectory(prefix="asof-python-")
         self.root = pathlib.Path(self._folder.name)
         (self.root / "asof.toml").write_text('[project]\nname = "taxis"\n\n[store]\nurl = "file:store"\n')
-        (self.root / "taxis.sql").write_text(DEFINITIONS)
-        self.asof("apply")
+        if not empty:
+            (self.root / "taxis.sql").write_text(DEFINITIONS)
+            self.asof("apply")
 
     def close(self):
         self._folder.cleanup()

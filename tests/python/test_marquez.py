@@ -151,6 +151,12 @@ class Marquez(unittest.TestCase):
         day = "before=2026-01-02T00:00:00.000Z&after=2026-01-01T00:00:00.000Z"
         events = get(f"/events/lineage?limit=100&{day}&offset=0&sortDirection=desc")
         self.assertEqual([event["eventType"] for event in events["events"]], ["COMPLETE", "START"])
+        versions = get("/namespaces/asof%3A%2F%2Ftaxis/jobs/train.ride_starts/versions")["versions"]
+        self.assertEqual([(version["version"], version["latestRun"]["jobVersion"]["version"]) for version in versions], [("1", "1")])
+        # What was never materialized leads through its definition to the columns of tables.
+        graph = get("/column-lineage?nodeId=dataset:asof://taxis:services/next_ride")["graph"]
+        self.assertLessEqual({"datasetField:asof://taxis:online/last_ride:last_fare", f"datasetField:file:{self.project.rides_table}:fare"},
+                             {node["id"] for node in graph})
         name = quote(self.file, safe="")
         self.assertEqual(get(f"/namespaces/file/datasets/{name}")["deleted"], False)
 

@@ -45,6 +45,20 @@ pub(crate) fn distinct(pairs: &[Pair]) -> Result<()> {
     }
 }
 
+/// Beside a model no service is named: what stands in its place is the first pair.
+///
+/// # Errors
+/// Wrong usage where it is no pair.
+pub(crate) fn without_service(first: Option<String>, pairs: &mut Vec<Pair>) -> Result<()> {
+    if let Some(first) = first {
+        let pair = first.parse().map_err(|why: String| {
+            Failure::usage(format!("`{first}` beside --model is no key: {why}"), "name a service or a model")
+        })?;
+        pairs.insert(0, pair);
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,6 +15,7 @@ use asof_lineage::{Ask, Graph, Node, Tree, render};
 use asof_model::flow::Of;
 use asof_model::name::nearest;
 use asof_model::{Columns, Error, ErrorKind, Flows, Kind, Name, Pinned, Registered, Result};
+use asof_query::Definitions;
 
 use crate::graphs::Drawn;
 use crate::lineage::{About, Direction, LineageRequest, Meant, Rendering, node, rendered};
@@ -39,20 +40,41 @@ struct Finder {
 
 impl Flowing for Finder {
     fn flows(&self, of: &Pinned) -> Result<Arc<Flows>> {
-        let kept = &self.engine.graphs.columns;
-        if let Some(known) = kept.flows.lock().unwrap_or_else(PoisonError::into_inner).get(of) {
-            return Ok(known.clone());
-        }
-        let registered = self.drawn.definitions.get(of);
-        let registered = registered.ok_or_else(|| Error::internal(format!("{of} is in the graph and not defined")))?;
-        let found = asof_query::flows(registered, &self.drawn.definitions, &|dataset| kept.shown(dataset))?;
-        let found = Arc::new(found);
-        kept.flows.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), found.clone());
-        Ok(found)
+        self.engine.graphs.columns.flows(&self.drawn.definitions, of)
+    }
+}
+
+/// Finds out what columns of definitions are made of, without a graph of them.
+pub(crate) struct Declared<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) definitions: &'a Definitions,
+}
+
+impl Flowing for Declared<'_> {
+    fn flows(&self, of: &Pinned) -> Result<Arc<Flows>> {
+        self.engine.graphs.columns.flows(self.definitions, of)
     }
 }
 
 impl Kept {
+    fn flows(&self, definitions: &Definitions, of: &Pinned) -> Result<Arc<Flows>> {
+        if let Some(known) = self.flows.lock().unwrap_or_else(PoisonError::into_inner).get(of) {
+            return Ok(known.clone());
+        }
+        let registered = definitions.get(of);
+        let registered = registered.ok_or_else(|| Error::internal(format!("{of} is in the graph and not defined")))?;
+        let found = asof_query::flows(registered, definitions, &|dataset| self.shown(dataset))?;
+        let found = Arc::new(found);
+        self.flows.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// Whether the columns of a dataset's table were looked up.
+    pub(crate) fn is_looked_up(&self, dataset: &Pinned) -> bool {
+        let of = (dataset.project.clone(), dataset.name.clone());
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&of)
+    }
+
     /// The columns of a dataset, as far as they are known: the stored ones, then those declared that no ingest has brought.
     fn shown(&self, dataset: &Registered) -> Columns {
         let of = (dataset.pinned.project.clone(), dataset.pinned.name.clone());
@@ -150,7 +172,7 @@ impl Engine {
     }
 
     /// Looks up which columns the tables of datasets have.
-    async fn columns_of_tables(&self, datasets: &[Pinned]) -> Result<()> {
+    pub(crate) async fn columns_of_tables(&self, datasets: &[Pinned]) -> Result<()> {
         for dataset in datasets {
             if let Some(snapshot) = self.offline().snapshot(&dataset.project, &dataset.name, None).await? {
                 let mut stored = self.graphs.columns.stored.lock().unwrap_or_else(PoisonError::into_inner);

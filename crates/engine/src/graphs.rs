@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use asof_catalog::RunFilter;
 use asof_lineage::Graph;
-use asof_lineage::openlineage::{External, Heard};
+use asof_lineage::openlineage::{External, Heard, Then};
 use asof_model::run::{Item, Outcome, Verb};
 use asof_model::{Error, ErrorKind, Kind, Micros, Name, Pinned, Registered, Result, Run};
 use asof_offline::Manifest;
@@ -98,9 +98,15 @@ impl Engine {
 
     /// What others told of.
     pub(crate) async fn external(&self) -> Result<Arc<External>> {
+        Ok(self.external_then(None).await?.0)
+    }
+
+    /// What others told of; with a moment, also what was known then.
+    pub(crate) async fn external_then(&self, at: Option<Micros>) -> Result<(Arc<External>, Option<Then>)> {
         let mut ear = self.listen().await?;
         let Ear { heard, folded, .. } = &mut *ear;
-        Ok(folded.get_or_insert_with(|| Arc::new(heard.fold())).clone())
+        let external = folded.get_or_insert_with(|| Arc::new(heard.fold())).clone();
+        Ok((external, at.map(|at| heard.then(at))))
     }
 
     /// Asks about the events that others sent.

@@ -2,7 +2,7 @@
 //! words later, by a [`Narrator`] of its own.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use asof_catalog::Catalog;
 use asof_lineage::columns::Flowing;
@@ -56,22 +56,33 @@ impl Narrator {
         events.iter().map(Value::to_string).collect()
     }
 
-    /// All events of runs, run by run.
+    /// All events of runs, run by run, with what they declare.
     pub(crate) async fn of(&self, runs: &[Run]) -> Vec<Value> {
+        self.told(runs, true).await
+    }
+
+    /// The events of runs alone, run by run.
+    pub(crate) async fn of_runs(&self, runs: &[Run]) -> Vec<Value> {
+        self.told(runs, false).await
+    }
+
+    async fn told(&self, runs: &[Run], declared: bool) -> Vec<Value> {
         let definitions = self.definitions(runs).await;
-        let made_of = self.made_of(runs).await;
+        let made_of = self.made_of(runs, declared).await;
         let words = |run: &Run| {
             let location = |dataset: &Name| self.offline.location(&run.project, dataset);
+            let say = |flowing: &dyn Flowing| match declared {
+                true => out::events(run, &definitions, &location, flowing),
+                false => out::of_run(run, &definitions, &location, flowing),
+            };
             // Where it cannot be found out any more what columns are made of, nothing is said of columns.
-            out::events(run, &definitions, &location, &made_of)
-                .or_else(|_| out::events(run, &definitions, &location, &Silence))
-                .unwrap_or_default()
+            say(&made_of).or_else(|_| say(&Silence)).unwrap_or_default()
         };
         runs.iter().flat_map(words).collect()
     }
 
     /// What is needed to say what the columns of things that runs made are made of.
-    async fn made_of(&self, runs: &[Run]) -> MadeOf {
+    async fn made_of(&self, runs: &[Run], declared: bool) -> MadeOf {
         let is_made = |item: &&Item| match item {
             Item::Online { .. } => true,
             Item::Definition(pinned) => pinned.kind == Kind::TrainingSet,
@@ -81,7 +92,8 @@ impl Narrator {
         let made = || runs.iter().filter(|run| !run.outputs.is_empty());
         let of_sets = made().flat_map(|run| &run.inputs).filter(is_made);
         let of_views = made().flat_map(|run| &run.outputs).filter(|item| matches!(item, Item::Online { .. }));
-        let roots: HashSet<Pinned> = of_sets.chain(of_views).filter_map(definition).cloned().collect();
+        let of_names = made().filter(|run| declared && out::declares(run)).flat_map(|run| &run.outputs);
+        let roots: HashSet<Pinned> = of_sets.chain(of_views).chain(of_names).filter_map(definition).cloned().collect();
         let roots: Vec<_> = roots.into_iter().collect();
         let closure = self.catalog.closure(&roots).await.unwrap_or_default();
         let mut columns = HashMap::new();
@@ -91,7 +103,8 @@ impl Narrator {
             let stored = stored.map(|snapshot| snapshot.columns).unwrap_or_default();
             columns.insert(dataset.pinned.clone(), stored.and(&dataset.columns));
         }
-        MadeOf { definitions: Definitions::new(closure.into_iter().map(Arc::new)), columns }
+        let definitions = Definitions::new(closure.into_iter().map(Arc::new));
+        MadeOf { definitions, columns, known: Mutex::default() }
     }
 
     /// The definitions that runs read or made, or that what they made is of.
@@ -113,18 +126,25 @@ impl Narrator {
 struct MadeOf {
     definitions: Definitions,
     columns: HashMap<Pinned, Columns>,
+    /// Many read one view: it is bound once.
+    known: Mutex<HashMap<Pinned, Arc<Flows>>>,
 }
 
 impl Flowing for MadeOf {
     fn flows(&self, of: &Pinned) -> Result<Arc<Flows>> {
+        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(of) {
+            return Ok(known.clone());
+        }
         let registered = self.definitions.get(of).ok_or_else(|| Error::internal(format!("{of} is not known")))?;
         let columns = |dataset: &Registered| self.columns.get(&dataset.pinned).cloned().unwrap_or_default();
-        asof_query::flows(registered, &self.definitions, &columns).map(Arc::new)
+        let flows = Arc::new(asof_query::flows(registered, &self.definitions, &columns)?);
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(of.clone(), flows.clone());
+        Ok(flows)
     }
 }
 
 /// Says nothing of any.
-struct Silence;
+pub(crate) struct Silence;
 
 impl Flowing for Silence {
     fn flows(&self, _: &Pinned) -> Result<Arc<Flows>> {

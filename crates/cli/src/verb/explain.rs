@@ -1,6 +1,6 @@
 //! `asof explain`: values, back to the rows and files they came from.
 
-use asof_model::Micros;
+use asof_model::{Micros, ModelReference};
 use asof_proto::lineage::v1::{Contributed, ExplainRequest, ExplainResponse, Origin, Source};
 use asof_proto::serving::v1::{DescribeRequest, View};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::entities::Entities;
 use crate::failure::Result;
 use crate::moments::moment;
 use crate::out::{Out, Paint};
-use crate::pairs::Pair;
+use crate::pairs::{self, Pair};
 use crate::pinned;
 use crate::recorded;
 use crate::reply::{self, Page};
@@ -25,12 +25,15 @@ const LISTED: usize = 5;
 /// snapshot and source files.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The feature service; with --row a training set that was built.
-    #[arg(value_name = "SERVICE[@REF]|TRAINING_SET@N")]
-    reference: String,
+    /// The feature service; with --row a training set that was built; with --model it is left out.
+    #[arg(value_name = "SERVICE[@REF]|TRAINING_SET@N", required_unless_present = "model")]
+    reference: Option<String>,
     /// Keys and parameters; `key=` is the empty text, `key:=null` is null.
     #[arg(value_name = "KEY=VALUE")]
     pairs: Vec<Pair>,
+    /// In the place of a service: the model that is served.
+    #[arg(long, value_name = "NAME@VERSION", conflicts_with = "row")]
+    model: Option<ModelReference>,
     /// The moment asked about; by default now. One that is not online any more is computed from the newest snapshots.
     #[arg(long, value_name = "TIME")]
     at: Option<Micros>,
@@ -47,12 +50,15 @@ impl Args {
     ///
     /// # Errors
     /// `wrong_type` for a text that is not of its type; the server's.
-    pub(crate) async fn run(self, global: &Global, out: &mut Out) -> Result<Answer> {
+    pub(crate) async fn run(mut self, global: &Global, out: &mut Out) -> Result<Answer> {
+        if self.model.is_some() {
+            pairs::without_service(self.reference.take(), &mut self.pairs)?;
+        }
         let connection = Connection::open(global, "explain").await?;
         let asked = match self.row {
             Some(row) => ExplainRequest {
                 scope: connection.scope(),
-                training_set: self.reference.clone(),
+                training_set: self.reference.clone().unwrap_or_default(),
                 row,
                 ..ExplainRequest::default()
             },
@@ -73,17 +79,23 @@ impl Args {
         let entities = Entities::read(&self.pairs, None)?;
         let describe = DescribeRequest {
             scope: connection.scope(),
-            service: self.reference.clone(),
-            ..DescribeRequest::default()
+            service: self.reference.clone().unwrap_or_default(),
+            model: self.model.as_ref().map(ToString::to_string).unwrap_or_default(),
         };
-        let described = connection.serving().describe(describe).await?.into_inner();
-        Ok(ExplainRequest {
-            scope: connection.scope(),
-            columns: entities.columns(&described.request, 0..entities.count())?,
-            service: described.service.as_ref().map_or(self.reference.clone(), pinned::exact),
-            at: self.at.map(|at| at.0),
-            ..ExplainRequest::default()
-        })
+        let described = connection.serving().describe(describe.clone()).await?.into_inner();
+        let DescribeRequest { scope, service, model } = describe;
+        // A version of a model means one of a service for ever; what else is named is held to what was described.
+        let service = match (model.is_empty(), &described.service) {
+            (true, Some(pinned)) => pinned::exact(pinned),
+            _ => service,
+        };
+        let columns = entities.columns(&described.request, 0..entities.count())?;
+        Ok(ExplainRequest { scope, service, model, columns, at: self.at.map(|at| at.0), ..ExplainRequest::default() })
+    }
+
+    /// The training set whose row it is.
+    fn set(&self) -> &str {
+        self.reference.as_deref().unwrap_or_default()
     }
 
     fn print(&self, out: &mut Out, page: &Page, explained: &ExplainResponse) -> Result<()> {
@@ -92,16 +104,16 @@ impl Args {
         let source = explained.source();
         match self.row {
             Some(row) => {
-                out.painted(
-                    Paint::Bold,
-                    format!("row {row} of {}, by {service} at {}", self.reference, moment(reply.at)),
-                )?;
+                out.painted(Paint::Bold, format!("row {row} of {}, by {service} at {}", self.set(), moment(reply.at)))?;
                 match explained.same {
                     true => out.line("  the same values come out today, to the bit")?,
                     false => out.line("  other values come out today: `asof rebuild --check` tells more")?,
                 }
             }
-            None => out.painted(Paint::Bold, format!("{service} at {}", moment(reply.at)))?,
+            None => {
+                let model = self.model.as_ref().map(|model| format!("model {model}: ")).unwrap_or_default();
+                out.painted(Paint::Bold, format!("{model}{service} at {}", moment(reply.at)))?;
+            }
         }
         if source == Source::Snapshots {
             out.line("  not online any more: computed from the newest snapshots, as training would")?;
@@ -164,7 +176,10 @@ impl Args {
             Source::TrainingSet => "training_set",
         });
         if let Some(row) = self.row {
-            document["training_set"] = json!({ "reference": self.reference, "row": row, "same": explained.same });
+            document["training_set"] = json!({ "reference": self.set(), "row": row, "same": explained.same });
+        }
+        if let Some(model) = &self.model {
+            document["model"] = json!(model.to_string());
         }
         document
     }

@@ -8,9 +8,9 @@ use asof_proto::serving::v1::{DescribeRequest, GetFeaturesRequest};
 use crate::args::Global;
 use crate::connection::Connection;
 use crate::entities::Entities;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::out::Out;
-use crate::pairs::Pair;
+use crate::pairs::{self, Pair};
 use crate::pinned;
 use crate::reply::{self, Page};
 use crate::rows::{self, Format};
@@ -58,14 +58,8 @@ impl Args {
     /// # Errors
     /// `wrong_type` for a text that is not of its type; the server's.
     pub(crate) async fn run(mut self, global: &Global, out: &mut Out) -> Result<Answer> {
-        // With a model, what stands first is a pair already.
-        if self.model.is_some()
-            && let Some(first) = self.service.take()
-        {
-            let pair = first.parse().map_err(|why: String| {
-                Failure::usage(format!("`{first}` beside --model is no key: {why}"), "name a service or a model")
-            })?;
-            self.pairs.insert(0, pair);
+        if self.model.is_some() {
+            pairs::without_service(self.service.take(), &mut self.pairs)?;
         }
         let entities = Entities::read(&self.pairs, self.file.as_deref())?;
         let connection = Connection::open(global, "get").await?;

@@ -6,6 +6,9 @@ use crate::flights::{DEFINITIONS, Flights, LATER, ingested};
 use crate::project::{Project, said};
 use crate::serving::Serving;
 
+/// Before the rows that are online.
+const EARLIER: &str = "2013-01-19T00:00:00Z";
+
 const REGISTER: [&str; 8] =
     ["model", "register", "delay", "2026-11-01-a", "--trained-on", "delays@1", "--uri", "s3://models/delay/1"];
 
@@ -60,6 +63,25 @@ fn a_model_is_served_what_it_was_trained_on() {
     assert_eq!(by_model, exact);
     let both = project.asof(&[&["get", "departure_delay", "--model", "delay@2026-11-01-a"], &entity[..]].concat());
     assert_eq!(both.code, Some(2), "{both:?}");
+
+    // And told where it comes from, online and at a moment that is not there any more, as of its own service version.
+    for at in [LATER, EARLIER] {
+        let entity = ["origin=JFK", "tailnum=N7", "distance=1", "--at", at];
+        let explain = |what: &[&str]| project.json(&[&["explain"], what, &entity[..], &there[..]].concat());
+        let mut by_model = explain(&["--model", "delay@2026-11-01-a"]);
+        assert_eq!((&by_model["service"]["version"], &by_model["model"]), (&json!(1), &json!("delay@2026-11-01-a")));
+        by_model.as_object_mut().unwrap().remove("model");
+        assert_eq!(by_model, explain(&["departure_delay@1"]));
+        assert_eq!(by_model["source"], json!(if at == LATER { "online" } else { "snapshots" }));
+    }
+    let shown = project.done(&[&["explain", "--model", "delay@2026-11-01-a"], &entity[..], &there[..]].concat());
+    assert!(shown.starts_with("model delay@2026-11-01-a: feature service departure_delay@1 at "), "{shown}");
+    for wrong in [&["departure_delay"][..], &["--row", "1"]] {
+        let asked = project.asof(&[&["explain", "--model", "delay@2026-11-01-a"], wrong].concat());
+        assert_eq!(asked.code, Some(2), "{asked:?}");
+    }
+    let none = project.refused(1, &[&["explain", "--model", "delay@8", "origin=JFK"], &there[..]].concat());
+    assert!(none.contains("unknown_model"), "{none}");
     assert_eq!(server.stop().code, Some(0));
 
     let upstream = project.json(&["lineage", "delay@2026-11-01-a", "--upstream"]);

@@ -88,7 +88,7 @@ impl Engine {
                     events.extend(kept.and_then(|(_, event)| serde_json::from_str(&event.body).ok()));
                 }
                 Place::Ours(number, event) => {
-                    let told = self.narrator().of(&runs[number..=number]).await;
+                    let told = self.narrator().of_runs(&runs[number..=number]).await;
                     events.extend(told.into_iter().nth(event.into()));
                 }
             }

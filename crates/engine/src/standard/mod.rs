@@ -2,9 +2,10 @@
 //!
 //! What is ours is told as it would be told to others: of each job the last run that is done, and what is declared. So a
 //! question takes time in the number of jobs and definitions where something changed since the last one, and in what it gives where
-//! nothing did; how many runs there are does not matter. Pages of runs, versions and events are read from indexes.
+//! nothing did; how many runs there are does not matter. The first question binds each definition once, to say what its columns are made of,
+//! which is kept by version. Pages of runs, versions and events are read from indexes.
 //!
-//! As of a moment, everything is as it was then, but for facets of others, which are those of now.
+//! As of a moment, everything is as it was then, but for what symlinks say, which is of now at all times.
 
 mod events;
 mod forget;
@@ -12,6 +13,7 @@ mod ours;
 mod runs;
 mod stats;
 mod tags;
+mod versions;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -62,6 +64,10 @@ pub enum GraphQuestion {
     Job(Named),
     /// The runs of a job.
     Runs(Named),
+    /// The versions of a job.
+    JobVersions(Named),
+    /// One of them.
+    JobVersion(Named, String),
     /// One run, of any job.
     Run(String),
     /// What is known of a run, or of its job (`run`, `job`).
@@ -151,6 +157,11 @@ impl Engine {
                 let (runs, total) = self.runs_of(job(&named)?, page, at).await?;
                 Ok(json!({"totalCount": total, "runs": runs}))
             }
+            GraphQuestion::JobVersions(named) => self.job_versions_page(&seen, job(&named)?, page, at).await,
+            GraphQuestion::JobVersion(named, version) => {
+                let found = self.job_version(&seen, job(&named)?, &version, at).await?;
+                found.ok_or_else(|| unknown(&format!("no version `{version}` of the job `{}`", named.name)))
+            }
             GraphQuestion::Run(id) => self.run_shape(&id, at).await,
             GraphQuestion::RunFacets(id, of) => self.run_facets(&id, &of, at).await,
             GraphQuestion::Lineage(node, depth) => Ok(world.lineage(found(world, &node)?, depth)),
@@ -195,9 +206,15 @@ impl Engine {
 
 impl Engine {
     async fn looked_at(&self, at: Option<Micros>) -> Result<Seen> {
-        let (theirs, tags, told) = (self.external().await?, self.tagged().await?, self.ours(at).await?);
+        let ((theirs, then), tags, told) = (self.external_then(at).await?, self.tagged().await?, self.ours(at).await?);
         let ours = Arc::new(told.heard.fold());
-        Ok(Seen { world: World::of(vec![theirs, ours], at, tags), owned: told.owned })
+        let world = World::of(vec![theirs, ours], at, tags);
+        // What is ours was told as of then.
+        let world = match then {
+            Some(then) => world.knowing(THEIRS, then),
+            None => world,
+        };
+        Ok(Seen { world, owned: told.owned })
     }
 }
 
@@ -206,6 +223,9 @@ impl Worlds {
         &self.ours
     }
 }
+
+/// The place of what others told among what is put together.
+const THEIRS: u32 = 0;
 
 /// How many runs are told with a job.
 const LATEST: usize = 10;

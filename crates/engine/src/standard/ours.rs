@@ -6,11 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use asof_catalog::JobEntry;
+use asof_lineage::columns::Flowing;
 use asof_lineage::openlineage::{Heard, Name as Called, Places, designs};
 use asof_model::{Kind, Micros, Name, Pinned, Registered, Result};
+use asof_query::Definitions;
 use serde_json::Value;
 
 use crate::Engine;
+use crate::columns::Declared;
 
 /// Those of one run.
 type Events = Arc<Vec<Value>>;
@@ -19,9 +22,17 @@ type Events = Arc<Vec<Value>>;
 #[derive(Default)]
 pub(crate) struct Ours {
     /// By project: how often names were given other meanings, and what they mean.
-    definitions: HashMap<Name, (u64, Arc<Vec<Registered>>)>,
+    definitions: HashMap<Name, (u64, Arc<Meant>)>,
     /// By project and job: how many of its runs are done, and the events of the last of them.
     jobs: HashMap<(Name, String), (u64, Events)>,
+}
+
+/// What names mean.
+pub(crate) struct Meant {
+    /// The newest version of each definition.
+    newest: Vec<Registered>,
+    /// All, since these read others.
+    all: Definitions,
 }
 
 /// What datasets of ours are called, and which they are.
@@ -41,7 +52,7 @@ impl Engine {
         for project in self.catalog().projects().await? {
             let jobs = self.catalog().jobs(&project).await?;
             let definitions = self.declared(&mut kept, &project, &jobs, at).await?;
-            self.declare(&mut told, &definitions)?;
+            self.declare(&mut told, &definitions).await?;
             for events in self.last_runs(&mut kept, &project, &jobs, at).await? {
                 for event in events.iter() {
                     told.heard.hear(event)?;
@@ -51,17 +62,25 @@ impl Engine {
         Ok(told)
     }
 
-    /// Adds what is declared.
-    fn declare(&self, told: &mut Told, definitions: &[Registered]) -> Result<()> {
+    /// Adds what is declared, and what columns are made of by it.
+    async fn declare(&self, told: &mut Told, definitions: &Meant) -> Result<()> {
+        let Meant { newest, all } = definitions;
+        let flowing = Declared { engine: self, definitions: all };
+        if newest.iter().any(|registered| flowing.flows(&registered.pinned).is_err()) {
+            // Something may read a column that only a table has.
+            let datasets = newest.iter().map(|registered| &registered.pinned).filter(|of| of.kind == Kind::Dataset);
+            let unknown = datasets.filter(|dataset| !self.graphs.columns.is_looked_up(dataset));
+            self.columns_of_tables(&unknown.cloned().collect::<Vec<_>>()).await?;
+        }
         let location = |project: &Name, dataset: &Name| self.offline().location(project, dataset);
-        for registered in definitions {
+        for registered in newest {
             let Pinned { kind, project, name, .. } = &registered.pinned;
             let places = Places { project, location: &location };
             if let Some(called) = places.named(*kind, name) {
                 told.owned.insert(called, (project.clone(), *kind, name.clone()));
             }
         }
-        for event in designs::of(definitions, &location) {
+        for event in designs::of(newest, &location, &flowing) {
             told.heard.hear(&event)?;
         }
         Ok(())
@@ -74,7 +93,7 @@ impl Engine {
         project: &Name,
         jobs: &[JobEntry],
         at: Option<Micros>,
-    ) -> Result<Arc<Vec<Registered>>> {
+    ) -> Result<Arc<Meant>> {
         // Those that are about no single thing are about names.
         let applied = jobs.iter().filter(|job| !job.name.contains('.')).map(|job| job.done).sum();
         if at.is_none()
@@ -84,14 +103,15 @@ impl Engine {
             return Ok(definitions.clone());
         }
         // They come by name and version: of each name the last one stays.
-        let there = self.catalog().whole(project).await?.definitions.into_iter();
-        let there = there.filter(|version| at.is_none_or(|at| version.created <= at));
-        let newest: BTreeMap<Name, Registered> = there.map(|version| (version.pinned.name.clone(), version)).collect();
-        let newest: Arc<Vec<_>> = Arc::new(newest.into_values().collect());
+        let whole = self.catalog().whole(project).await?.definitions;
+        let there = whole.iter().filter(|version| at.is_none_or(|at| version.created <= at));
+        let newest: BTreeMap<&Name, &Registered> = there.map(|version| (&version.pinned.name, version)).collect();
+        let newest = newest.into_values().cloned().collect();
+        let meant = Arc::new(Meant { newest, all: Definitions::new(whole.into_iter().map(Arc::new)) });
         if at.is_none() {
-            kept.definitions.insert(project.clone(), (applied, newest.clone()));
+            kept.definitions.insert(project.clone(), (applied, meant.clone()));
         }
-        Ok(newest)
+        Ok(meant)
     }
 
     /// The events of the last run of each job that is done.
@@ -116,7 +136,7 @@ impl Engine {
                 continue;
             }
             let runs = self.catalog().last_done(project, &[job.name.as_str()], at).await?;
-            let events = Arc::new(self.narrator().of(&runs).await);
+            let events = Arc::new(self.narrator().of_runs(&runs).await);
             if at.is_none() {
                 kept.jobs.insert(key, (job.done, events.clone()));
             }

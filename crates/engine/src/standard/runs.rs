@@ -4,9 +4,9 @@
 
 use asof_catalog::Page as Part;
 use asof_lineage::marquez::{Page, Thing, run};
-use asof_lineage::openlineage::{Facets, State, ToldRun};
-use asof_model::run::{Outcome, Run};
-use asof_model::{Kind, Micros, Name, Result, RunId};
+use asof_lineage::openlineage::{Facets, State, ToldRun, designs};
+use asof_model::run::{Item, Outcome, Run};
+use asof_model::{Kind, Micros, Name, Pinned, Result, RunId};
 use serde_json::{Value, json};
 
 use super::{Seen, unknown};
@@ -18,12 +18,21 @@ const MOST_COUNTED: u64 = 100_000;
 /// How many versions are looked through for one.
 const MOST_LOOKED_AT: usize = 10_000;
 
-fn part(page: Page, at: Option<Micros>) -> Part {
+/// The definition by which a run made what it declares.
+pub(super) fn made_by(run: &Run) -> Option<&Pinned> {
+    let (kind, name) = designs::made_by(&run.job())?;
+    run.inputs.iter().find_map(|item| match item {
+        Item::Definition(pinned) if pinned.kind == kind && pinned.name == name => Some(pinned),
+        _ => None,
+    })
+}
+
+pub(super) fn part(page: Page, at: Option<Micros>) -> Part {
     Part { offset: page.offset as u64, limit: page.limit as u64, at }
 }
 
 /// The project whose job this is, if it is one of ours.
-fn project_of(thing: &Thing) -> Option<Name> {
+pub(super) fn project_of(thing: &Thing) -> Option<Name> {
     thing.name.namespace.strip_prefix("asof://").and_then(|project| project.parse().ok())
 }
 
@@ -48,34 +57,40 @@ impl Engine {
     async fn own_shapes(&self, runs: &[Run], at: Option<Micros>) -> Result<Vec<Value>> {
         let mut shapes = Vec::with_capacity(runs.len());
         for run in runs {
-            shapes.extend(run::of(&self.own_events(run, at).await?));
+            shapes.extend(self.own_shape(run, at).await?);
         }
         Ok(shapes)
     }
 
+    pub(super) async fn own_shape(&self, run: &Run, at: Option<Micros>) -> Result<Option<Value>> {
+        let version = made_by(run).map(|pinned| pinned.version.to_string());
+        Ok(run::of(&self.own_events(run, at).await?).map(|shape| run::with_version(shape, version.as_deref())))
+    }
+
     /// The events of a run of ours that had happened at a moment. What it declares is no part of it.
-    async fn own_events(&self, run: &Run, at: Option<Micros>) -> Result<Vec<Value>> {
+    pub(super) async fn own_events(&self, run: &Run, at: Option<Micros>) -> Result<Vec<Value>> {
         let mut run = run.clone();
         if run.finished.zip(at).is_some_and(|(finished, at)| finished > at) {
             run = Run { outcome: Outcome::Running, finished: None, outputs: Vec::new(), ..run };
         }
-        let mut events = self.narrator().of(std::slice::from_ref(&run)).await;
-        events.retain(|event| event.get("run").is_some());
-        Ok(events)
+        Ok(self.narrator().of_runs(std::slice::from_ref(&run)).await)
     }
 
     /// The events of a run of somebody else's, as they came.
-    async fn texts(&self, run: &ToldRun) -> Result<Vec<Value>> {
+    pub(super) async fn texts(&self, run: &ToldRun) -> Result<Vec<Value>> {
         let kept = self.catalog().events_of(&run.events).await?;
         Ok(kept.iter().filter_map(|event| serde_json::from_str(&event.body).ok()).collect())
     }
 
+    /// A run of ours by its id.
+    async fn own_run(&self, id: &str, at: Option<Micros>) -> Result<Option<Run>> {
+        let Ok(run) = id.parse::<RunId>() else { return Ok(None) };
+        Ok(self.catalog().run(run).await?.filter(|run| at.is_none_or(|at| run.started <= at)))
+    }
+
     /// The events of a run by its id, ours or another's.
     async fn run_events(&self, id: &str, at: Option<Micros>) -> Result<Vec<Value>> {
-        if let Ok(run) = id.parse::<RunId>()
-            && let Some(run) = self.catalog().run(run).await?
-            && at.is_none_or(|at| run.started <= at)
-        {
+        if let Some(run) = self.own_run(id, at).await? {
             return self.own_events(&run, at).await;
         }
         let told = self.heard(|heard| heard.run(id, at)).await?;
@@ -86,7 +101,11 @@ impl Engine {
     }
 
     pub(super) async fn run_shape(&self, id: &str, at: Option<Micros>) -> Result<Value> {
-        run::of(&self.run_events(id, at).await?).ok_or_else(|| unknown(&format!("no run `{id}`")))
+        let shape = match self.own_run(id, at).await? {
+            Some(run) => self.own_shape(&run, at).await?,
+            None => run::of(&self.run_events(id, at).await?),
+        };
+        shape.ok_or_else(|| unknown(&format!("no run `{id}`")))
     }
 
     pub(super) async fn run_facets(&self, id: &str, of: &str, at: Option<Micros>) -> Result<Value> {
@@ -207,6 +226,12 @@ impl Engine {
                 Kind::TrainingSet => Some("training_set"),
                 Kind::FeatureView => Some("online"),
                 Kind::FeatureService | Kind::Entity => None,
+            };
+            // What nothing has made yet has the versions that it was declared in.
+            let first = part(Page { offset: 0, limit: 1 }, at);
+            let item = match item {
+                Some(item) if !self.catalog().made(project, item, name, first).await?.is_empty() => Some(item),
+                _ => None,
             };
             match item {
                 Some(item) => {

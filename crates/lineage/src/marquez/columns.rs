@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use super::graph::{MOST_NODES, splits};
+use super::shape::current_version;
 use super::world::{Drawn, Thing, World};
 use crate::openlineage::{ColumnFlow, Transformation};
 
@@ -160,7 +161,7 @@ impl World {
         json!({
             "id": id, "type": "DATASET_FIELD", "inEdges": into, "outEdges": out,
             "data": {
-                "namespace": thing.name.namespace, "dataset": thing.name.name, "datasetVersion": null, "field": field.1,
+                "namespace": thing.name.namespace, "dataset": thing.name.name, "datasetVersion": current_version(&facets), "field": field.1,
                 "fieldType": kind, "transformationDescription": description, "transformationType": kind_of_all,
                 "inputFields": inputs,
             },

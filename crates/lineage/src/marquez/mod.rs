@@ -10,7 +10,7 @@
 //! **Costs.** Making a world takes time and memory in the number of datasets, jobs and edges, and copies no facet; an answer
 //! takes time in what it gives. A search goes through all names. A graph has at most [`MOST_NODES`] nodes, the nearest.
 //!
-//! **Deliberately not here.** Facets have no history: as of a moment they are those of now. Runs come as events, since only the
+//! **Deliberately not here.** What is known of things as of a moment is brought along ([`World::knowing`]). Runs come as events, since only the
 //! catalog has their text ([`run::of`]).
 
 mod columns;
@@ -22,6 +22,7 @@ mod world;
 
 pub use graph::MOST_NODES;
 pub use lists::{Filter, Listed, Sort};
+pub use shape::JobVersion;
 pub use world::{Tags, Thing, World};
 
 /// Which part of a list is wanted.

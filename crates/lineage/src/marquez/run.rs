@@ -1,10 +1,13 @@
-//! Runs, and the versions of datasets that they made, from the events that tell of them.
+//! Runs, and the versions of datasets that they made and of jobs that they are of, from the events that tell of them.
+//!
+//! What a job reads and writes, as a run that is done says it, is the job's version. Who knows better, since the job is made by a definition, says
+//! so ([`with_version`]).
 
 use asof_model::{Digest, Micros};
 use serde_json::{Map, Value, json};
 
 use super::world::{Thing, World};
-use crate::openlineage::{Facets, Name};
+use crate::openlineage::{Facets, Heard, Name, ToldVersion, canonical};
 
 /// A run from its events, in the order in which they happened; none where there are none.
 pub fn of(events: &[Value]) -> Option<Value> {
@@ -32,11 +35,30 @@ pub fn of(events: &[Value]) -> Option<Value> {
         "id": id, "createdAt": moment(time(first)), "updatedAt": moment(time(last)),
         "nominalStartTime": nominal("nominalStartTime"), "nominalEndTime": nominal("nominalEndTime"),
         "state": word, "startedAt": moment(begun), "endedAt": moment(ended), "durationMs": duration, "args": {},
-        "jobVersion": {"namespace": name("namespace"), "name": name("name"), "version": id},
+        "jobVersion": {"namespace": name("namespace"), "name": name("name"), "version": job_version(events).map(|version| version.id)},
         "inputDatasetVersions": versions(events, "inputs", &id),
         "outputDatasetVersions": versions(events, "outputs", &id),
         "facets": facets,
     }))
+}
+
+/// A run in its shape, with the version of its job.
+pub fn with_version(mut run: Value, version: Option<&str>) -> Value {
+    if let (Some(version), Some(of)) = (version, run.get_mut("jobVersion")) {
+        of["version"] = version.into();
+    }
+    run
+}
+
+/// The version of its job that a run is, from its events; none of one that is not done.
+pub fn job_version(events: &[Value]) -> Option<ToldVersion> {
+    let mut heard = Heard::new();
+    for event in events {
+        heard.hear(event).ok()?;
+    }
+    let part = |member: &str| events.first()?.get("job")?.get(member)?.as_str();
+    let job = Name { namespace: part("namespace")?.to_owned(), name: part("name")?.to_owned() };
+    heard.versions_of(&job, None).pop()
 }
 
 /// The facets of the run, or of its job: the newest of each name.
@@ -88,8 +110,7 @@ fn version(name: &Name, facets: &Facets, run: &str) -> String {
         return told;
     }
     let digest = Digest::of(format!("{}\n{}\n{run}", name.namespace, name.name).as_bytes());
-    let hex = digest.hex();
-    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+    canonical::identifier(&digest)
 }
 
 impl World {

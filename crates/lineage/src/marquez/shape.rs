@@ -1,11 +1,12 @@
 //! Single things in their shapes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use asof_model::Micros;
 use serde_json::{Value, json};
 
 use super::world::{Thing, World};
-use crate::openlineage::{Name, Times};
+use crate::openlineage::{DEFINITION, Facets, Name, Times, ToldVersion};
 
 /// A namespace and a name, as a member.
 pub(super) fn id(name: &Name) -> Value {
@@ -18,6 +19,32 @@ pub(super) fn first(times: Option<Times>) -> Value {
 
 pub(super) fn last(times: Option<Times>) -> Value {
     times.map_or(Value::Null, |times| times.last.to_string().into())
+}
+
+/// What is called the version of a dataset: of what it holds, or, while nothing made it, of what it is declared as.
+pub(super) fn current_version(facets: &Facets) -> Option<Value> {
+    let text = |facet: &str, member: &str| facets.get(facet).and_then(|facet| facet.get(member)).cloned();
+    text("version", "datasetVersion").or_else(|| text(DEFINITION, "version"))
+}
+
+/// A version of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobVersion {
+    /// What it is called.
+    pub id: String,
+    /// Since when it is there.
+    pub created: Micros,
+    /// What it reads.
+    pub inputs: Vec<Name>,
+    /// What it writes.
+    pub outputs: Vec<Name>,
+}
+
+impl From<&ToldVersion> for JobVersion {
+    fn from(told: &ToldVersion) -> JobVersion {
+        let ToldVersion { id, inputs, outputs, first, .. } = told.clone();
+        JobVersion { id, created: first, inputs, outputs }
+    }
 }
 
 impl World {
@@ -39,7 +66,7 @@ impl World {
             "lastModifiedAt": last(thing.times),
             "lastLifecycleState": lifecycle.clone(),
             "description": text("documentation", "description"),
-            "currentVersion": text("version", "datasetVersion"),
+            "currentVersion": current_version(&facets),
             "columnLineage": self.column_inputs(thing),
             "alsoKnownAs": thing.also.iter().map(id).collect::<Vec<_>>(),
             "deleted": lifecycle == Some("DROP".into()),
@@ -67,6 +94,9 @@ impl World {
         let parent = self.parents(thing).into_iter().next().map(|parent| parent.name.clone());
         let simple = parent.as_ref().and_then(|parent| thing.name.name.strip_prefix(parent.as_str()));
         let simple = simple.and_then(|rest| rest.strip_prefix('.')).unwrap_or(&thing.name.name);
+        let done = runs.iter().map(|run| run["jobVersion"]["version"].clone()).find(|version| !version.is_null());
+        // What nobody ran is what it is declared as.
+        let version = done.or_else(|| member(DEFINITION, "version"));
         let ids = |numbers: &std::collections::BTreeSet<u32>| {
             let things = numbers.iter().map(|number| &self.things[*number as usize]);
             things.filter(|thing| !thing.is_job).map(|thing| id(&thing.name)).collect::<Vec<_>>()
@@ -79,8 +109,27 @@ impl World {
             "location": member("sourceCodeLocation", "url"),
             "description": member("documentation", "description"),
             "latestRun": runs.first().cloned(), "latestRuns": runs,
-            "tags": self.tags.of(thing, None), "labels": [], "currentVersion": null,
+            "tags": self.tags.of(thing, None), "labels": [], "currentVersion": version,
             "facets": facets,
+        })
+    }
+
+    /// A version of a job: what it is called, since when it is there, what it reads and writes, the last run that it had, and
+    /// what is known of it.
+    pub fn job_version_shape(&self, thing: &Thing, version: &JobVersion, run: Option<Value>, facets: Facets) -> Value {
+        let called = |names: &[Name]| {
+            // As the graph calls them.
+            let known =
+                names.iter().map(|name| self.dataset(&name.namespace, &name.name).map_or(name, |thing| &thing.name));
+            known.collect::<BTreeSet<_>>().into_iter().map(id).collect::<Vec<_>>()
+        };
+        let location = facets.get("sourceCodeLocation").and_then(|facet| facet.get("url")).cloned();
+        json!({
+            "id": {"namespace": thing.name.namespace, "name": thing.name.name, "version": version.id},
+            "name": thing.name.name, "version": version.id, "namespace": thing.name.namespace,
+            "createdAt": version.created.to_string(),
+            "inputs": called(&version.inputs), "outputs": called(&version.outputs),
+            "location": location, "context": {}, "latestRun": run, "facets": facets,
         })
     }
 

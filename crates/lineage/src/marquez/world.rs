@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use asof_model::Micros;
 
-use crate::openlineage::{End, External, Facets, Name, Times};
+use crate::openlineage::{End, External, Facets, Name, Then, Times};
 
 /// See [`super`].
 #[derive(Debug, Default)]
@@ -14,6 +14,8 @@ pub struct World {
     pub(super) parts: Vec<Arc<External>>,
     /// By kind, namespace and name.
     pub(super) things: Vec<Thing>,
+    /// What was known then of what a part tells of, by its place.
+    then: HashMap<u32, Then>,
     datasets: HashMap<Name, u32>,
     jobs: HashMap<Name, u32>,
     pub(super) at: Option<Micros>,
@@ -92,6 +94,12 @@ impl World {
         }
         drawn.parts = parts;
         drawn.sorted().with_columns()
+    }
+
+    /// With what was known at the moment of what a part tells of; else that is what is known now.
+    pub fn knowing(mut self, part: u32, then: Then) -> World {
+        self.then.insert(part, then);
+        self
     }
 
     /// What a part tells of; the number of each.
@@ -187,9 +195,11 @@ impl World {
         let mut facets = Facets::new();
         for (part, place) in &thing.places {
             let external = &self.parts[*part as usize];
-            let of = match thing.is_job {
-                true => &external.jobs()[*place as usize].facets,
-                false => &external.datasets()[*place as usize].facets,
+            let then = self.then.get(part).and_then(|then| then.of(thing.is_job, *place));
+            let of = match (then, thing.is_job) {
+                (Some(then), _) => then,
+                (None, true) => &external.jobs()[*place as usize].facets,
+                (None, false) => &external.datasets()[*place as usize].facets,
             };
             facets.extend(of.iter().map(|(name, facet)| (name.clone(), facet.clone())));
         }

@@ -24,6 +24,12 @@ pub fn digest(value: &Value) -> Digest {
     Digest::of(text(value).as_bytes())
 }
 
+/// A digest in the form of an identifier (RFC 9562, version 8: of the maker's own kind).
+pub fn identifier(digest: &Digest) -> String {
+    let hex = digest.hex();
+    format!("{}-{}-8{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..32])
+}
+
 /// Values nest no deeper than what the reader of JSON lets in, so this may recurse.
 fn write(value: &Value, out: &mut String) {
     match value {

@@ -2,7 +2,7 @@
 
 use asof_model::definition::Check;
 use asof_model::schema::sql_type;
-use asof_model::{Column, Definition, Digest, Error, ErrorKind, Kind, Registered, Result};
+use asof_model::{Column, Definition, Digest, Error, ErrorKind, Kind, Pinned, Registered, Result};
 use serde_json::{Value, json};
 
 use super::event::Facets;
@@ -90,6 +90,16 @@ pub(super) fn content_of(facets: &mut Facets, content: &Digest) {
     let facet = json!({"_producer": PRODUCER, "_schemaURL": "urn:asof:facets:content:1", "digest": content.to_string(),
         "short": &content.hex()[..32]});
     facets.insert("asof_content".to_owned(), facet);
+}
+
+/// The facet of our own that names the version of a definition.
+pub(crate) const DEFINITION: &str = "asof_definition";
+
+/// The version of the definition that something is made by, or is declared as.
+pub(super) fn definition(facets: &mut Facets, pinned: &Pinned) {
+    let facet = json!({"_producer": PRODUCER, "_schemaURL": "urn:asof:facets:definition:1", "reference": pinned.to_string(),
+        "version": pinned.version.to_string(), "digest": pinned.digest.to_string()});
+    facets.insert(DEFINITION.to_owned(), facet);
 }
 
 /// How many rows were read.

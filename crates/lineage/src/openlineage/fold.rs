@@ -18,6 +18,7 @@ use super::event::{Facets, State};
 use super::external::{ColumnFlow, End, External, ExternalDataset, ExternalJob, Flow, Span};
 use super::heard::{Claim, ColumnKey, Columns, Heard, Names, Newest, Speaker, Statement, Times};
 use super::naming::{Name, Unions};
+use super::past::Then;
 
 impl Heard {
     /// What all events together say.
@@ -25,6 +26,27 @@ impl Heard {
         let names = Naming::of(self);
         let (columns, states) = self.states_of(&names, None);
         self.gather(names, columns, states)
+    }
+
+    /// What was known of the jobs and datasets of the fold as of a moment, in their order there.
+    pub fn then(&self, at: Micros) -> Then {
+        let names = Naming::of(self);
+        let mut numbers: Vec<Vec<u32>> = vec![Vec::new(); names.datasets.len()];
+        // Names that only symlinks lead to were told nothing of.
+        for (number, place) in (0..).zip(&names.place_of).take(self.datasets.all.len()) {
+            numbers[*place as usize].push(number);
+        }
+        Then {
+            datasets: numbers.iter().map(|numbers| self.past.dataset(numbers, at)).collect(),
+            jobs: self.jobs_by_name().into_iter().map(|job| self.past.job(job, at)).collect(),
+        }
+    }
+
+    /// The numbers of jobs in the order of the fold.
+    fn jobs_by_name(&self) -> Vec<u32> {
+        let mut jobs: Vec<u32> = (0..self.jobs.all.len() as u32).collect();
+        jobs.sort_unstable_by_key(|job| &self.jobs.all[*job as usize]);
+        jobs
     }
 
     /// What each speaker says, with a moment until just before then; and the columns by number.
@@ -52,11 +74,13 @@ impl Heard {
         (columns, states)
     }
 
-    /// The runs that say what holds at a moment, by their numbers: of what each job says, those that said it last.
+    /// The runs that say what holds at a moment, by their numbers: of what each job says, those that said it last, and the one that
+    /// said last that this is all; without it, what it ended would still hold.
     pub(super) fn holders(&self, at: Micros) -> BTreeSet<u32> {
         let (_, states) = self.states_of(&Naming::of(self), Some(at));
         let open = states.values().flat_map(|speech| speech.open.values());
-        open.filter_map(|held| held.by.0).collect()
+        let ended = states.values().filter_map(|speech| speech.ended);
+        open.filter_map(|held| held.by.0).chain(ended).collect()
     }
 
     /// Whether a job is said to be one that never completes.
@@ -67,8 +91,7 @@ impl Heard {
     }
 
     fn gather(&self, names: Naming, columns: Columns, states: HashMap<Speaker, Speech>) -> External {
-        let mut jobs: Vec<u32> = (0..self.jobs.all.len() as u32).collect();
-        jobs.sort_unstable_by_key(|job| &self.jobs.all[*job as usize]);
+        let jobs = self.jobs_by_name();
         let mut job_places = vec![0; jobs.len()];
         jobs.iter().enumerate().for_each(|(place, job)| job_places[*job as usize] = place as u32);
         let job = |number: u32| End::Job(job_places[number as usize]);
@@ -242,6 +265,8 @@ struct Speech {
     closed: Vec<(Claim, Held)>,
     /// All that each run said so far.
     runs: HashMap<Option<u32>, Vec<Claim>>,
+    /// The run that last ended what it did not say.
+    ended: Option<u32>,
 }
 
 impl Speech {
@@ -276,6 +301,7 @@ impl Speech {
             }
         }
         if whole && !says.is_empty() {
+            self.ended = said.run;
             self.close(said.time, |claim| says.binary_search(claim).is_err());
         }
     }

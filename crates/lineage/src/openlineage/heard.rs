@@ -1,8 +1,8 @@
 //! The set of events that were heard of, in a short form that can be folded again and again.
 //!
 //! An event counts once, by the digest of its canonical text. Of each only what the fold needs is kept: who said when that
-//! what reads and writes what. Facets are kept once per job and dataset, the newest of each name; the events as they
-//! came are the catalog's to keep.
+//! what reads and writes what. Of facets the newest of each name is at hand, and what was said before it is kept ([`super::past`]); the
+//! events as they came are the catalog's to keep.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::columns::{self, Said, Transformation};
 use super::event::{About, Dataset, Event, Facets, Job, State, is_deleted};
 use super::history::Places;
 use super::naming::Name;
+use super::past::Past;
 
 /// Events that were heard of: grows, and never forgets.
 #[derive(Debug, Default)]
@@ -33,6 +34,7 @@ pub struct Heard {
     pub(super) dataset_times: HashMap<u32, Times>,
     pub(super) job_times: HashMap<u32, Times>,
     pub(super) places: Places,
+    pub(super) past: Past,
 }
 
 /// When something was told of first and last.
@@ -138,6 +140,7 @@ impl Heard {
             return Ok(digest);
         }
         let time = event.time;
+        self.past.event(time, digest);
         let add = |speaker, state, run, claims, taken_back| Statement {
             time,
             state,
@@ -189,6 +192,7 @@ impl Heard {
         let number = self.jobs.number(&job.name);
         see(&mut self.job_times, number, time);
         renew(self.job_facets.entry(number).or_default(), &job.facets, time, digest);
+        self.past.of_job(number, &job.facets);
         number
     }
 
@@ -196,6 +200,7 @@ impl Heard {
         let number = self.datasets.number(&dataset.name);
         see(&mut self.dataset_times, number, time);
         renew(self.dataset_facets.entry(number).or_default(), &dataset.facets, time, digest);
+        self.past.of_dataset(number, &dataset.facets);
         number
     }
 

@@ -3,13 +3,14 @@
 //! Answers come with the digests of the events, whose text the catalog has. A question takes time in the number of events that it
 //! is about; [`Heard::states`] goes through all of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use asof_model::{Digest, Micros};
 
+use super::canonical;
 use super::event::State;
-use super::heard::{Heard, Speaker, Statement, Times};
+use super::heard::{Claim, Heard, Speaker, Statement, Times};
 use super::naming::Name;
 
 /// A run that somebody told of.
@@ -25,6 +26,21 @@ pub struct ToldRun {
     pub state: State,
     /// The events that tell of it, in the order in which they happened.
     pub events: Vec<Digest>,
+}
+
+/// What a job reads and writes, as its runs said that are done: while they say the same it is one version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToldVersion {
+    /// What it is called: the same wherever just these datasets are told of this job.
+    pub id: String,
+    /// What it reads.
+    pub inputs: Vec<Name>,
+    /// What it writes.
+    pub outputs: Vec<Name>,
+    /// When a run that is done first said so.
+    pub first: Micros,
+    /// Its runs that are done, the one that ended last first.
+    pub runs: Vec<ToldRun>,
 }
 
 /// Which statements are about what, by their places.
@@ -74,6 +90,41 @@ impl Heard {
         runs
     }
 
+    /// The versions of a job, the one whose run ended last first; with a moment, as of then.
+    pub fn versions_of(&self, job: &Name, at: Option<Micros>) -> Vec<ToldVersion> {
+        let mut versions: BTreeMap<(BTreeSet<Name>, BTreeSet<Name>), Vec<ToldRun>> = BTreeMap::new();
+        for run in self.runs_of(job, at).into_iter().filter(|run| run.state == State::Complete) {
+            let (mut reads, mut writes) = (BTreeSet::new(), BTreeSet::new());
+            let of_run = self.runs.find(&run.id).and_then(|run| self.places.of_run.get(&run));
+            let said = of_run.into_iter().flatten().map(|place| &self.statements[*place as usize]);
+            for claim in said.filter(|said| at.is_none_or(|at| said.time <= at)).flat_map(|said| &said.claims) {
+                match claim {
+                    Claim::Reads(dataset) => _ = reads.insert(self.datasets.all[*dataset as usize].clone()),
+                    Claim::Writes(dataset) => _ = writes.insert(self.datasets.all[*dataset as usize].clone()),
+                    Claim::Column(_) => {}
+                }
+            }
+            versions.entry((reads, writes)).or_default().push(run);
+        }
+        let mut versions: Vec<ToldVersion> = (versions.into_iter())
+            .filter_map(|((inputs, outputs), mut runs)| {
+                runs.sort_unstable_by(|a, b| (b.times.last, &b.id).cmp(&(a.times.last, &a.id)));
+                let first = runs.last()?.times.last;
+                let id = version_id(job, &inputs, &outputs);
+                Some(ToldVersion {
+                    id,
+                    inputs: inputs.into_iter().collect(),
+                    outputs: outputs.into_iter().collect(),
+                    first,
+                    runs,
+                })
+            })
+            .collect();
+        let newest = |version: &ToldVersion| version.runs.first().map(|run| (run.times.last, run.id.clone()));
+        versions.sort_by_key(|version| std::cmp::Reverse(newest(version)));
+        versions
+    }
+
     /// Of each job how the run stands that began last.
     pub fn states(&self, at: Option<Micros>) -> HashMap<Name, State> {
         let jobs = self.places.of_job.keys().map(|job| &self.jobs.all[*job as usize]);
@@ -109,4 +160,13 @@ impl Heard {
         });
         runs.collect()
     }
+}
+
+/// In the form of an identifier, since readers take versions for that.
+fn version_id(job: &Name, inputs: &BTreeSet<Name>, outputs: &BTreeSet<Name>) -> String {
+    let mut text = format!("{}\n{}", job.namespace, job.name);
+    for (word, names) in [("reads", inputs), ("writes", outputs)] {
+        names.iter().for_each(|name| text += &format!("\n{word}\n{}\n{}", name.namespace, name.name));
+    }
+    canonical::identifier(&Digest::of(text.as_bytes()))
 }

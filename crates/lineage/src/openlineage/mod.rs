@@ -5,7 +5,7 @@
 //! understood of an event is no reason to refuse it.
 //!
 //! **Costs.** A fold takes time in the number of events and of what they say (it sorts them), and memory in what they say, not in
-//! their text. Facets are kept once per job and dataset.
+//! their text. Facets are kept once per job and dataset as long as they say the same.
 //!
 //! **Deliberately not here.** No storage and no transport: events come as JSON values that somebody else keeps. Symlinks have
 //! no history: two names are one dataset, or are not, at all times.
@@ -22,14 +22,17 @@ mod history;
 mod naming;
 pub mod out;
 pub mod out_columns;
+mod past;
 mod places;
 mod spent;
 
 pub use columns::Transformation;
 pub use event::{About, Dataset, Event, Facets, Job, State};
 pub use external::{ColumnFlow, End, External, ExternalDataset, ExternalJob, Flow, Span};
+pub(crate) use facets::DEFINITION;
 pub use facets::{PARENT_RUN, parent_run};
 pub use heard::{Heard, Times};
-pub use history::ToldRun;
+pub use history::{ToldRun, ToldVersion};
 pub use naming::Name;
+pub use past::Then;
 pub use places::Places;

@@ -27,12 +27,40 @@ use crate::columns::{Flowing, flat};
 /// The standard of the event itself.
 const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";
 
-/// The events of a run. `definitions` are those that it read or made, as far as they are known; `location` is where a dataset
-/// lies.
+/// The events of a run, and of what it declares. `definitions` are those that it read or made, as far as they are known; `location` is
+/// where a dataset lies.
 ///
 /// # Errors
 /// Those of [`Flowing::flows`].
 pub fn events(
+    run: &Run,
+    definitions: &HashMap<Pinned, Registered>,
+    location: &dyn Fn(&ProjectName) -> String,
+    flowing: &dyn Flowing,
+) -> Result<Vec<Value>> {
+    let mut events = of_run(run, definitions, location, flowing)?;
+    if !declares(run) || run.outcome == Outcome::Running {
+        return Ok(events);
+    }
+    let declared = run.outputs.iter().filter_map(|item| match item {
+        Item::Definition(pinned) => definitions.get(pinned),
+        _ => None,
+    });
+    let place = |_: &ProjectName, dataset: &ProjectName| location(dataset);
+    events.extend(designs::of(declared, &place, flowing));
+    Ok(events)
+}
+
+/// Whether a run says what names mean for the first time.
+pub fn declares(run: &Run) -> bool {
+    matches!(run.verb, Verb::Apply | Verb::Import)
+}
+
+/// The events of a run alone: that it began, and what became of it.
+///
+/// # Errors
+/// Those of [`Flowing::flows`].
+pub fn of_run(
     run: &Run,
     definitions: &HashMap<Pinned, Registered>,
     location: &dyn Fn(&ProjectName) -> String,
@@ -48,11 +76,7 @@ pub fn events(
         Outcome::Aborted => State::Abort,
     };
     let ends = out.event(run.finished.unwrap_or(run.started), state, &run.outputs)?;
-    let declared = run.outputs.iter().filter_map(|item| match item {
-        Item::Definition(pinned) if matches!(run.verb, Verb::Apply | Verb::Import) => definitions.get(pinned),
-        _ => None,
-    });
-    Ok([begins, ends].into_iter().chain(designs::of(declared, &place)).collect())
+    Ok(vec![begins, ends])
 }
 
 struct Out<'a> {
@@ -134,9 +158,9 @@ impl Out<'_> {
     /// What the columns of something made are made of.
     fn columns(&self, item: &Item) -> Result<Option<Value>> {
         let places = self.places();
-        let place = |dataset: &ProjectName| {
-            let named = places.named(Kind::Dataset, dataset);
-            named.ok_or_else(|| Error::internal(format!("dataset `{dataset}` has no place")))
+        let place = |read: &Pinned| {
+            let named = places.named(read.kind, &read.name);
+            named.ok_or_else(|| Error::internal(format!("{read} has no place")))
         };
         match item {
             Item::Online { view, .. } => out_columns::made_of(&flat(self.flowing, view)?, &place),

@@ -1,13 +1,14 @@
 //! The facet `columnLineage`, out: what the columns of what we make are made of, down to datasets.
 //!
-//! Definitions are no datasets of the standard, so what lies between is followed through ([`crate::columns::flat`]). What concerns one
+//! Of what a run made, definitions that lie between are followed through to datasets ([`crate::columns::flat`]): it read these. What is
+//! declared is told of what it names, one step at a time, and so of views and services too. What concerns one
 //! column stands with it, what decides which rows there are stands with the dataset as a whole. A way that is not known is
 //! indirect and has no subtype.
 
 use std::collections::BTreeMap;
 
 use asof_model::flow::Ways;
-use asof_model::{Columns, Result};
+use asof_model::{Columns, Flows, Pinned, Result};
 use serde_json::{Map, Value, json};
 
 use super::naming::Name;
@@ -16,11 +17,22 @@ use crate::columns::{DatasetColumn, Flat};
 /// The standard of the facet.
 pub const COLUMN_LINEAGE: &str = "1-2-0/ColumnLineageDatasetFacet";
 
-/// The facet's content for something made of datasets; none where nothing is known. `place` is what a dataset is called.
+/// What a definition's columns are made of: of what it reads itself.
+pub fn near(flows: &Flows) -> Flat {
+    let of = |reads: &asof_model::flow::Reads| {
+        let named =
+            reads.iter().filter_map(|(read, ways)| Some(((flows.whose(read)?.clone(), read.column.clone()), *ways)));
+        named.collect()
+    };
+    let columns = flows.columns.iter().map(|made| (made.name.clone(), of(&made.of))).collect();
+    Flat { columns, rows: of(&flows.rows) }
+}
+
+/// The facet's content for something made of others; none where nothing is known. `place` is what one of them is called.
 ///
 /// # Errors
 /// Those of `place`.
-pub fn made_of(flat: &Flat, place: &dyn Fn(&asof_model::Name) -> Result<Name>) -> Result<Option<Value>> {
+pub fn made_of(flat: &Flat, place: &dyn Fn(&Pinned) -> Result<Name>) -> Result<Option<Value>> {
     let mut fields = Map::new();
     for (column, of) in &flat.columns {
         if !of.is_empty() {
@@ -49,11 +61,11 @@ pub fn read_from(columns: &Columns, files: &[Name]) -> Option<Value> {
     Some(json!({"fields": fields}))
 }
 
-fn inputs(of: &BTreeMap<DatasetColumn, Ways>, place: &dyn Fn(&asof_model::Name) -> Result<Name>) -> Result<Vec<Value>> {
+fn inputs(of: &BTreeMap<DatasetColumn, Ways>, place: &dyn Fn(&Pinned) -> Result<Name>) -> Result<Vec<Value>> {
     // Versions of a dataset are one place.
     let mut places: BTreeMap<(Name, &str), Ways> = BTreeMap::new();
     for ((dataset, column), ways) in of {
-        let all = places.entry((place(&dataset.name)?, column)).or_default();
+        let all = places.entry((place(dataset)?, column)).or_default();
         *all = all.and(*ways);
     }
     let input = |((name, column), ways): ((Name, &str), Ways)| {

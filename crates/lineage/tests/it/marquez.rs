@@ -38,7 +38,7 @@ fn own_events(runs: &[Run]) -> Vec<Value> {
     let tour = Tour::new();
     let definitions: HashMap<_, _> =
         tour.definitions.iter().map(|known| (known.pinned.clone(), known.clone())).collect();
-    let declared = designs::of(&tour.definitions, &|_, dataset| format!("/store/{dataset}"));
+    let declared = designs::of(&tour.definitions, &|_, dataset| format!("/store/{dataset}"), &Told);
     let runs = runs
         .iter()
         .flat_map(|run| out::events(run, &definitions, &|dataset| format!("/store/{dataset}"), &Told).unwrap());

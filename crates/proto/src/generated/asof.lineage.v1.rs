@@ -78,6 +78,9 @@ pub struct ExplainRequest {
     pub training_set: ::prost::alloc::string::String,
     #[prost(uint64, tag = "6")]
     pub row: u64,
+    /// In the place of a service: the model that is served, `fraud@7`, by the service version that it was trained on.
+    #[prost(string, tag = "7")]
+    pub model: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExplainResponse {

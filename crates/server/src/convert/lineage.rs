@@ -88,13 +88,19 @@ fn about(text: &str) -> Result<About> {
     }
 }
 
+/// By then a model is the service that it was trained on.
+///
 /// # Errors
-/// `invalid_reference`, and those of the request's columns.
+/// `invalid_reference`; `invalid_request` where both a model and a training set are named; those of the request's columns.
 pub(crate) fn to_explain(request: wire::ExplainRequest) -> Result<ExplainRequest> {
-    let wire::ExplainRequest { service, columns, at, training_set, row, .. } = request;
-    match training_set.is_empty() {
-        true => Ok(ExplainRequest::Served(to_get(&service, columns, at)?)),
-        false => Ok(ExplainRequest::Cell { set: reference(&training_set)?, row }),
+    let wire::ExplainRequest { service, columns, at, training_set, row, model, .. } = request;
+    match (training_set.is_empty(), model.is_empty()) {
+        (true, _) => Ok(ExplainRequest::Served(to_get(&service, columns, at)?)),
+        (false, true) => Ok(ExplainRequest::Cell { set: reference(&training_set)?, row }),
+        (false, false) => {
+            let message = "a training set and a model are named";
+            Err(Error::new(ErrorKind::Invalid, "invalid_request", message).remedy("name the one or the other"))
+        }
     }
 }
 

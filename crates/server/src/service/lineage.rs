@@ -41,6 +41,9 @@ impl LineageService for Lineage {
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         let mut request = request.into_inner();
         let scope = self.0.scope(request.scope.take()).map_err(status)?;
+        if request.training_set.is_empty() {
+            request.service = self.0.answering(&scope, request.service, &request.model).await.map_err(status)?;
+        }
         let asked = to_explain(request).map_err(status)?;
         let explanation = self.0.engine.explain(&scope, asked).await.map_err(status)?;
         from_explanation(&explanation).map(Response::new).map_err(status)

@@ -138,6 +138,22 @@ async fn what_is_ours_is_there_by_the_standards_names() {
     let none = get(address, &format!("/api/v1/namespaces/file/datasets/{escaped}/versions/2")).await;
     assert_eq!(none.refusal(), (404, "unknown_in_lineage".to_owned()));
 
+    // A job that makes what is declared has the versions of that.
+    let versions = found(address, "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs/train.delays/versions").await;
+    let version = &versions["versions"][0];
+    assert_eq!((&versions["totalCount"], &version["version"]), (&json!(1), &json!("1")));
+    assert_eq!((&version["latestRun"]["id"], &version["latestRun"]["jobVersion"]), (&run["id"], &version["id"]));
+    assert_eq!((&run["jobVersion"], &train["currentVersion"]), (&version["id"], &json!("1")));
+    assert!(version["inputs"].to_string().contains("services/departure_delay"), "{version}");
+    assert!(version["facets"]["sql"]["query"].as_str().unwrap().contains("FROM flights"));
+    let path = "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs/train.delays/versions/1";
+    assert_eq!(found(address, path).await, *version);
+    let none = get(address, "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs/train.delays/versions/2").await;
+    assert_eq!(none.refusal(), (404, "unknown_in_lineage".to_owned()));
+    // Any other is what it reads and writes.
+    let applied = found(address, "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs/apply/versions").await;
+    assert_eq!((&applied["totalCount"], &applied["versions"][0]["outputs"]), (&json!(1), &json!([])));
+
     // From the file that was sent to the training set, without a version in any name.
     let graph = found(address, "/api/v1/lineage?nodeId=dataset:asof://flights:training/delays&depth=9").await;
     let ids: Vec<_> = graph["graph"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap()).collect();
@@ -154,13 +170,82 @@ async fn what_is_ours_is_there_by_the_standards_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_declared_and_never_made_has_its_columns() {
+    let fixture = Fixture::filled().await;
+    let (address, end, _) = serve(&fixture, &fixture.config).await;
+    std::mem::forget(end);
+    let ids = async |node: &str| {
+        let graph = found(address, &format!("/api/v1/column-lineage?nodeId={node}")).await;
+        let nodes: Vec<Value> = graph["graph"].as_array().unwrap().clone();
+        nodes.into_iter().map(|node| (node["id"].as_str().unwrap().to_owned(), node)).collect::<Vec<_>>()
+    };
+    let table = fixture.folder.path().join(".asof/datasets/flights/weather");
+    let source = |column: &str| format!("datasetField:file:{}:{column}", table.display());
+    let made = "datasetField:asof://flights:online/airport_weather:temp";
+    let view = ids(made).await;
+    assert!(view.iter().any(|(id, _)| *id == source("temp")), "{view:?}");
+    // It is that of the definition.
+    let (_, node) = view.iter().find(|(id, _)| id == made).unwrap();
+    assert_eq!(node["data"]["datasetVersion"], "1");
+    // And what reads it goes through it.
+    let service = ids("dataset:asof://flights:services/departure_delay").await;
+    for id in [made, &source("temp")] {
+        assert!(service.iter().any(|(known, _)| known == id), "{id} is not in {service:?}");
+    }
+    let path = "/api/v1/namespaces/asof%3A%2F%2Fflights/datasets/online%2Fairport_weather";
+    let view = found(address, path).await;
+    assert_eq!(view["currentVersion"], "1");
+    assert!(view["columnLineage"].to_string().contains("temp"), "{view}");
+    let versions = found(address, &format!("{path}/versions")).await;
+    assert_eq!((&versions["totalCount"], &versions["versions"][0]["version"]), (&json!(1), &json!("1")));
+    // Nothing but what is declared is read: the graph of jobs is what it was.
+    let service = found(address, "/api/v1/namespaces/asof%3A%2F%2Fflights/jobs/serve.departure_delay").await;
+    assert_eq!(service["inputs"], json!([{"namespace": "asof://flights", "name": "online/airport_weather"}]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn facets_and_versions_of_others_have_a_history() {
+    let (_fixture, address) = trained().await;
+    tell(address).await;
+    let mut later = landed(5, "COMPLETE", "db.new");
+    later["outputs"][0]["facets"]["schema"]["fields"][0]["type"] = json!("DECIMAL(18, 2)");
+    later["job"]["facets"]["documentation"]["description"] = json!("lands exact transactions");
+    assert_eq!(send(address, EVENT, "", later.to_string().as_bytes()).await.status, 201);
+    let then = async |at: &str| {
+        let dataset = found(address, &format!("{DATASET}{at}")).await;
+        let job = found(address, &format!("/api/v1/namespaces/airflow/jobs/a.b{at}")).await;
+        (dataset["fields"][0]["type"].clone(), job["description"].clone())
+    };
+    assert_eq!(then("?asOf=2026-01-01T00:00:04Z").await, (json!("DOUBLE"), json!("lands transactions")));
+    let exact = (json!("DECIMAL(18, 2)"), json!("lands exact transactions"));
+    assert_eq!(then("?asOf=2026-01-01T00:00:05Z").await, exact);
+    assert_eq!(then("").await, exact);
+
+    let path = "/api/v1/namespaces/airflow/jobs/a.b/versions";
+    let versions = found(address, path).await;
+    let reads: Vec<_> =
+        versions["versions"].as_array().unwrap().iter().map(|one| one["inputs"][0]["name"].clone()).collect();
+    assert_eq!((reads, &versions["totalCount"]), (vec![json!("db.new"), json!("db.old")], &json!(2)));
+    let (new, old) = (&versions["versions"][0], &versions["versions"][1]);
+    assert_eq!(
+        (&new["createdAt"], &old["createdAt"]),
+        (&json!("2026-01-01T00:00:03Z"), &json!("2026-01-01T00:00:01Z"))
+    );
+    assert_eq!(new["latestRun"]["jobVersion"], new["id"]);
+    assert_eq!(found(address, "/api/v1/namespaces/airflow/jobs/a.b").await["currentVersion"], new["version"]);
+    assert_eq!(found(address, &format!("{path}/{}", old["version"].as_str().unwrap())).await, *old);
+    let before = found(address, &format!("{path}?asOf=2026-01-01T00:00:02Z")).await;
+    assert_eq!(before["versions"], json!([old]));
+    assert_eq!(found(address, &format!("{path}?limit=1&offset=1")).await["versions"], json!([old]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn as_of_a_moment_it_is_the_graph_of_then() {
     let (_fixture, address) = trained().await;
     tell(address).await;
     let node = "nodeId=dataset:s3://lake:raw/transactions+v1";
     let reads = async |at: &str| {
         let graph = found(address, &format!("/api/v1/lineage?{node}{at}")).await;
-        // Facets of others are those of now; what there is, and what leads where, is as of then.
         let has = |table: &str| {
             let id = json!(format!("dataset:postgres://h:5432:{table}"));
             graph["graph"].as_array().unwrap().iter().any(|node| node["id"] == id)

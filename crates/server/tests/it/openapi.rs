@@ -206,6 +206,7 @@ async fn marquez(address: SocketAddr, held: &mut Held) {
         ("get", "/namespaces/{namespace}/jobs", "/namespaces/airflow/jobs".to_owned()),
         ("get", "/namespaces/{namespace}/jobs/{job}", "/namespaces/airflow/jobs/a.b".to_owned()),
         ("get", "/namespaces/{namespace}/jobs/{job}/runs", "/namespaces/airflow/jobs/x/runs".to_owned()),
+        ("get", "/namespaces/{namespace}/jobs/{job}/versions", "/namespaces/airflow/jobs/a.b/versions".to_owned()),
         ("get", "/jobs/runs/{run}", format!("/jobs/runs/{run}")),
         ("get", "/jobs/runs/{run}/facets", format!("/jobs/runs/{run}/facets?type=job")),
         ("get", "/lineage", format!("/lineage?{node}")),
@@ -226,7 +227,10 @@ async fn marquez(address: SocketAddr, held: &mut Held) {
         ),
         ("delete", "/namespaces/{namespace}/jobs/{job}/tags/{tag}", "/namespaces/airflow/jobs/a.b/tags/PII".to_owned()),
     ];
-    let mut paths = BTreeSet::from([("get", "/namespaces/{namespace}/datasets/{dataset}/versions/{version}")]);
+    let mut paths = BTreeSet::from([
+        ("get", "/namespaces/{namespace}/datasets/{dataset}/versions/{version}"),
+        ("get", "/namespaces/{namespace}/jobs/{job}/versions/{version}"),
+    ]);
     for (method, path, asked) in &asked {
         let body = json!({"description": "about people"});
         held.hold(&body, &json!({"$ref": "#/components/schemas/TagMeaning"}), "");
@@ -239,10 +243,11 @@ async fn marquez(address: SocketAddr, held: &mut Held) {
         let schema = of["content"]["application/json"]["schema"].clone();
         assert!(schema.is_object(), "{method} {path} is not documented");
         held.hold(&answer.json(), &schema, "");
-        if *path == "/namespaces/{namespace}/datasets/{dataset}/versions" {
+        if path.ends_with("/versions") {
             let version = answer.json()["versions"][0]["version"].as_str().unwrap().to_owned();
             let one = ask(address, &format!("GET /api/v1{asked}/{version} HTTP/1.1"), b"").await;
-            held.hold(&one.json(), &json!({"$ref": "#/components/schemas/Version"}), "");
+            let of = if path.contains("/jobs/") { "JobVersion" } else { "Version" };
+            held.hold(&one.json(), &json!({"$ref": format!("#/components/schemas/{of}")}), "");
         }
         paths.insert((method, path));
     }

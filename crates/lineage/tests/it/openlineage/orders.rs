@@ -1,6 +1,6 @@
 //! The graph is that of the set of events, and as of a moment that of the events until then.
 
-use asof_lineage::openlineage::{End, External, Flow, Heard};
+use asof_lineage::openlineage::{End, External, Facets, Flow, Heard};
 use asof_model::Micros;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -79,6 +79,30 @@ fn holding(external: &External, at: Option<Micros>) -> Vec<(String, String)> {
     all
 }
 
+/// What is known of everything of which something is, by name.
+fn known(external: &External) -> Vec<(String, String)> {
+    told(external, |end| match end {
+        End::Dataset(place) => external.datasets()[place as usize].facets.clone(),
+        End::Job(place) => external.jobs()[place as usize].facets.clone(),
+    })
+}
+
+/// And as of a moment.
+fn known_at(heard: &Heard, at: Micros) -> Vec<(String, String)> {
+    let then = heard.then(at);
+    told(&heard.fold(), |end| match end {
+        End::Dataset(place) => then.of(false, place).unwrap().clone(),
+        End::Job(place) => then.of(true, place).unwrap().clone(),
+    })
+}
+
+fn told(external: &External, facets: impl Fn(End) -> Facets) -> Vec<(String, String)> {
+    let datasets = (0..external.datasets().len() as u32).map(End::Dataset);
+    let all = datasets.chain((0..external.jobs().len() as u32).map(End::Job));
+    let all = all.map(|end| (name(external, end), facets(end))).filter(|(_, facets)| !facets.is_empty());
+    all.map(|(name, facets)| (name, Value::Object(facets).to_string())).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -104,6 +128,18 @@ proptest! {
         prop_assert_eq!(holding(&whole, Some(at)), holding(&then, None));
     }
 
+    /// And so is what was known; of the names that symlinks tie together there is no history.
+    #[test]
+    fn as_of_a_moment_is_known_what_was_said_until_then(events in events(), second in 0i64..6) {
+        let timeless = |event: &&Value| !event.to_string().contains("symlinks");
+        let at = Micros(second * 1_000_000);
+        let until = |event: &&Value| event["eventTime"].as_str().unwrap().parse::<Micros>().unwrap() <= at;
+        let mut heard = Heard::new();
+        events.iter().filter(timeless).for_each(|event| _ = heard.hear(event).unwrap());
+        let then = folded(events.iter().filter(timeless).filter(until));
+        prop_assert_eq!(known_at(&heard, at), known(&then));
+    }
+
     #[test]
     fn without_what_is_spent_it_is_the_same_graph_from_then_on(events in events(), second in 1i64..7) {
         let mut heard = Heard::new();
@@ -111,17 +147,35 @@ proptest! {
         let before = Micros(second * 1_000_000);
         let spent = heard.spent(before);
         let (whole, left) = (heard.fold(), folded(events.iter().zip(&digests).filter(|(_, d)| !spent.contains(d)).map(|(e, _)| e)));
+        let mut kept = Heard::new();
+        events.iter().zip(&digests).filter(|(_, d)| !spent.contains(d)).for_each(|(event, _)| _ = kept.hear(event).unwrap());
         for at in (second..8).map(|second| Some(Micros(second * 1_000_000))).chain([None]) {
             prop_assert_eq!(holding(&left, at), holding(&whole, at));
+            if let Some(at) = at {
+                prop_assert_eq!(known_at(&kept, at), known_at(&heard, at));
+            }
         }
-        let facets = |external: &External| {
-            let datasets = external.datasets().iter().map(|one| (one.name.to_string(), one.facets.clone()));
-            let jobs = external.jobs().iter().map(|one| (one.name.to_string(), one.facets.clone()));
-            let all = datasets.chain(jobs).filter(|(_, facets)| !facets.is_empty());
-            all.map(|(name, facets)| (name, Value::Object(facets).to_string())).collect::<Vec<_>>()
-        };
-        prop_assert_eq!(facets(&left), facets(&whole));
+        prop_assert_eq!(known(&left), known(&whole));
     }
+}
+
+/// What a streaming run said of a job may be said again by one that failed; that it ended the rest is said by nobody else.
+#[test]
+fn who_ended_something_is_not_spent() {
+    let streams = json!({"jobType": {"processingType": "STREAMING"}});
+    let mut events = [
+        of_job("j", 0, "r1", "START", &[], &["b"]),
+        of_job("j", 4, "r2", "RUNNING", &[], &["a"]),
+        of_job("j", 5, "r1", "ABORT", &[], &["a"]),
+    ];
+    events[2]["job"]["facets"] = streams;
+    let mut heard = Heard::new();
+    let digests: Vec<_> = events.iter().map(|event| heard.hear(event).unwrap()).collect();
+    let spent = heard.spent(Micros(6_000_000));
+    let left =
+        folded(events.iter().zip(&digests).filter(|(_, digest)| !spent.contains(digest)).map(|(event, _)| event));
+    assert_eq!(holding(&left, None), [("[n/j]".to_owned(), "s3://lake/a".to_owned())]);
+    assert_eq!(holding(&heard.fold(), None), holding(&left, None));
 }
 
 #[test]

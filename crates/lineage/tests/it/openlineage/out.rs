@@ -68,6 +68,29 @@ fn what_is_declared_is_told_of_the_jobs_that_make_it() {
 }
 
 #[test]
+fn what_columns_are_made_of_is_told_before_anything_is_made() {
+    let declared: Vec<Value> = events(&Tour::new().runs[0]).split_off(2);
+    let folded = folded(&declared);
+    let named = |place: u32| folded.datasets()[place as usize].name.name.clone();
+    let mut all: Vec<_> = (folded.columns().iter())
+        .filter(|flow| flow.into.as_deref().is_some_and(|into| into.starts_with("mean_delay") || into == "temp"))
+        .map(|flow| {
+            format!("{}.{} > {}.{}", named(flow.from), flow.field, named(flow.to), flow.into.as_deref().unwrap())
+        })
+        .collect();
+    all.sort();
+    // A step at a time, as it is declared.
+    let service = "services/departure_delay";
+    let expected = |line: &str| assert!(all.iter().any(|known| known == line), "{line} is not in {all:#?}");
+    expected("/store/datasets/tour/weather.temp > online/airport_weather.temp");
+    expected(&format!("online/airport_weather.temp > {service}.temp"));
+    expected("/store/datasets/tour/flights.arr_delay > online/carrier_delays.mean_delay_7d");
+    let version = |event: &Value| event.pointer("/outputs/0/facets/asof_definition/reference").cloned();
+    let references: Vec<_> = declared.iter().filter_map(version).collect();
+    assert!(references.contains(&json!("asof://tour/feature_view/carrier_delays@2")), "{references:?}");
+}
+
+#[test]
 fn a_run_that_somebody_elses_run_started_says_so() {
     let parent = "airflow/flights.load/019cde00-0000-7000-8000-000000000001";
     let mut begun = run(1, Verb::Ingest, vec![file("s3://b/x.csv")], vec![snapshot("flights", 1)], 7);

@@ -41,6 +41,10 @@ pub(super) fn of(parts: &[&str], query: &str) -> Result<Option<Query>> {
         ["namespaces", namespace, "jobs"] => GraphQuestion::Jobs(Some(namespace.to_owned()), given.states()),
         ["namespaces", namespace, "jobs", job] => GraphQuestion::Job(named(namespace, job)),
         ["namespaces", namespace, "jobs", job, "runs"] => GraphQuestion::Runs(named(namespace, job)),
+        ["namespaces", namespace, "jobs", job, "versions"] => GraphQuestion::JobVersions(named(namespace, job)),
+        ["namespaces", namespace, "jobs", job, "versions", version] => {
+            GraphQuestion::JobVersion(named(namespace, job), version.to_owned())
+        }
         ["jobs", "runs", run] => GraphQuestion::Run(run.to_owned()),
         ["jobs", "runs", run, "facets"] => {
             GraphQuestion::RunFacets(run.to_owned(), given.one("type", "run", &["run", "job"])?)
