@@ -16,6 +16,7 @@ use futures::TryStreamExt as _;
 
 use crate::failure::Failure;
 use crate::layout::ROWS_PER_FILE;
+use crate::ongoing::to_its_end;
 use crate::parts::{Parts, Unclaimed, Written};
 use crate::progress::Progress;
 use crate::push::sorted;
@@ -103,7 +104,8 @@ impl Store {
             let replace = Replace { run, attempt, now, data, instead: groups.into_iter().flatten().collect() };
             // From here on a commit may refer to the files, also where nobody hears of it.
             unclaimed.into_iter().for_each(Unclaimed::keep);
-            match table.replace(&base, &replace).await? {
+            let whole = self.table(&request.project, dataset);
+            match to_its_end(self.ongoing(), async move { whole.replace(&base, &replace).await }).await? {
                 Landed::As(number) => return Ok(Some(Compaction { to: Some(number), ..compaction })),
                 Landed::Overtaken => table.folder.remove_quietly(names).await,
             }

@@ -3,7 +3,12 @@
 //! Whoever gives up on some work drops its future; but threads that may block, and tasks that do not come to an await, go on
 //! for a moment. Each holds a [`Guard`], so that one can wait until nothing is left.
 
+use std::future::Future;
+
+use asof_model::Result;
 use tokio::sync::watch;
+
+use crate::failure::Failure;
 
 /// Counts work. Clones count together.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +50,24 @@ impl Drop for Guard {
     fn drop(&mut self) {
         self.count.send_modify(|count| *count = count.saturating_sub(1));
     }
+}
+
+/// Does some work that goes on to its end, whoever waits: so its end can be waited for, and then it is known whether it
+/// happened. What makes things visible is such work.
+///
+/// # Errors
+/// The work's own.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    ongoing: &Ongoing,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    let guard = ongoing.begin();
+    let ended = tokio::spawn(async move {
+        let done = work.await;
+        drop(guard);
+        done
+    });
+    ended.await.map_err(Failure::from)?
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::survey::FileColumns;
 use super::{Ingest, Ingested, IngestedFile, SkippedFile, read, shape};
 use crate::failure::Failure;
 use crate::folder::Folder;
+use crate::ongoing::to_its_end;
 use crate::parts::{Parts, Unclaimed, Written};
 use crate::snapshot::DataFile;
 use crate::stage::drain;
@@ -57,7 +58,9 @@ impl Attempt<'_> {
         };
         // From here on a commit may refer to the files, also where nobody hears of it.
         unclaimed.keep();
-        match table.append(base.as_ref(), &append).await? {
+        let dataset = self.store.table(&request.project, &request.definition.name);
+        let committed = async move { dataset.append(base.as_ref(), &append).await };
+        match to_its_end(self.store.ongoing(), committed).await? {
             Landed::As(number) => {
                 let rows = data.iter().map(|file| file.rows).sum();
                 let lost_precision = tally.floored;

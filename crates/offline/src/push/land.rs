@@ -8,6 +8,7 @@ use asof_model::{Column, Columns, Error, ErrorKind, Micros, Name, Result, RunId,
 
 use crate::SEQ;
 use crate::failure::Failure;
+use crate::ongoing::to_its_end;
 use crate::parts::{Parts, Written};
 use crate::store::Store;
 use crate::table::{Append, Landed, State, physical};
@@ -114,7 +115,8 @@ impl Store {
             };
             // From here on a commit may refer to the files, also where nobody hears of it.
             unclaimed.keep();
-            match table.append(base.as_ref(), &append).await? {
+            let whole = self.table(&request.project, dataset);
+            match to_its_end(self.ongoing(), async move { whole.append(base.as_ref(), &append).await }).await? {
                 Landed::As(number) => return Ok(Landing::Committed { number, rows }),
                 Landed::Overtaken => table.folder.remove_quietly(names).await,
             }

@@ -8,10 +8,9 @@ use datafusion::execution::SendableRecordBatchStream;
 
 use super::{MANIFEST, Manifest, ManifestDraft};
 use crate::content::{Content, Normal};
-use crate::failure::Failure;
 use crate::folder::Folder;
 use crate::ingest::Meter;
-use crate::ongoing::Guard;
+use crate::ongoing::{Guard, to_its_end};
 use crate::parts::{Parts, Written};
 use crate::progress::Progress;
 use crate::stage::drain;
@@ -74,14 +73,8 @@ impl Store {
         let json = serde_json::to_vec_pretty(&manifest).map_err(Error::internal)?;
         // From here on a manifest may refer to the files, also where nobody hears of it.
         unclaimed.keep();
-        // It goes on to its end, whoever waits: so its end can be waited for, and then it is known whether it happened.
-        let (place, ongoing) = (folder.clone(), self.ongoing().begin());
-        let created = tokio::spawn(async move {
-            let created = place.create(MANIFEST, json).await;
-            drop(ongoing);
-            created
-        });
-        if !created.await.map_err(Failure::from)?? {
+        let place = folder.clone();
+        if !to_its_end(self.ongoing(), async move { place.create(MANIFEST, json).await }).await? {
             remove(folder, |name| name.starts_with(&prefix)).await;
             return Err(exists(&manifest.name, number));
         }
