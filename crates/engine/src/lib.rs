@@ -23,6 +23,7 @@ mod diff;
 mod equal;
 mod explain;
 mod gates;
+mod given;
 mod graphs;
 mod hear;
 mod ingest;

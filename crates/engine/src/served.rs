@@ -13,7 +13,8 @@ use asof_online::{Codec, Rows};
 use asof_query::{ServedView, Serving, Stored, ViewStatuses, Wanted};
 
 use crate::Warning;
-use crate::serve::{GetReply, Given, ServedFeature, ServedRows, ServingPlan};
+use crate::given::Given;
+use crate::serve::{GetReply, ServedFeature, ServedRows, ServingPlan};
 
 /// The features of a request's entities.
 pub struct Served {
