@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 import uuid
+from datetime import date
 from pathlib import Path
 
 TITLE = "# Scale: the last figures"
@@ -165,10 +166,14 @@ def main() -> None:
 
 
 def write(results: Path, rows: list[tuple[str, list[float], float | None]]) -> None:
-    table = [TITLE, "", "| whole process | median ms | worst ms | goal ms |", "| --- | ---: | ---: | ---: |"]
+    made = f"Made by `make bench BENCH=scale` on {date.today()}: medians of {len(rows[0][1])} whole processes each."
+    table = [TITLE, "", made, "", "| whole process | median ms | worst ms | goal ms |", "| --- | ---: | ---: | ---: |"]
     for what, took, goal in rows:
         wanted = "" if goal is None else f"{goal * 1e3:,.0f}"
         table.append(f"| {what} | {statistics.median(took) * 1e3:,.0f} | {max(took) * 1e3:,.0f} | {wanted} |")
+    table.append("")
+    for what, took, goal in ((what, statistics.median(took), goal) for what, took, goal in rows if goal is not None):
+        table.append(f"- {what}: {took:.3f} s (goal ≤ {goal:g} s) {'reached' if took <= goal else 'MISSED'}")
     text = results.read_text() if results.exists() else ""
     before = text.split(TITLE)[0].rstrip()
     rest = re.split(r"(?m)^# ", text.split(TITLE)[1], maxsplit=1)[1:] if TITLE in text else []
