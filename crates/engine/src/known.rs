@@ -111,6 +111,10 @@ impl Registry for Known {
         self.names.iter().map(|(name, n)| (name.clone(), n.kind)).collect()
     }
 
+    fn kind(&self, name: &Name) -> Option<Kind> {
+        self.names.get(name).map(|known| known.kind)
+    }
+
     fn next_version(&self, name: &Name) -> Version {
         let newest = self.versions(name).iter().map(|r| r.pinned.version.0).max();
         Version(newest.unwrap_or(0) + 1)

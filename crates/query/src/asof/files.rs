@@ -153,15 +153,22 @@ impl ChunkReader for Local {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> FileResult<Bytes> {
+        let too_short = |there: u64| {
+            let path = self.path.display();
+            ParquetError::EOF(format!("{path} has {there} bytes at {start} where {length} were expected"))
+        };
+        // Before memory is taken: a damaged file may ask for any.
+        let there = self.bytes.saturating_sub(start);
+        if (length as u64) > there {
+            return Err(too_short(there));
+        }
         let mut bytes = Vec::with_capacity(length);
         let mut file = self.file.as_ref();
         let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(length as u64).read_to_end(&mut bytes));
-        let read = read.map_err(|error| self.failed(error))?;
-        if read < length {
-            let path = self.path.display();
-            return Err(ParquetError::EOF(format!("{path} has {read} bytes at {start} where {length} were expected")));
+        match read.map_err(|error| self.failed(error))? {
+            read if read < length => Err(too_short(read as u64)),
+            _ => Ok(bytes.into()),
         }
-        Ok(bytes.into())
     }
 }
 

@@ -4,7 +4,7 @@
 //! and with it its version. Nothing is changed anywhere: the outcome says what applying would change.
 //!
 //! A definition that fails is reported, and what reads it is passed over in silence, so that one mistake is one
-//! message. Costs one planning of each SELECT.
+//! message. Costs one binding of each SELECT, and one planning, which is done on all threads unless something is wrong.
 
 mod dataset;
 mod entity;
@@ -38,6 +38,10 @@ pub trait Registry: Sync {
     fn select(&self, name: &Name, selector: &Selector) -> Option<Arc<Registered>>;
     /// All names and what they stand for.
     fn names(&self) -> Vec<(Name, Kind)>;
+    /// What a name stands for.
+    fn kind(&self, name: &Name) -> Option<Kind> {
+        self.names().into_iter().find(|(known, _)| known == name).map(|(_, kind)| kind)
+    }
     /// The number that the next new version of a name gets.
     fn next_version(&self, name: &Name) -> Version;
     /// The columns of a dataset's stored table, if something was ingested.
@@ -98,12 +102,19 @@ pub fn bind(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) ->
 
 fn bind_all(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) -> Result<Vec<Change>, Vec<Error>> {
     let (ordered, mut errors) = order::order(statements, registry);
+    if errors.is_empty()
+        && let Some(changes) = all_well(&ordered, registry, now)
+    {
+        return Ok(changes);
+    }
+    // Something is not well: one after the other, so that what reads it is passed over.
     let mut scope = Scope::new(registry, &ordered);
     let mut changes = Vec::with_capacity(ordered.len());
     for statement in &ordered {
         let name = statement.definition.name().clone();
         scope.begin(&name);
-        match bind_one(statement, &scope) {
+        let bound = bind_one(statement, &scope);
+        match bound.and_then(|bound| trial::run(statement, &bound, &scope).map(|()| bound)) {
             Ok(bound) => {
                 let change = versions::register(&statement.definition, bound, registry, now);
                 scope.bound(change.registered.clone());
@@ -118,7 +129,40 @@ fn bind_all(statements: Vec<Statement>, registry: &dyn Registry, now: Micros) ->
     if errors.is_empty() { Ok(changes) } else { Err(errors) }
 }
 
+/// The changes, if no definition has a mistake. Most of binding is the trial of each, and as long as all are well these can be
+/// made at the same time.
+fn all_well(ordered: &[Statement], registry: &dyn Registry, now: Micros) -> Option<Vec<Change>> {
+    let mut scope = Scope::new(registry, ordered);
+    let (mut changes, mut trials) = (Vec::with_capacity(ordered.len()), Vec::with_capacity(ordered.len()));
+    for statement in ordered {
+        scope.begin(statement.definition.name());
+        let bound = bind_one(statement, &scope).ok()?;
+        let change = versions::register(&statement.definition, bound.clone(), registry, now);
+        scope.bound(change.registered.clone());
+        changes.push(change);
+        trials.push((statement, bound));
+    }
+    let scope = &scope;
+    let pass = move |trials: &[(&Statement, Bound)]| {
+        deep(|| trials.iter().all(|(statement, bound)| trial::run(statement, bound, scope).is_ok()))
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = trials.len().div_ceil(threads).max(LEAST_TRIALS);
+    let (own, others) = trials.split_at(share.min(trials.len()));
+    let well = std::thread::scope(|threads| {
+        let others: Vec<_> = others.chunks(share).map(|trials| threads.spawn(move || pass(trials))).collect();
+        let own = pass(own);
+        // One that panics is not well: it panics once more where one looks at each.
+        others.into_iter().map(|other| other.join().unwrap_or(false)).fold(own, |all, one| all && one)
+    });
+    well.then_some(changes)
+}
+
+/// So few trials are not worth another thread.
+const LEAST_TRIALS: usize = 16;
+
 /// What binding finds out about a definition.
+#[derive(Clone)]
 struct Bound {
     inputs: Vec<asof_model::definition::Input>,
     columns: Columns,
@@ -127,15 +171,13 @@ struct Bound {
 fn bind_one(statement: &Statement, scope: &Scope<'_>) -> Result<Bound, Stop> {
     scope.check_name(&statement.definition, statement.written.name)?;
     let written = &statement.written;
-    let bound = match &statement.definition {
+    Ok(match &statement.definition {
         Definition::Dataset(dataset) => dataset::bind(dataset, written, scope)?,
         Definition::Entity(entity) => entity::bind(entity, written)?,
         Definition::FeatureView(view) => view::bind(view, written, scope)?,
         Definition::FeatureService(service) => service::bind(service, written, scope)?,
         Definition::TrainingSet(set) => training_set::bind(set, written, scope)?,
-    };
-    trial::run(statement, &bound, scope)?;
-    Ok(bound)
+    })
 }
 
 impl Stop {

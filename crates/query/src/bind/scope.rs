@@ -58,9 +58,8 @@ impl<'a> Scope<'a> {
     /// A name stands for one kind of thing in a project.
     pub(super) fn check_name(&self, definition: &Definition, span: Span) -> Result<(), Stop> {
         let name = definition.name();
-        let registered = self.registry.names().into_iter().find(|(n, _)| n == name);
-        match registered {
-            Some((_, kind)) if kind != definition.kind() => {
+        match self.registry.kind(name) {
+            Some(kind) if kind != definition.kind() => {
                 Err(Problem::NameTaken { name: name.to_string(), kind, new: definition.kind() }.at(span).into())
             }
             _ => Ok(()),
@@ -125,7 +124,7 @@ impl<'a> Scope<'a> {
 
     fn kind_of(&self, name: &Name) -> Option<Kind> {
         let own = self.kinds.get(name).copied();
-        own.or_else(|| self.registry.names().into_iter().find(|(n, _)| n == name).map(|(_, kind)| kind))
+        own.or_else(|| self.registry.kind(name))
     }
 
     fn unknown(&self, written: &str, name: &str, wanted: &[Kind]) -> Problem {
