@@ -39,6 +39,7 @@ use asof_query::{Planner, TrainingOptions};
 use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
+use crate::run::Record;
 use crate::{Engine, GetReply, GetRequest, MAX_ENTITIES, Scope};
 use basis::Basis;
 use compare::{Trained, differing};
@@ -137,15 +138,7 @@ impl Engine {
         request: CompareRequest,
         progress: Arc<dyn Progress>,
     ) -> Result<Compared> {
-        if request.samples > MAX_ENTITIES {
-            let message = format!("{} keys at once; at most {MAX_ENTITIES} are compared", request.samples);
-            return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message)
-                .remedy("take fewer, and another --seed for others"));
-        }
-        let (project, environment) = (&scope.project, &scope.environment);
-        let service =
-            self.catalog().resolve(project, environment, &request.service, Some(Kind::FeatureService)).await?.pinned;
-        let mut record = self.start(project, Verb::Verify, vec![Item::Definition(service.clone())]).await?;
+        let (service, mut record) = self.comparing(scope, &request.service, request.samples, "keys").await?;
         let work = async {
             let reference = Reference {
                 project: Some(service.project.clone()),
@@ -169,6 +162,25 @@ impl Engine {
         };
         let result = work.await;
         self.finish(record, result).await
+    }
+
+    /// The version that is meant, and the run of comparing so many of something with what it is trained on.
+    async fn comparing(
+        &self,
+        scope: &Scope,
+        service: &Reference,
+        samples: usize,
+        what: &str,
+    ) -> Result<(Pinned, Record)> {
+        if samples > MAX_ENTITIES {
+            let message = format!("{samples} {what} at once; at most {MAX_ENTITIES} are compared");
+            return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message)
+                .remedy("take fewer, and another --seed for others"));
+        }
+        let (project, environment) = (&scope.project, &scope.environment);
+        let service = self.catalog().resolve(project, environment, service, Some(Kind::FeatureService)).await?.pinned;
+        let record = self.start(project, Verb::Verify, vec![Item::Definition(service.clone())]).await?;
+        Ok((service, record))
     }
 
     /// Both answers, after what differs was looked at again where rows are pushed meanwhile.

@@ -10,37 +10,18 @@ use asof_model::{Definition, Error, Name, Result, Selector};
 use asof_offline::Land;
 use asof_online::{Entry, Journal};
 
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-
 use super::entry;
-use crate::Engine;
+use crate::{Background, Engine};
 
 /// Bytes of entries that become one commit, unless one alone has more.
 const COMMIT_BYTES: usize = 64 << 20;
 
-/// Tables being brought up to date in the background.
-#[derive(Debug)]
-pub struct Landing {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Landing {
-    /// Lands the rest and ends. What cannot be landed waits in its journal for the next start.
-    pub async fn end(self) {
-        // It may have ended by itself.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
-    }
-}
-
 impl Engine {
-    /// Brings tables up to date at the pace that was set, until that is ended. Call it within a tokio runtime.
-    pub fn land_in_the_background(&self) -> Landing {
-        let (stop, mut stopped) = oneshot::channel();
+    /// Brings tables up to date at the pace that was set, until that is ended; then the rest. What cannot be landed waits in its
+    /// journal for the next start. Call it within a tokio runtime.
+    pub fn land_in_the_background(&self) -> Background {
         let engine = self.clone();
-        let task = tokio::spawn(async move {
+        Background::begin(|mut stopped| async move {
             let (backlog, every) = (Arc::clone(&engine.pusher.backlog), engine.pusher.limits.every);
             loop {
                 let last = tokio::select! {
@@ -55,8 +36,7 @@ impl Engine {
                     return;
                 }
             }
-        });
-        Landing { stop, task }
+        })
     }
 
     /// Lands everything that can be landed; one dataset that cannot is in no other's way.

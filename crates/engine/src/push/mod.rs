@@ -30,7 +30,6 @@ use tokio::sync::Notify;
 
 use crate::{Engine, Scope};
 pub(crate) use entrance::{Entrances, with_seq};
-pub use lander::Landing;
 pub(crate) use marks::{Mark, Marks};
 use numbers::Sequences;
 use writer::{Outcome, Writer};

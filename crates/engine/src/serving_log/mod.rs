@@ -26,12 +26,11 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use asof_model::{Kind, Micros, Name, Pinned, Registered, Result, RunId};
 use asof_online::Journal;
-use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::Notify;
 
 use crate::push::Mark;
 use crate::serve::ServingPlan;
-use crate::{Engine, GetReply};
+use crate::{Background, Engine, GetReply};
 use entry::encode;
 pub(crate) use entry::{Entry, Ground, columns, corrupt, decode, dropped};
 
@@ -84,22 +83,6 @@ pub(crate) type Watched = Vec<(Name, Arc<Mark>)>;
 /// A request that is to be logged, from before its reading.
 pub(crate) struct Turn(Vec<i64>);
 
-/// What was served being written in the background.
-#[derive(Debug)]
-pub struct Logging {
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-}
-
-impl Logging {
-    /// Writes the rest and ends. Nothing is logged from then on.
-    pub async fn end(self) {
-        // It may have ended by itself.
-        let _ = self.stop.send(());
-        let _ = self.task.await;
-    }
-}
-
 impl Log {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
@@ -138,14 +121,13 @@ impl Log {
 }
 
 impl Engine {
-    /// Logs every so many answered requests from now on, until that is ended. Call it within a tokio runtime.
-    pub fn log_served(&self, every: u64) -> Logging {
-        let (stop, mut stopped) = oneshot::channel();
+    /// Logs every so many answered requests from now on, until that is ended; then what waits is written. Call it within a tokio runtime.
+    pub fn log_served(&self, every: u64) -> Background {
         // Plans that were compiled before do not know how far pushes have come.
         self.served_log.every.store(every, Ordering::Relaxed);
         self.plans.forget_all();
         let engine = self.clone();
-        let task = tokio::spawn(async move {
+        Background::begin(|mut stopped| async move {
             loop {
                 let last = tokio::select! {
                     _ = &mut stopped => true,
@@ -160,8 +142,7 @@ impl Engine {
                     return;
                 }
             }
-        });
-        Logging { stop, task }
+        })
     }
 
     /// How far pushes to the datasets of a service have come; none where nothing is logged.

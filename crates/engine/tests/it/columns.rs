@@ -14,7 +14,7 @@ fn about(text: &str) -> (About, Option<String>) {
     }
 }
 
-fn request(text: &str, direction: Direction) -> LineageRequest {
+pub(crate) fn request(text: &str, direction: Direction) -> LineageRequest {
     let (about, column) = about(text);
     LineageRequest {
         about,

@@ -148,17 +148,7 @@ async fn a_column_of_a_model_is_the_feature_that_it_is_served() {
     let world = trained().await;
     register(&world, "7", "prices@1").await.unwrap();
     let asked = async |column: &str| {
-        let request = LineageRequest {
-            about: About::Ours("fraud@7".parse().unwrap()),
-            column: Some(column.to_owned()),
-            direction: Direction::Upstream,
-            depth: None,
-            at: None,
-            toward: None,
-            toward_column: None,
-            impact: None,
-            rendering: Rendering::Tree,
-        };
+        let request = crate::columns::request(&format!("fraud@7.{column}"), Direction::Upstream);
         world.engine.lineage(&world.scope, request).await
     };
     let fare = asked("fare").await.unwrap();

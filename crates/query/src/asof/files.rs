@@ -3,7 +3,8 @@
 //! A store gives a range as a buffer that it clears, fills and hands over. Of a column of ten million values that is
 //! as much work as to decode it, and by the time it is decoded it has left the processor's caches. So a file that lies on this
 //! machine is read as one: into memory that nobody clears, by whoever decodes it, and for picking ([`Local`]) a page at a time.
-//! Files that are elsewhere are asked for from their store, as ever. Footers are those of the session's cache.
+//! Files that are elsewhere are asked for from their store, as ever. Footers are
+//! those of the session's cache. A reader of its own that a scan may have is passed over: what it reads is what its store has.
 //!
 //! Reading on the thread that decodes means that it waits where the file is not in the system's cache; offline work has
 //! its own threads, and each of them has a partition to read.
@@ -126,7 +127,7 @@ fn length(range: &Range<u64>) -> FileResult<usize> {
 /// A file of this machine.
 ///
 /// It has one place at which it is read next, so one reader uses it at a time.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Local {
     file: Arc<File>,
     path: PathBuf,
@@ -146,10 +147,10 @@ impl Length for Local {
 }
 
 impl ChunkReader for Local {
-    type T = BufReader<From>;
+    type T = BufReader<Behind>;
 
     fn get_read(&self, start: u64) -> FileResult<Self::T> {
-        Ok(BufReader::with_capacity(HEADER, From { file: self.file.clone(), next: start }))
+        Ok(BufReader::with_capacity(HEADER, Behind { file: self.file.clone(), next: start }))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> FileResult<Bytes> {
@@ -172,14 +173,14 @@ impl ChunkReader for Local {
     }
 }
 
-/// A file from some place on.
+/// What lies behind some place of a file.
 #[derive(Debug)]
-pub(super) struct From {
+pub(super) struct Behind {
     file: Arc<File>,
     next: u64,
 }
 
-impl Read for From {
+impl Read for Behind {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let mut file = self.file.as_ref();
         file.seek(SeekFrom::Start(self.next))?;

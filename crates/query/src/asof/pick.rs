@@ -28,6 +28,7 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::ParquetFileReaderFactory;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryReservation;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::parquet::basic::{LogicalType, TimeUnit as StoredUnit, Type as Stored};
 use datafusion::parquet::column::reader::ColumnReaderImpl;
 use datafusion::parquet::data_type::{
@@ -42,7 +43,7 @@ use datafusion::parquet::schema::types::ColumnDescriptor;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 
 use super::error::Error;
-use super::files::Files;
+use super::files::{Files, Local};
 
 /// Values decoded at a time: few enough for a buffer of them to stay in a processor's nearest cache.
 const BLOCK: usize = 2048;
@@ -177,34 +178,43 @@ impl Work {
     async fn unit(&self, number: usize, reserved: &MemoryReservation) -> Result<Vec<ArrayRef>, DataFusionError> {
         let unit = &self.units[number];
         let source = &self.sources[unit.file];
-        let local = self.files.local(&source.file).await?;
-        let mut elsewhere = match &local {
-            Some(_) => None,
+        let mut place = match self.files.local(&source.file).await? {
+            Some(local) => Place::Here(Arc::new(local)),
             None => {
                 let metrics = ExecutionPlanMetricsSet::new();
-                Some(self.files.create_reader(number, source.file.clone(), None, &metrics)?)
+                Place::Elsewhere(self.files.create_reader(number, source.file.clone(), None, &metrics)?)
             }
         };
         let mut arrays = Vec::with_capacity(self.fields.len());
         for (field, leaf) in self.fields.iter().zip(&self.leaves[unit.file]) {
             let chunk = ChunkOf::new(&source.footer, unit, *leaf)?;
-            let bytes = if local.is_some() { chunk.largest() } else { chunk.bytes() } as usize;
+            let bytes = match place {
+                Place::Here(_) => chunk.largest(),
+                Place::Elsewhere(_) => chunk.bytes(),
+            } as usize;
             let width = field.data_type().primitive_width().unwrap_or(8);
             reserved.try_grow(bytes + unit.count * width)?;
-            let array = match (&local, &mut elsewhere) {
-                (Some(local), _) => chunk.values(field.data_type(), Arc::new(local.clone()))?,
-                (None, Some(reader)) => {
+            let array = match &mut place {
+                Place::Here(local) => chunk.values(field.data_type(), Arc::clone(local))?,
+                Place::Elsewhere(reader) => {
                     let parts = reader.get_byte_ranges(chunk.ranges.clone()).await?;
                     let starts = chunk.ranges.iter().map(|range| range.start);
                     chunk.values(field.data_type(), Arc::new(Chunk { parts: starts.zip(parts).collect() }))?
                 }
-                (None, None) => return Err(Error::Defect("a file that is nowhere".to_owned()).into()),
             };
             reserved.shrink(bytes);
             arrays.push(array);
         }
         Ok(arrays)
     }
+}
+
+/// Where a file is read.
+enum Place {
+    /// On this machine, a page at a time.
+    Here(Arc<Local>),
+    /// From its store, a column chunk at a time.
+    Elsewhere(Box<dyn AsyncFileReader + Send>),
 }
 
 /// The wanted values of one column chunk.

@@ -29,9 +29,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, TimestampMicrosecondArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Field, Schema};
-use asof_model::run::{Item, Verb};
+use asof_model::run::Item;
 use asof_model::schema::timestamp;
-use asof_model::{Error, ErrorKind, Kind, Micros, Reference, Result};
+use asof_model::{Error, Micros, Reference, Result};
 use asof_offline::Progress;
 use asof_query::Planner;
 
@@ -39,7 +39,7 @@ use self::states::{Known, State};
 use super::compare::{Trained, differing_in};
 use super::{AT, Compared, MAX_TOLD, Mismatch, training_of};
 use crate::serving_log::Entry;
-use crate::{Engine, GetReply, MAX_ENTITIES, Scope};
+use crate::{Engine, GetReply, Scope};
 
 /// The most rows that are computed at once.
 const ROWS_AT_ONCE: usize = 100_000;
@@ -86,15 +86,7 @@ impl Engine {
         request: CompareLogRequest,
         progress: Arc<dyn Progress>,
     ) -> Result<Compared> {
-        if request.samples > MAX_ENTITIES {
-            let message = format!("{} entries at once; at most {MAX_ENTITIES} are compared", request.samples);
-            return Err(Error::new(ErrorKind::Invalid, "too_many_entities", message)
-                .remedy("take fewer, and another --seed for others"));
-        }
-        let (project, environment) = (&scope.project, &scope.environment);
-        let service =
-            self.catalog().resolve(project, environment, &request.service, Some(Kind::FeatureService)).await?.pinned;
-        let mut record = self.start(project, Verb::Verify, vec![Item::Definition(service.clone())]).await?;
+        let (service, mut record) = self.comparing(scope, &request.service, request.samples, "entries").await?;
         let work = async {
             let mut known = self.known_of(scope, &service).await?;
             for (dataset, ledger) in &known.ledgers {
