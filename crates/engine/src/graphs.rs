@@ -29,7 +29,7 @@ pub(crate) struct Graphs {
     /// By project, with the number of changes after which it was drawn.
     kept: Mutex<HashMap<Name, (u64, Arc<Drawn>)>>,
     /// What columns are made of.
-    pub(crate) columns: crate::columns::Kept,
+    pub(crate) columns: crate::lineage::columns::Kept,
 }
 
 /// A project's graph, and the definitions that are in it.
@@ -38,6 +38,8 @@ pub(crate) struct Drawn {
     pub(crate) definitions: Definitions,
     /// Those of them that are datasets.
     pub(crate) datasets: Vec<Pinned>,
+    /// The runs that built training sets in other deployments; no record of them is here.
+    pub(crate) elsewhere: Vec<Run>,
 }
 
 /// What was heard, up to which event, and what that comes to.
@@ -81,9 +83,11 @@ impl Engine {
     async fn drawn(&self, project: &Name) -> Result<Drawn> {
         let definitions = self.catalog().whole(project).await?.definitions;
         let mut runs = self.catalog().runs(project, RunFilter::default()).await?;
+        let mut elsewhere = Vec::new();
         for manifest in self.catalog().imported_manifests(project).await? {
-            runs.push(built_elsewhere(crate::train::imported(&manifest.name, manifest.number, &manifest.body)?));
+            elsewhere.push(built_elsewhere(crate::train::imported(&manifest.name, manifest.number, &manifest.body)?));
         }
+        runs.extend_from_slice(&elsewhere);
         let mut graph = Graph::with(&definitions, &runs, &*self.external().await?);
         let deprecations = self.deprecations(project).await?;
         for pinned in definitions.iter().map(|registered| &registered.pinned) {
@@ -93,7 +97,8 @@ impl Engine {
         }
         let is_dataset = |definition: &&Registered| definition.pinned.kind == Kind::Dataset;
         let datasets = definitions.iter().filter(is_dataset).map(|definition| definition.pinned.clone()).collect();
-        Ok(Drawn { graph, definitions: Definitions::new(definitions.into_iter().map(Arc::new)), datasets })
+        let definitions = Definitions::new(definitions.into_iter().map(Arc::new));
+        Ok(Drawn { graph, definitions, datasets, elsewhere })
     }
 
     /// What others told of.

@@ -23,8 +23,10 @@ pub mod marquez;
 mod node;
 pub mod openlineage;
 pub mod render;
+mod tellers;
 mod tree;
 
 pub use graph::{Column, Graph, Told, Via};
 pub use node::Node;
+pub use tellers::Tellers;
 pub use tree::{Ask, Direction, Line, Shown, Tree};

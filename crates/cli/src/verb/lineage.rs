@@ -58,6 +58,8 @@ enum Drawing {
     Mermaid,
     /// For Graphviz.
     Dot,
+    /// The events of OpenLineage that tell it, a line each, oldest first.
+    Openlineage,
 }
 
 /// What is to happen to a column.
@@ -86,6 +88,7 @@ impl Args {
             Drawing::Json => Rendering::Json,
             Drawing::Mermaid => Rendering::Mermaid,
             Drawing::Dot => Rendering::Dot,
+            Drawing::Openlineage => Rendering::Openlineage,
         };
         let request = LineageRequest {
             scope: connection.scope(),
@@ -105,7 +108,10 @@ impl Args {
         };
         let LineageResponse { text, warnings } = connection.lineage().lineage(request).await?.into_inner();
         warnings::tell(&warnings);
-        out.line(text.trim_end_matches('\n'))?;
+        // Nobody's events tell of an entity.
+        if !text.is_empty() {
+            out.line(text.trim_end_matches('\n'))?;
+        }
         Ok(Answer::Done)
     }
 }

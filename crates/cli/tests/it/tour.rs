@@ -186,6 +186,16 @@ fn everything_done_is_recorded() {
     said("lineage", project.scrub(&project.done(&["lineage", "departure_delay", "--upstream"])));
     assert!(project.done(&["lineage", "flights", "--output", "mermaid"]).contains("flowchart"));
     assert!(project.json(&["lineage", "flights", "--downstream"]).is_object());
+    let told = project.done(&["lineage", "delays@1", "--upstream", "--output", "openlineage"]);
+    let events: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let states = |job: &str| {
+        let of_it = events.iter().filter(|event| event["job"]["name"] == job);
+        of_it.map(|event| event["eventType"].as_str().unwrap_or("declared")).collect::<Vec<_>>()
+    };
+    assert_eq!(states("train.delays"), ["declared", "START", "COMPLETE"]);
+    assert_eq!(states("serve.departure_delay"), ["declared"]);
+    // Nobody's events tell of an entity.
+    assert_eq!(project.done(&["lineage", "airport", "--upstream", "--output", "openlineage"]), "");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use asof_query::Definitions;
 use serde_json::Value;
 
 use crate::Engine;
-use crate::columns::Declared;
+use crate::lineage::columns::Declared;
 
 /// Those of one run.
 type Events = Arc<Vec<Value>>;
@@ -65,13 +65,8 @@ impl Engine {
     /// Adds what is declared, and what columns are made of by it.
     async fn declare(&self, told: &mut Told, definitions: &Meant) -> Result<()> {
         let Meant { newest, all } = definitions;
-        let flowing = Declared { engine: self, definitions: all };
-        if newest.iter().any(|registered| flowing.flows(&registered.pinned).is_err()) {
-            // Something may read a column that only a table has.
-            let datasets = newest.iter().map(|registered| &registered.pinned).filter(|of| of.kind == Kind::Dataset);
-            let unknown = datasets.filter(|dataset| !self.graphs.columns.is_looked_up(dataset));
-            self.columns_of_tables(&unknown.cloned().collect::<Vec<_>>()).await?;
-        }
+        let pinned = newest.iter().map(|registered| &registered.pinned);
+        let datasets: Vec<Pinned> = pinned.filter(|of| of.kind == Kind::Dataset).cloned().collect();
         let location = |project: &Name, dataset: &Name| self.offline().location(project, dataset);
         for registered in newest {
             let Pinned { kind, project, name, .. } = &registered.pinned;
@@ -80,10 +75,28 @@ impl Engine {
                 told.owned.insert(called, (project.clone(), *kind, name.clone()));
             }
         }
-        for event in designs::of(newest, &location, &flowing) {
+        for event in self.designs(newest, all, &datasets).await? {
             told.heard.hear(&event)?;
         }
         Ok(())
+    }
+
+    /// What is declared, as events; `all` are the definitions among which it is found out what their columns are made of, `datasets`
+    /// those of them of which it may matter what their tables have.
+    pub(crate) async fn designs(
+        &self,
+        declared: &[Registered],
+        all: &Definitions,
+        datasets: &[Pinned],
+    ) -> Result<Vec<Value>> {
+        let flowing = Declared { engine: self, definitions: all };
+        if declared.iter().any(|registered| flowing.flows(&registered.pinned).is_err()) {
+            // Something may read a column that only a table has.
+            let unknown = datasets.iter().filter(|dataset| !self.graphs.columns.is_looked_up(dataset));
+            self.columns_of_tables(&unknown.cloned().collect::<Vec<_>>()).await?;
+        }
+        let location = |project: &Name, dataset: &Name| self.offline().location(project, dataset);
+        Ok(designs::of(declared, &location, &flowing))
     }
 
     /// The newest version of each definition that there was at a moment.

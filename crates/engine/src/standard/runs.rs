@@ -27,6 +27,16 @@ pub(super) fn made_by(run: &Run) -> Option<&Pinned> {
     })
 }
 
+/// A run as it was at a moment.
+pub(crate) fn as_of(run: Run, at: Option<Micros>) -> Run {
+    match run.finished.zip(at) {
+        Some((finished, at)) if finished > at => {
+            Run { outcome: Outcome::Running, finished: None, outputs: Vec::new(), ..run }
+        }
+        _ => run,
+    }
+}
+
 pub(super) fn part(page: Page, at: Option<Micros>) -> Part {
     Part { offset: page.offset as u64, limit: page.limit as u64, at }
 }
@@ -69,11 +79,7 @@ impl Engine {
 
     /// The events of a run of ours that had happened at a moment. What it declares is no part of it.
     pub(super) async fn own_events(&self, run: &Run, at: Option<Micros>) -> Result<Vec<Value>> {
-        let mut run = run.clone();
-        if run.finished.zip(at).is_some_and(|(finished, at)| finished > at) {
-            run = Run { outcome: Outcome::Running, finished: None, outputs: Vec::new(), ..run };
-        }
-        Ok(self.narrator().of_runs(std::slice::from_ref(&run)).await)
+        Ok(self.narrator().of_runs(&[as_of(run.clone(), at)]).await)
     }
 
     /// The events of a run of somebody else's, as they came.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use asof_engine::{Author, ExportRequest, ImportReport, ImportRequest, LogRequest};
+use asof_engine::{
+    About, Author, Direction, ExportRequest, ImportReport, ImportRequest, LineageRequest, LogRequest, Rendering,
+};
 use asof_lineage::openlineage::canonical;
 use asof_model::Result;
 use asof_model::run::{Item, Verb};
@@ -165,6 +167,21 @@ async fn a_training_set_is_rebuilt_to_the_bit_on_another_machine() {
     let to = World::new().await;
     let report = import(&to, &bundle, false).await.unwrap();
     assert_eq!(report.training_sets.len(), 1);
+    // No record of the run that built it is here, and yet it is told.
+    let told = LineageRequest {
+        about: About::Ours("prices@latest".parse().unwrap()),
+        column: None,
+        direction: Direction::Downstream,
+        depth: None,
+        at: None,
+        toward: None,
+        toward_column: None,
+        impact: None,
+        rendering: Rendering::Openlineage,
+    };
+    let told = to.engine.lineage(&to.scope, told).await.unwrap();
+    let ends = |line: &&str| line.contains(r#""name":"train.prices""#) && line.contains(r#""eventType":"COMPLETE""#);
+    assert_eq!(told.lines().filter(ends).count(), 1, "{told}");
     let set = "prices@1".parse().unwrap();
     let rebuild = async || to.engine.rebuild(&to.scope, &set, Arc::new(Quiet)).await;
     let error = rebuild().await.unwrap_err();

@@ -35,6 +35,10 @@ pub struct Heard {
     pub(super) job_times: HashMap<u32, Times>,
     pub(super) places: Places,
     pub(super) past: Past,
+    /// The events about a job or a dataset without a run, with when.
+    pub(super) declared: HashMap<Speaker, Vec<(Micros, Digest)>>,
+    /// The jobs whose events say that a dataset has other names, or has them no more.
+    pub(super) ties: HashMap<u32, BTreeSet<u32>>,
 }
 
 /// When something was told of first and last.
@@ -76,6 +80,16 @@ pub(super) struct Statement {
     pub(super) claims: Vec<Claim>,
     /// Datasets whose columns are made of what was said before no more.
     pub(super) taken_back: Vec<u32>,
+}
+
+impl Statement {
+    /// The job that it is about, if it is about one.
+    pub(super) fn job(&self) -> Option<u32> {
+        match self.speaker {
+            Speaker::Runs(job) | Speaker::Declared(job) => Some(job),
+            Speaker::Dataset(_) => None,
+        }
+    }
 }
 
 /// Whose state an event tells: one says nothing about what another said.
@@ -159,7 +173,7 @@ impl Heard {
                     self.parents.insert((number, parent));
                 }
                 let run = self.runs.number(run);
-                let (claims, taken_back) = self.claims(job, time, digest);
+                let (claims, taken_back) = self.claims(number, job, time, digest);
                 let writes = claims.iter().filter_map(|claim| match claim {
                     Claim::Writes(dataset) => Some(*dataset),
                     _ => None,
@@ -169,11 +183,13 @@ impl Heard {
             }
             About::Job(job) => {
                 let number = self.job(job, time, digest);
-                let (claims, taken_back) = self.claims(job, time, digest);
+                self.declared.entry(Speaker::Declared(number)).or_default().push((time, digest));
+                let (claims, taken_back) = self.claims(number, job, time, digest);
                 self.statements.push(add(Speaker::Declared(number), State::Complete, None, claims, taken_back));
             }
             About::Dataset(dataset) => {
                 let number = self.dataset(dataset, time, digest);
+                self.declared.entry(Speaker::Dataset(number)).or_default().push((time, digest));
                 match columns::of(&dataset.facets) {
                     Said::Nothing => {}
                     said => {
@@ -204,8 +220,12 @@ impl Heard {
         number
     }
 
-    fn claims(&mut self, job: &Job, time: Micros, digest: Digest) -> (Vec<Claim>, Vec<u32>) {
+    fn claims(&mut self, number: u32, job: &Job, time: Micros, digest: Digest) -> (Vec<Claim>, Vec<u32>) {
         let (mut claims, mut taken_back) = (Vec::new(), Vec::new());
+        for dataset in job.inputs.iter().chain(&job.outputs).filter(|dataset| dataset.facets.contains_key("symlinks")) {
+            let dataset = self.datasets.number(&dataset.name);
+            self.ties.entry(dataset).or_default().insert(number);
+        }
         for input in &job.inputs {
             claims.push(Claim::Reads(self.dataset(input, time, digest)));
         }

@@ -25,6 +25,7 @@ pub mod out_columns;
 mod past;
 mod places;
 mod spent;
+mod telling;
 
 pub use columns::Transformation;
 pub use event::{About, Dataset, Event, Facets, Job, State};

@@ -191,6 +191,8 @@ pub enum Rendering {
     Json = 1,
     Mermaid = 2,
     Dot = 3,
+    /// Events of OpenLineage, a line each, oldest first.
+    Openlineage = 4,
 }
 impl Rendering {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -203,6 +205,7 @@ impl Rendering {
             Self::Json => "RENDERING_JSON",
             Self::Mermaid => "RENDERING_MERMAID",
             Self::Dot => "RENDERING_DOT",
+            Self::Openlineage => "RENDERING_OPENLINEAGE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -212,6 +215,7 @@ impl Rendering {
             "RENDERING_JSON" => Some(Self::Json),
             "RENDERING_MERMAID" => Some(Self::Mermaid),
             "RENDERING_DOT" => Some(Self::Dot),
+            "RENDERING_OPENLINEAGE" => Some(Self::Openlineage),
             _ => None,
         }
     }

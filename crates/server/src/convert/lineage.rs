@@ -45,6 +45,7 @@ pub(crate) fn to_lineage(request: &wire::LineageRequest) -> Result<LineageReques
         wire::Rendering::Json => Rendering::Json,
         wire::Rendering::Mermaid => Rendering::Mermaid,
         wire::Rendering::Dot => Rendering::Dot,
+        wire::Rendering::Openlineage => Rendering::Openlineage,
     };
     let depth = (request.depth > 0).then_some(request.depth);
     let impact = match wire::Change::try_from(request.change).map_err(|_| unknown_number("change", request.change))? {

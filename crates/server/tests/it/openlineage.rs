@@ -1,8 +1,10 @@
 //! OpenLineage events, as clients send them over HTTP, and the one graph they make with what is ours.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::SocketAddr;
 
+use asof_model::Micros;
 use asof_proto::jobs::v1::{TrainRequest, train_event};
 use asof_proto::lineage::v1::{Direction, LineageRequest, Rendering};
 use flate2::Compression;
@@ -174,6 +176,45 @@ async fn a_task_of_others_and_a_training_set_of_ours_stand_in_one_graph() {
     let way = lineage(&fixture, way).await;
     assert!(way.contains("weather.land") && way.contains("https://api/new"), "{way}");
     assert!(!way.contains("flights.csv"), "{way}");
+
+    // The answer as events, sent elsewhere: there it stands in one graph, too, and only what it is about.
+    let told = async |request: LineageRequest| {
+        let request = LineageRequest { rendering: Rendering::Openlineage.into(), ..request };
+        let lines = lineage(&fixture, request).await;
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let jobs = |events: &[Value]| -> BTreeSet<String> {
+        let named = events.iter().filter_map(|event| event["job"]["name"].as_str());
+        named.map(str::to_owned).collect()
+    };
+    let events = told(upstream("delays@1")).await;
+    let times: Vec<_> =
+        events.iter().map(|event| event["eventTime"].as_str().unwrap().parse::<Micros>().unwrap()).collect();
+    assert!(times.is_sorted(), "{times:?}");
+    let mut expected = BTreeSet::from(
+        [
+            "ingest.flights",
+            "ingest.weather",
+            "materialize.airport_weather",
+            "serve.departure_delay",
+            "train.delays",
+            "weather.land",
+        ]
+        .map(str::to_owned),
+    );
+    assert_eq!(jobs(&events), expected);
+    let elsewhere = Fixture::new().await;
+    let other = served(&elsewhere).await;
+    assert_eq!(send(other, BATCH, "", json!(events).to_string().as_bytes()).await.status, 204);
+    let shown = lineage(&elsewhere, downstream("https://api/new")).await;
+    for job in ["weather.land", "ingest.weather", "train.delays"] {
+        assert!(shown.contains(&format!("{job} (job of ")), "{shown}");
+    }
+    assert!(lineage(&elsewhere, upstream("job:asof://flights:train.delays")).await.contains("https://api/new"));
+    // As of then, only what had happened; of a column what it is made of, and nobody told of columns of the file.
+    assert_eq!(told(LineageRequest { at: at(2), ..upstream(place) }).await.len(), 1);
+    assert!(expected.remove("weather.land"));
+    assert_eq!(jobs(&told(upstream("delays.temp")).await), expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{columns, flows, folded};
 use crate::openlineage::orders::shuffled;
 
-const CLIENTS: [(&str, &str); 4] = [
+pub(super) const CLIENTS: [(&str, &str); 4] = [
     ("airflow_postgres", include_str!("../fixtures/airflow_postgres.jsonl")),
     ("airflow_sqlite", include_str!("../fixtures/airflow_sqlite.jsonl")),
     ("python_client", include_str!("../fixtures/python_client.jsonl")),
@@ -14,7 +14,7 @@ const CLIENTS: [(&str, &str); 4] = [
 ];
 
 /// The events of a client in the order in which it sent them.
-fn events(requests: &str) -> Vec<Value> {
+pub(super) fn events(requests: &str) -> Vec<Value> {
     let bodies = requests.lines().map(|line| serde_json::from_str(line).unwrap());
     bodies
         .flat_map(|body| match body {

@@ -4,6 +4,7 @@ mod fixtures;
 mod folding;
 mod orders;
 mod out;
+mod telling;
 
 use asof_lineage::openlineage::{End, External, Heard, Span};
 use asof_model::Micros;

@@ -19,7 +19,7 @@ pub(crate) fn shuffled(events: &[Value], seed: u64) -> Vec<&Value> {
 }
 
 /// An event of one of few jobs and runs, about few datasets, at one of few moments: so that they meet.
-fn events() -> impl Strategy<Value = Vec<Value>> {
+pub(super) fn events() -> impl Strategy<Value = Vec<Value>> {
     let names = || prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "d/"]), 0..3);
     let states = prop::sample::select(vec!["START", "RUNNING", "OTHER", "ABORT", "FAIL", "COMPLETE", "COMPLETE"]);
     let one = (0..3u8, 0..3u8, 0i64..6, states, names(), names(), 0..12u8).prop_map(
