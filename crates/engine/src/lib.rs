@@ -15,7 +15,6 @@ mod approve;
 mod background;
 mod bundle;
 mod collect;
-mod columns;
 mod compact;
 mod consequences;
 mod datasets;
@@ -25,6 +24,7 @@ mod equal;
 mod explain;
 mod gates;
 mod given;
+mod giving_way;
 mod graphs;
 mod hear;
 mod ingest;
@@ -178,6 +178,11 @@ impl Engine {
     /// all of them are recorded, and what they leave behind is only what they committed.
     pub async fn ended(&self) {
         self.workshop().ongoing().ended().await;
+    }
+
+    /// Removes what offline work has on disk. What still goes on fails: for a process that is about to end.
+    pub fn leave_nothing(&self) {
+        self.workshop().clear();
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {

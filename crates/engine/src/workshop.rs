@@ -7,7 +7,7 @@
 //! Work that takes far more memory than operators account for is stopped too ([`crate::resident`]).
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use asof_model::memory::Bytes;
@@ -17,9 +17,9 @@ use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use thread_priority::{ThreadPriority, set_current_thread_priority};
 use tokio::runtime::{Builder, Runtime};
 
+use crate::giving_way::GivingWay;
 use crate::resident::Lookout;
 
 /// The stack of a worker thread, in bytes: deep enough for the deepest SQL that is let in.
@@ -33,7 +33,7 @@ pub struct Limits {
     /// Memory for operators, in bytes; what needs more spills to disk.
     pub memory: usize,
     /// Whether its threads give way to all others: where features are served beside it. Requests are then answered as if it did
-    /// not run, and it gets what they leave.
+    /// not run, and it gets what they leave; if it has fewer threads than there are processors, all but one of these.
     pub gives_way: bool,
 }
 
@@ -42,6 +42,8 @@ pub struct Workshop {
     /// Taken only on drop, which must not block an asynchronous caller.
     runtime: Option<Runtime>,
     environment: Arc<RuntimeEnv>,
+    /// Where it spills to, alone.
+    spills: Option<PathBuf>,
     limits: Limits,
     lookout: Lookout,
     ongoing: Ongoing,
@@ -55,24 +57,24 @@ impl Workshop {
     /// `internal` when threads or the spill folder cannot be made.
     pub fn new(limits: Limits, scratch: Option<&Path>) -> Result<Self> {
         let limits = Limits { threads: limits.threads.max(1), ..limits };
+        let giving_way = limits.gives_way.then(|| GivingWay::new(limits.threads));
         let runtime = Builder::new_multi_thread()
             .worker_threads(limits.threads)
             .thread_stack_size(STACK)
             .thread_name("asof-offline")
             .on_thread_start(move || {
-                if limits.gives_way
-                    && let Err(error) = set_current_thread_priority(ThreadPriority::Min)
-                {
-                    tracing::warn!(?error, "offline work does not give way to requests");
+                if let Some(giving_way) = &giving_way {
+                    giving_way.begin();
                 }
             })
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        let mode = match scratch {
+        let spills = scratch.map(|folder| folder.join(format!("offline-{}", std::process::id())));
+        let mode = match &spills {
             Some(folder) => {
                 std::fs::create_dir_all(folder).map_err(Error::internal)?;
-                DiskManagerMode::Directories(vec![folder.to_owned()])
+                DiskManagerMode::Directories(vec![folder.clone()])
             }
             None => DiskManagerMode::OsTmpDirectory,
         };
@@ -83,7 +85,7 @@ impl Workshop {
             .build_arc()
             .map_err(Error::internal)?;
         let lookout = Lookout::new(limits.memory as u64)?;
-        Ok(Workshop { runtime: Some(runtime), environment, limits, lookout, ongoing: Ongoing::default() })
+        Ok(Workshop { runtime: Some(runtime), environment, spills, limits, lookout, ongoing: Ongoing::default() })
     }
 
     /// How much it may use.
@@ -94,6 +96,18 @@ impl Workshop {
     /// What is at work, and what is still to be recorded of it.
     pub(crate) fn ongoing(&self) -> &Ongoing {
         &self.ongoing
+    }
+
+    /// Removes what lies on disk. Work that was given up and goes on for a moment keeps its files otherwise, and a process does
+    /// not wait for it to the last; it fails now.
+    pub(crate) fn clear(&self) {
+        let Some(folder) = &self.spills else { return };
+        match std::fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(folder = %folder.display(), %error, "files of offline work could not be removed");
+            }
+            _ => {}
+        }
     }
 
     /// A session whose plans run within the limits.
@@ -155,6 +169,7 @@ impl Drop for Workshop {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
+        self.clear();
     }
 }
 
@@ -163,33 +178,5 @@ struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How nice this thread is to others, from 0 to 19.
-    fn niceness() -> Option<i64> {
-        let stat = std::fs::read_to_string("/proc/thread-self/stat").ok()?;
-        // Behind the name, which may hold anything, the first field is the third.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(16)?.parse().ok()
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn offline_work_gives_way_where_it_is_to() {
-        let own = niceness().unwrap_or_default();
-        for (gives_way, expected) in [(true, 19), (false, own)] {
-            let workshop = Workshop::new(Limits { threads: 1, memory: 1 << 20, gives_way }, None).unwrap();
-            let work = async {
-                let blocking = tokio::task::spawn_blocking(niceness).await.map_err(Error::internal)?;
-                Ok((niceness(), blocking))
-            };
-            let Ok((Some(worker), Some(blocking))) = workshop.run(work).await else { return };
-            assert_eq!((worker, blocking), (expected, expected));
-        }
-        // Who asks stays as it was.
-        assert_eq!(niceness().unwrap_or_default(), own);
     }
 }

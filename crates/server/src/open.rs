@@ -54,9 +54,11 @@ impl Ending {
     }
 
     /// Waits until no work is left and all of it is recorded, or until `patience` ends; whether nothing is left. What is
-    /// left then has committed nothing and ends with the process; the next one to open the store records it.
+    /// left then has committed nothing, keeps nothing on disk and ends with the process; the next one to open the store records it.
     pub async fn ended(self, patience: Duration) -> bool {
-        tokio::time::timeout(patience, self.0.ended()).await.is_ok()
+        let ended = tokio::time::timeout(patience, self.0.ended()).await.is_ok();
+        self.0.leave_nothing();
+        ended
     }
 }
 
@@ -82,7 +84,10 @@ pub async fn open(config: &Config, verb: &str, patience: Duration) -> Result<Ope
     let lock = StoreLock::take(&folder, verb, listen, patience).await?;
     Spool::of(&folder).clear();
     let Offline { threads, memory } = config.offline;
-    let limits = Limits { threads, memory, gives_way: verb == "serve" };
+    let gives_way = verb == "serve";
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = threads.unwrap_or(if gives_way { processors - 1 } else { processors });
+    let limits = Limits { threads, memory, gives_way };
     let catalog = Catalog::open(&config.catalog.url).await?;
     let (held, offline) = (catalog.hold().await?, asof_offline::Store::open(path_text(&folder)?).await?);
     let telling = Telling::start(&config.openlineage, Narrator::new(catalog.clone(), offline.clone()))?;

@@ -24,6 +24,7 @@ pub(crate) struct Entrance {
     pub(super) dataset: Pinned,
     pub(super) routes: Vec<Arc<RowWise>>,
     pub(super) waiting: Vec<(Pinned, String)>,
+    journal: Journal,
     definition: Dataset,
     gate: Gate,
     since: Since,
@@ -128,7 +129,8 @@ impl Engine {
                 Following::Waits(reason) => waiting.push((view.clone(), reason)),
             }
         }
-        Ok(Entrance { dataset: pinned, routes, waiting, definition, gate, since })
+        let journal = Journal { project: pinned.project.clone(), dataset: pinned.name.clone() };
+        Ok(Entrance { dataset: pinned, routes, waiting, journal, definition, gate, since })
     }
 
     /// The datasets that a view reads.
@@ -167,6 +169,11 @@ pub(crate) fn with_seq(gate: &Gate) -> arrow::datatypes::SchemaRef {
 }
 
 impl Entrance {
+    /// Where its rows wait for their table.
+    pub(super) fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// The columns of the dataset.
     pub(super) fn columns(&self) -> &Columns {
         self.gate.columns()
@@ -193,7 +200,7 @@ impl Entrance {
         let changes = changes.collect::<Result<Vec<_>>>()?;
         let bytes = entry::encode(&rows)?;
         let prepared = Prepared {
-            journal: Journal { project: self.dataset.project.clone(), dataset: self.dataset.name.clone() },
+            journal: self.journal.clone(),
             rows: rows.num_rows() as u64,
             digest: Digest::of(&bytes),
             bytes,

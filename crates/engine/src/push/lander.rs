@@ -97,7 +97,7 @@ impl Engine {
             asof_offline::Landing::Committed { number, rows } => {
                 record.made(Item::Snapshot { dataset: dataset.clone(), number });
                 record.note("rows", rows);
-                record.note("pushes", entries.len());
+                record.note("entries", entries.len());
             }
             asof_offline::Landing::Unchanged => record.note("unchanged", "all of it had landed before"),
         });

@@ -2,7 +2,7 @@
 //!
 //! A push goes through the [`entrance`] of its dataset, which fits its rows and works out what becomes of the views that
 //! follow it row by row; then through the one [`writer`], which numbers it and writes it to the online store in one durable
-//! step, many pushes at a time; then it is acknowledged. The [`lander`] brings the table up to date from the journal, in
+//! step, many pushes at a time; then it is acknowledged. Small ones go through the entrance [`together`]. The [`lander`] brings the table up to date from the journal, in
 //! the background and before anybody pins a snapshot.
 //!
 //! Promises: an acknowledged row is online for every view that follows, and in the table exactly once, whatever crashes
@@ -17,6 +17,7 @@ mod entry;
 mod lander;
 mod marks;
 mod numbers;
+mod together;
 mod writer;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ use crate::{Engine, Scope};
 pub(crate) use entrance::{Entrances, with_seq};
 pub(crate) use marks::{Mark, Marks};
 use numbers::Sequences;
+use together::{Arrived, SMALL};
 use writer::{Outcome, Writer};
 
 /// The most rows that one push may bring.
@@ -226,16 +228,22 @@ impl Engine {
             let entrance = self.entrance(scope, &request.dataset).await?;
             let now = self.clock().now();
             let latest = Micros(now.0.saturating_add(micros(pusher.limits.clock_skew)));
-            let (prepared, lost_precision) = entrance.prepare(&request.rows, request.key.as_deref(), now, latest)?;
-            match pusher.writer.write(prepared).await? {
+            let outcome = if request.key.is_none() && request.rows.num_rows() <= SMALL {
+                let arrived = Arrived { entrance: Arc::clone(&entrance), rows: request.rows.clone(), now, latest };
+                pusher.writer.write_small(arrived).await?
+            } else {
+                let (prepared, floored) = entrance.prepare(&request.rows, request.key.as_deref(), now, latest)?;
+                pusher.writer.write(prepared, floored).await?
+            };
+            match outcome {
                 Outcome::Stale => {}
-                Outcome::Accepted { rows, last, repeated } => {
+                Outcome::Accepted { rows, last, repeated, floored } => {
                     return Ok(PushReport {
                         dataset: entrance.dataset.clone(),
                         rows,
                         last,
                         repeated,
-                        lost_precision,
+                        lost_precision: floored,
                         followed: entrance.routes.iter().map(|route| route.view.clone()).collect(),
                         waiting: entrance.waiting.clone(),
                     });

@@ -1,7 +1,8 @@
 //! The one thread that writes pushes.
 //!
 //! It takes all that wait, numbers them, and writes them in one synced step: the more clients push at once, the more
-//! rows share a sync. That it is alone makes keys and numbers simple: nothing happens between looking and writing.
+//! rows share a sync, and the more small pushes share their preparation ([`super::together`]). That it is alone makes keys
+//! and numbers simple: nothing happens between looking and writing.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::entrance::Entrances;
 use super::numbers::Sequences;
+use super::together::{Arrived, Together};
 use super::{Backlog, Marks, micros};
 use crate::plans::Since;
 
@@ -44,15 +46,16 @@ pub(super) struct Prepared {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It is online and in its journal.
-    Accepted { rows: u64, last: i64, repeated: bool },
+    Accepted { rows: u64, last: i64, repeated: bool, floored: u64 },
     /// Something changed since it was prepared.
     Stale,
 }
 
-type Reply = oneshot::Sender<Result<Outcome>>;
+pub(super) type Reply = oneshot::Sender<Result<Outcome>>;
 
 enum Message {
-    Push(Box<Prepared>, Reply),
+    Push(Box<Prepared>, u64, Reply),
+    Small(Box<Arrived>, Reply),
     Settle(oneshot::Sender<()>),
 }
 
@@ -105,9 +108,17 @@ impl Writer {
         Ok(Writer { sender: Some(sender), thread: Some(thread) })
     }
 
-    pub(super) async fn write(&self, prepared: Prepared) -> Result<Outcome> {
+    /// Has a push written of which so many rows had a time that was floored.
+    pub(super) async fn write(&self, prepared: Prepared, floored: u64) -> Result<Outcome> {
         let (reply, replied) = oneshot::channel();
-        self.send(Message::Push(Box::new(prepared), reply)).await?;
+        self.send(Message::Push(Box::new(prepared), floored, reply)).await?;
+        replied.await.map_err(|_| gone())?
+    }
+
+    /// The same for a push that is prepared there.
+    pub(super) async fn write_small(&self, arrived: Arrived) -> Result<Outcome> {
+        let (reply, replied) = oneshot::channel();
+        self.send(Message::Small(Box::new(arrived), reply)).await?;
         replied.await.map_err(|_| gone())?
     }
 
@@ -135,13 +146,18 @@ impl Thread {
             let mut next = Some(first);
             while let Some(message) = next {
                 match message {
-                    Message::Push(prepared, reply) => {
+                    Message::Push(prepared, floored, reply) => {
                         if step.has_key_of(&prepared) {
                             // Its repetition: what became of the first must be known before.
                             self.write(std::mem::take(&mut step));
                         }
-                        self.prepare(&mut step, *prepared, reply);
+                        // What came before it stays before it.
+                        let before = |together: &Together| together.is_of(&prepared.journal);
+                        let before: Vec<_> = step.together.extract_if(.., |together| before(together)).collect();
+                        before.into_iter().for_each(|together| self.join(&mut step, together));
+                        self.add(&mut step, *prepared, Waiting::One(reply, floored));
                     }
+                    Message::Small(arrived, reply) => self.gather(&mut step, *arrived, reply),
                     Message::Settle(reply) => {
                         self.write(std::mem::take(&mut step));
                         // Who asked may have gone.
@@ -154,12 +170,43 @@ impl Thread {
         }
     }
 
-    /// Adds a push to a step, or answers it.
-    fn prepare(&self, step: &mut Step, prepared: Prepared, reply: Reply) {
-        match self.numbered(&prepared) {
-            Ok(Numbered::New(push)) => step.add(push, prepared, reply),
-            Ok(Numbered::Known(outcome)) => drop(reply.send(Ok(outcome))),
+    /// Adds a small push to those that it can be treated with as one.
+    fn gather(&self, step: &mut Step, arrived: Arrived, reply: Reply) {
+        step.bytes += arrived.rows.get_array_memory_size();
+        match step.together.iter().position(|together| together.is_of(arrived.entrance.journal())) {
+            Some(place) if step.together[place].fits(&arrived) => step.together[place].0.push((arrived, reply)),
+            other => {
+                // What came before it stays before it.
+                if let Some(place) = other {
+                    let before = step.together.swap_remove(place);
+                    self.join(step, before);
+                }
+                step.together.push(Together(vec![(arrived, reply)]));
+            }
+        }
+    }
+
+    /// Adds small pushes to a step as one, or each alone.
+    fn join(&self, step: &mut Step, together: Together) {
+        match together.prepare() {
+            Some(prepared) => self.add(step, prepared, Waiting::Many(together)),
+            None => together.0.into_iter().for_each(|(arrived, reply)| self.add_alone(step, &arrived, reply)),
+        }
+    }
+
+    fn add_alone(&self, step: &mut Step, arrived: &Arrived, reply: Reply) {
+        match arrived.alone() {
+            Ok((prepared, floored)) => self.add(step, prepared, Waiting::One(reply, floored)),
             Err(error) => drop(reply.send(Err(error))),
+        }
+    }
+
+    /// Adds a push to a step, or answers it.
+    fn add(&self, step: &mut Step, prepared: Prepared, waiting: Waiting) {
+        match self.numbered(&prepared) {
+            Ok(Numbered::New(push)) => step.add(push, prepared, waiting),
+            Ok(Numbered::Known(outcome)) => waiting.all(Ok(outcome)),
+            Err(error) => waiting.all(Err(error)),
         }
     }
 
@@ -193,39 +240,87 @@ impl Thread {
 
     /// Writes a step, and answers all of it. Where it fails, each push is tried alone, so that one that cannot be written
     /// is in nobody's way.
-    fn write(&self, step: Step) {
-        if step.pushes.is_empty() {
+    fn write(&self, mut step: Step) {
+        for together in std::mem::take(&mut step.together) {
+            self.join(&mut step, together);
+        }
+        let Step { pushes, waiting, .. } = step;
+        if pushes.is_empty() {
             return;
         }
         // Counted first, so that whoever lands them cannot come before.
-        step.pushes
-            .iter()
-            .for_each(|push| self.backlog.add(&push.journal, push.entry.bytes.len() as u64, push.entry.last));
-        for push in &step.pushes {
+        for push in &pushes {
+            self.backlog.add(&push.journal, push.entry.bytes.len() as u64, push.entry.last);
             self.marks.of(&push.journal).begin(push.entry.last);
         }
-        let written = self.online.push(&step.pushes);
-        if written.is_err() && step.pushes.len() > 1 {
-            for (push, reply) in step.pushes.into_iter().zip(step.replies) {
-                let written = self.online.push(std::slice::from_ref(&push));
-                self.answer(&push, reply, written);
-            }
-            return;
-        }
-        for (push, reply) in step.pushes.iter().zip(step.replies) {
-            self.answer(push, reply, written.clone());
+        let written = self.online.push(&pushes);
+        let many = pushes.len() > 1;
+        for (push, waiting) in pushes.iter().zip(waiting) {
+            let written = match &written {
+                Err(_) if many => self.online.push(std::slice::from_ref(push)),
+                written => written.clone(),
+            };
+            self.answer(push, waiting, written);
         }
     }
 
-    fn answer(&self, push: &Push, reply: Reply, written: Result<()>) {
+    fn answer(&self, push: &Push, waiting: Waiting, written: Result<()>) {
+        let Entry { last, rows, bytes } = &push.entry;
         if written.is_err() {
-            self.backlog.remove(&push.journal, push.entry.bytes.len() as u64);
+            self.backlog.remove(&push.journal, bytes.len() as u64);
         }
-        let Entry { last, rows, .. } = push.entry;
         // Also where it was refused: then no row has this number, and none ever will.
-        self.marks.of(&push.journal).end(last);
+        self.marks.of(&push.journal).end(*last);
+        match (waiting, written) {
+            // Which of them it is that cannot be written is found out.
+            (Waiting::Many(Together(all)), Err(_)) if all.len() > 1 => {
+                for (arrived, reply) in all {
+                    let mut step = Step::default();
+                    self.add_alone(&mut step, &arrived, reply);
+                    self.write(step);
+                }
+            }
+            (waiting, Err(error)) => waiting.all(Err(error)),
+            (waiting, Ok(())) => waiting.accepted(*last, *rows),
+        }
+    }
+}
+
+/// Who waits for what becomes of a push.
+enum Waiting {
+    /// One; and how many of the rows had a time that was floored.
+    One(Reply, u64),
+    /// Those whose rows are in it, in their order.
+    Many(Together),
+}
+
+impl Waiting {
+    /// Tells all the same.
+    fn all(self, outcome: Result<Outcome>) {
+        let tell = |reply: Reply| drop(reply.send(outcome.clone()));
+        match self {
+            Waiting::One(reply, _) => tell(reply),
+            Waiting::Many(Together(all)) => all.into_iter().for_each(|(_, reply)| tell(reply)),
+        }
+    }
+
+    /// Tells each that its rows are there; all together have so many, and the last of them this number.
+    fn accepted(self, last: i64, rows: u64) {
         // Who pushed may have gone; under its key the push is known.
-        let _ = reply.send(written.map(|()| Outcome::Accepted { rows, last, repeated: false }));
+        let tell = |reply: Reply, last, rows, floored| {
+            drop(reply.send(Ok(Outcome::Accepted { rows, last, repeated: false, floored })));
+        };
+        match self {
+            Waiting::One(reply, floored) => tell(reply, last, rows, floored),
+            Waiting::Many(Together(all)) => {
+                let mut end = last - rows as i64;
+                for (arrived, reply) in all {
+                    let rows = arrived.rows.num_rows();
+                    end += rows as i64;
+                    tell(reply, end, rows as u64, 0);
+                }
+            }
+        }
     }
 }
 
@@ -238,7 +333,10 @@ enum Numbered {
 #[derive(Default)]
 struct Step {
     pushes: Vec<Push>,
-    replies: Vec<Reply>,
+    /// For each of them.
+    waiting: Vec<Waiting>,
+    /// What is still to be joined: of each journal the small pushes that came last.
+    together: Vec<Together>,
     keys: HashSet<(Journal, String)>,
     bytes: usize,
 }
@@ -249,11 +347,11 @@ impl Step {
         key.is_some_and(|key| self.keys.contains(&key))
     }
 
-    fn add(&mut self, push: Push, prepared: Prepared, reply: Reply) {
+    fn add(&mut self, push: Push, prepared: Prepared, waiting: Waiting) {
         self.bytes += prepared.bytes.len();
         self.keys.extend(prepared.key.map(|key| (prepared.journal, key)));
         self.pushes.push(push);
-        self.replies.push(reply);
+        self.waiting.push(waiting);
     }
 }
 
@@ -272,7 +370,7 @@ fn told(once: &Once, prepared: &Prepared) -> Result<Outcome> {
         return Err(Error::new(ErrorKind::Conflict, "push_key_reused", message)
             .remedy("give every push a key of its own, and the same one only to its repetition"));
     }
-    Ok(Outcome::Accepted { rows: u64::from_le_bytes(rows), last: i64::from_le_bytes(last), repeated: true })
+    Ok(Outcome::Accepted { rows: u64::from_le_bytes(rows), last: i64::from_le_bytes(last), repeated: true, floored: 0 })
 }
 
 /// A view's rows with their order of acceptance.

@@ -49,13 +49,22 @@ pub struct Lying {
     pub(crate) lies: Mutex<Vec<(String, Lie)>>,
     /// Windows count one event less.
     lost: AtomicBool,
+    /// Who holds it holds up pushes.
+    pub(crate) held: Mutex<()>,
+    /// No row with this fare can be written.
+    pub(crate) refused: Mutex<Option<f64>>,
 }
 
 impl Lying {
     /// Makes a world's store one that lies.
     pub async fn in_place(world: &mut World) -> Arc<Lying> {
-        let lying =
-            Arc::new(Lying { store: world.online.clone(), lies: Mutex::default(), lost: AtomicBool::new(false) });
+        let lying = Arc::new(Lying {
+            store: world.online.clone(),
+            lies: Mutex::default(),
+            lost: AtomicBool::new(false),
+            held: Mutex::default(),
+            refused: Mutex::default(),
+        });
         world.online = lying.clone();
         world.reopen().await;
         lying
@@ -158,6 +167,13 @@ impl OnlineStore for Lying {
     }
 
     fn push(&self, pushes: &[Push]) -> Result<()> {
+        drop(self.held.lock().unwrap());
+        let refused = *self.refused.lock().unwrap();
+        let fares =
+            pushes.iter().flat_map(|push| &push.changes).filter_map(|change| change.rows.column_by_name("fare"));
+        if fares.flat_map(|fares| fares.as_primitive::<Float64Type>()).any(|fare| fare.is_some() && fare == refused) {
+            return Err(asof_model::Error::internal("such a fare cannot be written"));
+        }
         self.store.push(pushes)
     }
 

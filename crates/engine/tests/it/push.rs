@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    TimestampNanosecondArray,
+};
 use arrow::datatypes::{Float64Type, Int64Type};
 use asof_engine::{GetRequest, PushReport, PushRequest, Scope};
 use asof_model::run::Verb;
@@ -12,6 +15,7 @@ use asof_model::time::SECOND;
 use asof_model::{Clock, Result};
 use proptest::prelude::*;
 
+use crate::compared::Lying;
 use crate::environments::{promote, rolling};
 use crate::world::{PROJECT, World, request, trips};
 
@@ -153,6 +157,120 @@ async fn a_push_counts_once_under_its_key() {
     assert_eq!(repeated, 20);
     world.materialize(&[], None).await.unwrap();
     assert_eq!(table(&world).await.len(), 22);
+}
+
+/// The rows of a push among many at once, and what is peculiar about it.
+fn one_of_many(n: i64, now: i64) -> (Vec<Row>, RecordBatch, Option<String>) {
+    let driver = DRIVERS[n as usize % 3];
+    let mut rows: Vec<Row> = (0..1 + n % 3).map(|i| (10 * n + i, driver, now - 5_000 + n, n as f64)).collect();
+    if n % 40 == 17 {
+        rows.push((10 * n + 9, driver, now + 3_600, 0.0));
+    }
+    let batch = batch(&rows);
+    let batch = match n % 40 {
+        // The columns the other way round.
+        5 => batch.project(&[4, 3, 2, 1, 0]).unwrap(),
+        // A time that is finer than a microsecond.
+        26 => {
+            let times = rows.iter().map(|row| row.2 * SECOND * 1_000 + 1);
+            let times = TimestampNanosecondArray::from_iter_values(times).with_timezone("UTC");
+            let schema = batch.schema();
+            let fields = schema.fields().iter().zip(batch.columns()).skip(1);
+            let others: Vec<_> = fields.map(|(field, column)| (field.name().clone(), column.clone())).collect();
+            RecordBatch::try_from_iter([("ended".to_owned(), Arc::new(times) as ArrayRef)].into_iter().chain(others))
+                .unwrap()
+        }
+        _ => batch,
+    };
+    (rows, batch, (n % 40 == 38).then(|| format!("key {n}")))
+}
+
+/// Answers to pushes that all wait before the first of them is written.
+async fn all_at_once(
+    world: &World,
+    lying: &Lying,
+    pushes: Vec<(RecordBatch, Option<String>)>,
+) -> Vec<Result<PushReport>> {
+    let push =
+        |(rows, key)| world.engine.push(&world.scope, PushRequest { dataset: "trips".parse().unwrap(), rows, key });
+    let mut all: Vec<_> = pushes.into_iter().map(|one| Box::pin(tokio::task::unconstrained(push(one)))).collect();
+    let held = lying.held.lock().unwrap();
+    for one in &mut all {
+        assert!(futures::poll!(one).is_pending());
+    }
+    drop(held);
+    let mut answers = Vec::new();
+    for one in all {
+        answers.push(one.await);
+    }
+    answers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_pushes_at_once_are_each_answered_as_if_alone() {
+    let mut world = world().await;
+    let lying = Lying::in_place(&mut world).await;
+    let now = now(&world);
+    push(&world, &[(1, "ann", now - 9_000, 5.0)], None).await.unwrap();
+    world.materialize(&[], None).await.unwrap();
+    push(&world, &[(2, "ann", now - 8_000, 5.0)], None).await.unwrap();
+    let pushes: Vec<_> = (0..400).map(|n| one_of_many(n, now)).collect();
+    let sent = pushes.iter().map(|(_, batch, key)| (batch.clone(), key.clone())).collect();
+    let (mut expected, mut newest) = (vec![(1, 1), (2, 2)], [(now - 8_000, 2, 2, 5.0), (0, 0, 0, 0.0), (0, 0, 0, 0.0)]);
+    for (n, (report, (rows, ..))) in all_at_once(&world, &lying, sent).await.into_iter().zip(pushes).enumerate() {
+        if n % 40 == 17 {
+            let error = report.unwrap_err();
+            assert_eq!(error.code(), "future_row");
+            assert!(error.message().contains(&format!("row {}, column `ended`", rows.len())), "{error}");
+            continue;
+        }
+        let report = report.unwrap();
+        assert_eq!((report.rows, report.repeated), (rows.len() as u64, false));
+        assert_eq!(report.lost_precision, if n % 40 == 26 { rows.len() as u64 } else { 0 });
+        for (i, (trip, driver, second, fare)) in rows.iter().enumerate() {
+            let seq = report.last - rows.len() as i64 + 1 + i as i64;
+            expected.push((*trip, seq));
+            let held = &mut newest[DRIVERS.iter().position(|known| known == driver).unwrap()];
+            if (held.0, held.1) < (*second, seq) {
+                *held = (*second, seq, *trip, *fare);
+            }
+        }
+    }
+    assert!(expected.is_sorted_by_key(|(_, seq)| *seq), "they are accepted in the order in which they came");
+    assert_eq!(online(&world).await, newest.map(|(_, _, trip, fare)| Some((trip, fare))));
+    world.train("prices").await.unwrap();
+    let rows = expected.len() as i64;
+    assert_eq!(table(&world).await, expected);
+    assert_eq!(expected.last().unwrap().1, rows, "no number was given twice or to nobody");
+    // The entries of ten times forty pushes: what has a key, another order or a finer time stands between others; of the ten stretches
+    // with a row of the future each push is alone.
+    let runs = world.catalog.runs(&world.scope.project, Default::default()).await.unwrap();
+    let noted = runs.iter().filter(|run| run.verb == Verb::Push).map(|run| &run.notes["entries"]);
+    let entries: usize = noted.map(|noted| noted.parse::<usize>().unwrap()).sum();
+    assert!((220..260).contains(&entries), "{entries} entries");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_small_pushes_at_once_only_what_cannot_be_written_is_refused() {
+    let mut world = world().await;
+    let lying = Lying::in_place(&mut world).await;
+    let first = now(&world) - 50;
+    push(&world, &[(1, "ann", first, 5.0)], None).await.unwrap();
+    world.materialize(&[], None).await.unwrap();
+    push(&world, &[(1, "cleo", first, 5.0)], None).await.unwrap();
+    *lying.refused.lock().unwrap() = Some(6.0);
+    let pushes = (2..12).map(|n| (batch(&[(n, "bob", first + n, n as f64)]), None)).collect();
+    let reports = all_at_once(&world, &lying, pushes).await;
+    for (n, report) in (2..12).zip(reports) {
+        match report {
+            Err(error) => assert_eq!((n, error.code()), (6, "internal")),
+            Ok(report) => assert_eq!((report.rows, n != 6), (1, true)),
+        }
+    }
+    assert_eq!(online(&world).await[1], Some((11, 11.0)));
+    world.train("prices").await.unwrap();
+    let trips: Vec<_> = table(&world).await.into_iter().map(|(trip, _)| trip).collect();
+    assert_eq!(trips, [1, 1, 2, 3, 4, 5, 7, 8, 9, 10, 11]);
 }
 
 #[tokio::test]

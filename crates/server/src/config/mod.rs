@@ -150,8 +150,8 @@ impl Default for Server {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Offline {
-    /// Threads; by default one per processor.
-    pub threads: usize,
+    /// Threads; by default one per processor, and on a server one fewer: then a processor is left to requests.
+    pub threads: Option<usize>,
     /// Memory for sorting and joining; what needs more goes to disk. By default 1 GiB.
     #[serde(deserialize_with = "quantity::size")]
     pub memory: usize,
@@ -159,8 +159,7 @@ pub struct Offline {
 
 impl Default for Offline {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        Offline { threads, memory: 1 << 30 }
+        Offline { threads: None, memory: 1 << 30 }
     }
 }
 

@@ -27,7 +27,7 @@ fn later_sources_go_before_earlier_ones() {
     assert_eq!(config.project.name.as_str(), "flights");
     assert_eq!(config.project.environments, Project::default().environments);
     assert_eq!((config.server.listen.as_str(), config.server.max_message), ("c:3", 1 << 20));
-    assert_eq!((config.offline.memory, config.offline.threads), (1000, 3));
+    assert_eq!((config.offline.memory, config.offline.threads), (1000, Some(3)));
     assert_eq!(config.online.memory, 0);
     assert_eq!(config.file, Some(folder.path().join(FILE)));
 
