@@ -15,7 +15,7 @@ use asof_proto::bundle::v1::bundle_service_server::{BundleServiceServer, SERVICE
 use asof_proto::jobs::v1::job_service_server::{JobServiceServer, SERVICE_NAME as JOBS};
 use asof_proto::lineage::v1::lineage_service_server::{LineageServiceServer, SERVICE_NAME as LINEAGE};
 use asof_proto::model::v1::model_service_server::{ModelServiceServer, SERVICE_NAME as MODELS};
-use asof_proto::push::v1::push_service_server::{PushServiceServer, SERVICE_NAME as PUSH};
+use asof_proto::push::v1::push_service_server::SERVICE_NAME as PUSH;
 use asof_proto::registry::v1::registry_service_server::{RegistryServiceServer, SERVICE_NAME as REGISTRY};
 use asof_proto::serving::v1::serving_service_server::SERVICE_NAME as SERVING;
 use asof_proto::storage::v1::storage_service_server::{SERVICE_NAME as STORAGE, StorageServiceServer};
@@ -76,7 +76,7 @@ impl Server {
         let registry = RegistryServiceServer::new(Registry(desk.clone()));
         let jobs = JobServiceServer::new(Jobs(desk.clone()));
         let serving = Front::new(Serving(desk.clone()), size);
-        let push = PushServiceServer::new(Push(desk.clone()));
+        let push = Front::new(Push(desk.clone()), size);
         let lineage = LineageServiceServer::new(Lineage(desk.clone()));
         let models = ModelServiceServer::new(Models(desk.clone()));
         let bundles = BundleServiceServer::new(Bundles(desk.clone()));
@@ -92,7 +92,7 @@ impl Server {
         let routes = Routes::new(Parented(registry))
             .add_service(Parented(jobs))
             .add_service(serving)
-            .add_service(push.max_decoding_message_size(size).max_encoding_message_size(size))
+            .add_service(push)
             .add_service(lineage.max_decoding_message_size(size).max_encoding_message_size(size))
             .add_service(Parented(models.max_decoding_message_size(size).max_encoding_message_size(size)))
             .add_service(Parented(bundles.max_decoding_message_size(size).max_encoding_message_size(size)))

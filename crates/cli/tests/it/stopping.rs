@@ -100,6 +100,7 @@ fn train_runs(project: &Project) -> Vec<Value> {
 #[test]
 fn a_training_run_ends_within_a_second_and_leaves_nothing() {
     let project = slow_project();
+    let mut longest = Duration::ZERO;
     for (round, (name, code, after)) in
         [("INT", 130, 300), ("INT", 130, 600), ("TERM", 143, 900)].into_iter().enumerate()
     {
@@ -109,13 +110,17 @@ fn a_training_run_ends_within_a_second_and_leaves_nothing() {
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{ended:?}");
         assert!(ended.stderr.starts_with("interrupted"), "{ended:?}");
         assert!(took < Duration::from_secs(1) + SLACK, "it took {took:?}");
+        longest = longest.max(took);
         nothing_is_left(&project);
         let runs = train_runs(&project);
         assert!(runs.len() <= round + 1, "{runs:?}");
         for run in &runs {
             assert_eq!((&run["state"], &run["outputs"]), (&json!("aborted"), &json!([])), "{run}");
-            // By the process itself, and not by the next one that came along, unless it took all the time that it is given.
-            assert!(run["notes"]["recovered"] == Value::Null || took > Duration::from_millis(700), "{took:?}: {run}");
+            // By the process itself, and not by the next one that came along, unless one took all the time that it is given.
+            assert!(
+                run["notes"]["recovered"] == Value::Null || longest > Duration::from_millis(700),
+                "{took:?}: {run}"
+            );
         }
     }
     assert!(!train_runs(&project).is_empty(), "no run was under way when the signals came");

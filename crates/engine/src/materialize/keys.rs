@@ -20,6 +20,7 @@ use datafusion::physical_plan::ExecutionPlanProperties;
 use futures::StreamExt;
 use tokio::task::JoinSet;
 
+use super::integers::Integers;
 use crate::{Engine, told};
 
 /// Rows that come out at a time.
@@ -28,7 +29,7 @@ const BATCH: usize = 8192;
 /// Some keys, each once.
 enum Keys {
     /// Of one column of integers or dates.
-    Integers(HashSet<i64>),
+    Integers(Integers),
     /// Of any others, as comparable bytes.
     Rows(Arc<RowConverter>, HashSet<Box<[u8]>>),
 }
@@ -38,7 +39,7 @@ impl Keys {
         if let [only] = key.0.as_slice()
             && (only.data_type.is_integer() || only.data_type == DataType::Date32)
         {
-            return Ok(Keys::Integers(HashSet::new()));
+            return Ok(Keys::Integers(Integers::new()));
         }
         let fields = key.0.iter().map(|column| SortField::new(column.data_type.clone())).collect();
         Ok(Keys::Rows(Arc::new(RowConverter::new(fields).map_err(Error::internal)?), HashSet::new()))
@@ -47,7 +48,7 @@ impl Keys {
     /// Adds the keys of a batch, which has their columns alone, none of them null.
     fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         match self {
-            Keys::Integers(keys) => keys.extend(integers(batch.column(0))?.values()),
+            Keys::Integers(keys) => keys.add(integers(batch.column(0))?.values()),
             Keys::Rows(converter, keys) => {
                 let rows = converter.convert_columns(batch.columns()).map_err(Error::internal)?;
                 for row in &rows {
@@ -62,7 +63,7 @@ impl Keys {
 
     fn absorb(&mut self, other: Keys) {
         match (self, other) {
-            (Keys::Integers(keys), Keys::Integers(more)) => keys.extend(more),
+            (Keys::Integers(keys), Keys::Integers(more)) => keys.absorb(more),
             (Keys::Rows(_, keys), Keys::Rows(_, more)) => keys.extend(more),
             _ => unreachable!("both are of the same key columns"),
         }
@@ -71,7 +72,7 @@ impl Keys {
     /// About how many bytes they take.
     fn size(&self) -> usize {
         match self {
-            Keys::Integers(keys) => keys.capacity() * 9,
+            Keys::Integers(keys) => keys.size(),
             Keys::Rows(_, keys) => keys.capacity() * 80,
         }
     }
@@ -85,8 +86,7 @@ impl Keys {
         };
         match self {
             Keys::Integers(keys) => {
-                let mut keys: Vec<i64> = keys.into_iter().collect();
-                keys.sort_unstable();
+                let keys = keys.in_order();
                 keys.chunks(BATCH).map(|some| batch(vec![Arc::new(Int64Array::from(some.to_vec()))])).collect()
             }
             Keys::Rows(converter, keys) => {

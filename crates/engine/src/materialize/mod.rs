@@ -5,6 +5,7 @@
 //! and what is pushed meanwhile is in neither lost nor counted twice.
 
 mod extent;
+mod integers;
 mod keys;
 mod upkeep;
 mod writing;

@@ -301,6 +301,9 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
     pub(super) fn absorb(&mut self, batch: &RecordBatch, rows: &ViewRows) -> Result<(), Error> {
         let counts_at_once = rows.known.is_none() && rows.superseded.is_none() && rows.times.null_count() == 0;
         let times = rows.times.values();
+        if counts_at_once && self.index.one_each() {
+            return self.absorb_one_each(batch, rows);
+        }
         if counts_at_once && runs::pay(&rows.keys) {
             return self.absorb_runs(batch, rows);
         }
@@ -310,6 +313,29 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
         let held = self.holder.hold(batch)?;
         let candidate = |row| rows.candidate(row, None, &held);
         self.march.on(&rows.keys, times, candidate, &self.index, &mut self.lasting, &mut self.holder)?;
+        self.holder.seal(held);
+        self.tidy()
+    }
+
+    /// The same where each key has one slot, which has the key's number, and rows count from when they happened: the newest row of
+    /// each key is all that is wanted. Then a row is one look into memory.
+    fn absorb_one_each(&mut self, batch: &RecordBatch, rows: &ViewRows) -> Result<(), Error> {
+        let held = self.holder.hold(batch)?;
+        let (index, times) = (Arc::clone(&self.index), rows.times.values());
+        let same = index.same_moment();
+        for (n, keys) in rows.keys.chunks(WARMED).enumerate() {
+            let ahead = keys.iter().filter_map(|key| self.lasting.get(*key as usize));
+            std::hint::black_box(ahead.fold(0, |seen, place| seen ^ place.rank[0]));
+            for (i, key) in keys.iter().enumerate() {
+                let row = n * WARMED + i;
+                // What is no key has no place.
+                let Some(place) = self.lasting.get_mut(*key as usize) else { continue };
+                let moment = same.unwrap_or_else(|| index.moments()[*key as usize]);
+                if times[row] <= moment {
+                    offer(&mut self.holder, place, rows.candidate(row, None, &held))?;
+                }
+            }
+        }
         self.holder.seal(held);
         self.tidy()
     }
@@ -346,9 +372,12 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
         let always_happened = rows.times.null_count() == 0;
         let times = rows.times.values();
         for (row, key) in rows.keys.iter().copied().enumerate() {
-            if row % WARMED == 0 && !self.fronts.is_empty() {
+            if row % WARMED == 0 {
                 let ahead = row..rows.keys.len().min(row + WARMED);
-                warm(&self.fronts, &self.lasting, index.moments(), &rows.keys[ahead.clone()], &times[ahead]);
+                match self.fronts.as_slice() {
+                    [] => warm_slots(&index, &self.lasting, &rows.keys[ahead]),
+                    fronts => warm(fronts, &self.lasting, index.moments(), &rows.keys[ahead.clone()], &times[ahead]),
+                }
             }
             if key == NO_KEY || !(always_happened || rows.times.is_valid(row)) {
                 continue;
@@ -475,7 +504,7 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
     }
 }
 
-/// Rows of which the fronts are looked at ahead of time.
+/// Rows of which the fronts or slots are looked at ahead of time.
 const WARMED: usize = 256;
 
 /// Looks at what the next rows will need, all at once: a processor waits for many places in memory at a time as long as
@@ -492,6 +521,21 @@ fn warm<const N: usize>(fronts: &[Front<N>], lasting: &[Candidate<N>], moments: 
     let mut seen = 0;
     for slot in leaving[..count].iter().map(|slot| *slot as usize) {
         if let (Some(place), Some(moment)) = (lasting.get(slot), moments.get(slot)) {
+            seen ^= place.rank[0] ^ moment;
+        }
+    }
+    std::hint::black_box(seen);
+}
+
+/// The same where there are no fronts: a key has few slots then, which lie together.
+fn warm_slots<const N: usize>(index: &KeyIndex, lasting: &[Candidate<N>], keys: &[u32]) {
+    let mut firsts = [0_u32; WARMED];
+    for (first, key) in firsts.iter_mut().zip(keys) {
+        *first = index.first_slot(*key);
+    }
+    let mut seen = 0;
+    for slot in firsts[..keys.len().min(WARMED)].iter().map(|slot| *slot as usize) {
+        if let (Some(place), Some(moment)) = (lasting.get(slot), index.moments().get(slot)) {
             seen ^= place.rank[0] ^ moment;
         }
     }

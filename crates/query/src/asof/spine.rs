@@ -153,6 +153,8 @@ pub(super) struct KeyIndex {
     starts: Vec<u32>,
     /// The moment of each slot.
     moments: Vec<i64>,
+    /// The moment of all slots, if it is the same.
+    same_moment: Option<i64>,
     row_slots: Arc<RowSlots>,
     /// The slots in the order of time, once somebody wanted them.
     in_time: Mutex<Option<Arc<Vec<Passing>>>>,
@@ -196,7 +198,8 @@ impl KeyIndex {
         let index = keys.size() + starts.capacity() * size_of::<u32>() + moments.capacity() * size_of::<i64>();
         reservation.try_resize(index + row_slots)?;
         let row_slots = Arc::new(RowSlots { slots, _reservation: reservation.split(row_slots) });
-        Ok(KeyIndex { keys, starts, moments, row_slots, in_time: Mutex::default(), reservation })
+        let same_moment = moments.first().copied().filter(|first| moments.iter().all(|moment| moment == first));
+        Ok(KeyIndex { keys, starts, moments, same_moment, row_slots, in_time: Mutex::default(), reservation })
     }
 
     /// The distinct keys.
@@ -212,6 +215,21 @@ impl KeyIndex {
     /// The slots of a key, in the order of their moments.
     pub(super) fn slots_of(&self, key: u32) -> Range<usize> {
         self.starts[key as usize] as usize..self.starts[key as usize + 1] as usize
+    }
+
+    /// The first slot of a key; any slot for what is no key.
+    pub(super) fn first_slot(&self, key: u32) -> u32 {
+        self.starts.get(key as usize).copied().unwrap_or_default()
+    }
+
+    /// Whether each key has one slot; it has the number of the key then.
+    pub(super) fn one_each(&self) -> bool {
+        self.slots() == self.keys.len() as usize
+    }
+
+    /// The moment of all slots, if it is the same.
+    pub(super) fn same_moment(&self) -> Option<i64> {
+        self.same_moment
     }
 
     /// The moment of each slot.

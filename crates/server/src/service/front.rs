@@ -1,4 +1,5 @@
-//! The one call that must be quick, past the generated service: its answer is sent from the buffer that it is written into.
+//! The calls that must be quick, past their generated services: a message is read where it lies, and its answer is sent from the buffer
+//! that it is written into ([`unary`]).
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -6,69 +7,132 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use asof_model::Error;
+use asof_proto::push::v1::PushRequest;
+use asof_proto::push::v1::push_service_server::PushServiceServer;
 use asof_proto::serving::v1::GetFeaturesRequest;
-use asof_proto::serving::v1::serving_service_server::{SERVICE_NAME, ServingServiceServer};
+use asof_proto::serving::v1::serving_service_server::ServingServiceServer;
+use bytes::Bytes;
 use prost::Message;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
-use super::{Serving, unary};
+use super::{Push, Serving, unary};
 use crate::convert::error::status;
-
-/// The path of the call.
-const GET_FEATURES: &str = "/asof.serving.v1.ServingService/GetFeatures";
-
-/// The service of features: the generated one, but for [`GET_FEATURES`].
-#[derive(Clone)]
-pub(crate) struct Front {
-    serving: Arc<Serving>,
-    generated: ServingServiceServer<Serving>,
-    size: usize,
-}
-
-impl Front {
-    /// Messages in both directions have at most so many bytes.
-    pub(crate) fn new(serving: Serving, size: usize) -> Self {
-        let serving = Arc::new(serving);
-        let generated = ServingServiceServer::from_arc(Arc::clone(&serving));
-        let generated = generated.max_decoding_message_size(size).max_encoding_message_size(size);
-        Front { serving, generated, size }
-    }
-}
-
-impl NamedService for Front {
-    const NAME: &'static str = SERVICE_NAME;
-}
 
 type Answer<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
-impl Service<http::Request<Body>> for Front {
+/// A service of which one call must be quick.
+pub(crate) trait Quick: Send + Sync + Sized + 'static {
+    /// The generated service, which answers all others.
+    type Generated: NamedService
+        + Clone
+        + Send
+        + Service<
+            http::Request<Body>,
+            Response = http::Response<Body>,
+            Error = Infallible,
+            Future = Answer<http::Response<Body>, Infallible>,
+        >;
+    /// The path of the call.
+    const PATH: &'static str;
+
+    /// Messages in both directions have at most so many bytes.
+    fn generated(self: Arc<Self>, size: usize) -> Self::Generated;
+
+    /// The answer to a message of the call, behind room for a header.
+    fn answer(&self, message: Bytes) -> impl Future<Output = Result<Vec<u8>, Status>> + Send;
+}
+
+impl Quick for Serving {
+    type Generated = ServingServiceServer<Serving>;
+    const PATH: &'static str = "/asof.serving.v1.ServingService/GetFeatures";
+
+    fn generated(self: Arc<Self>, size: usize) -> Self::Generated {
+        ServingServiceServer::from_arc(self).max_decoding_message_size(size).max_encoding_message_size(size)
+    }
+
+    async fn answer(&self, message: Bytes) -> Result<Vec<u8>, Status> {
+        let reply = self.reply(decoded::<GetFeaturesRequest>(message)?).await.map_err(status)?;
+        reply.bytes(unary::HEADER).map_err(|e| status(Error::internal(e)))
+    }
+}
+
+impl Quick for Push {
+    type Generated = PushServiceServer<Push>;
+    const PATH: &'static str = "/asof.push.v1.PushService/Push";
+
+    fn generated(self: Arc<Self>, size: usize) -> Self::Generated {
+        PushServiceServer::from_arc(self).max_decoding_message_size(size).max_encoding_message_size(size)
+    }
+
+    async fn answer(&self, message: Bytes) -> Result<Vec<u8>, Status> {
+        let accepted = Push::accept(&self.0, decoded::<PushRequest>(message)?).await.map_err(status)?;
+        let mut framed = Vec::with_capacity(unary::HEADER + accepted.encoded_len());
+        framed.resize(unary::HEADER, 0);
+        accepted.encode(&mut framed).map_err(|e| status(Error::internal(e)))?;
+        Ok(framed)
+    }
+}
+
+/// # Errors
+/// What tonic's own codec says of such a message.
+fn decoded<M: Message + Default>(message: Bytes) -> Result<M, Status> {
+    M::decode(message).map_err(|error| Status::internal(error.to_string()))
+}
+
+/// A service: the generated one, but for its quick call.
+pub(crate) struct Front<Q: Quick> {
+    quick: Arc<Q>,
+    generated: Q::Generated,
+    size: usize,
+}
+
+impl<Q: Quick> Clone for Front<Q> {
+    fn clone(&self) -> Self {
+        Front { quick: Arc::clone(&self.quick), generated: self.generated.clone(), size: self.size }
+    }
+}
+
+impl<Q: Quick> Front<Q> {
+    /// Messages in both directions have at most so many bytes.
+    pub(crate) fn new(quick: Q, size: usize) -> Self {
+        let quick = Arc::new(quick);
+        Front { generated: Arc::clone(&quick).generated(size), quick, size }
+    }
+}
+
+impl<Q: Quick> NamedService for Front<Q> {
+    const NAME: &'static str = <Q::Generated as NamedService>::NAME;
+}
+
+impl<Q: Quick> Service<http::Request<Body>> for Front<Q> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Answer<http::Response<Body>, Infallible>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Service::<http::Request<Body>>::poll_ready(&mut self.generated, context)
+        self.generated.poll_ready(context)
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if request.uri().path() != GET_FEATURES {
+        if request.uri().path() != Q::PATH {
             return self.generated.call(request);
         }
-        let (serving, size) = (Arc::clone(&self.serving), self.size);
-        Box::pin(async move { Ok(answer(&serving, request, size).await.unwrap_or_else(Status::into_http)) })
+        let (quick, size) = (Arc::clone(&self.quick), self.size);
+        Box::pin(async move { Ok(answer(&*quick, request, size).await.unwrap_or_else(Status::into_http)) })
     }
 }
 
-async fn answer(serving: &Serving, request: http::Request<Body>, size: usize) -> Result<http::Response<Body>, Status> {
+async fn answer<Q: Quick>(
+    quick: &Q,
+    request: http::Request<Body>,
+    size: usize,
+) -> Result<http::Response<Body>, Status> {
     let message = unary::message(request, size).await?;
-    // What tonic's own codec says of such a message.
-    let request = GetFeaturesRequest::decode(message).map_err(|error| Status::internal(error.to_string()))?;
-    let reply = serving.reply(request).await.map_err(status)?;
-    let framed = reply.bytes(unary::HEADER).map_err(|e| status(asof_model::Error::internal(e)))?;
-    unary::response(framed, size)
+    unary::response(quick.answer(message).await?, size)
 }
 
 #[cfg(test)]

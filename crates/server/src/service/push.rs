@@ -21,7 +21,7 @@ const AT_ONCE: usize = 64;
 pub(crate) struct Push(pub(crate) SharedDesk);
 
 impl Push {
-    async fn accept(desk: &SharedDesk, request: PushRequest) -> ModelResult<PushResponse> {
+    pub(super) async fn accept(desk: &SharedDesk, request: PushRequest) -> ModelResult<PushResponse> {
         let PushRequest { scope, dataset, columns, key } = request;
         let scope = desk.scope(scope)?;
         let report = desk.engine.push(&scope, to_push(&dataset, columns, key)?).await?;
@@ -48,6 +48,7 @@ impl PushService for Push {
     }
 
     async fn push(&self, request: Request<PushRequest>) -> Result<Response<PushResponse>, Status> {
+        // Calls from outside never come here: `Front` answers them.
         Push::accept(&self.0, request.into_inner()).await.map(Response::new).map_err(status)
     }
 
