@@ -34,7 +34,7 @@ use crate::greeting::Greeted;
 use crate::http;
 use crate::open::store_folder;
 use crate::parented::Parented;
-use crate::service::{Bundles, Desk, Front, Jobs, Lineage, Models, Push, Registry, Serving, Storage};
+use crate::service::{Bundles, Desk, Front, Jobs, Lineage, Models, Push, Registry, Serving, Shortcut, Storage};
 use crate::spool::Spool;
 
 /// The services whose health is told, and all of them together under the empty name.
@@ -51,6 +51,7 @@ const WINDOWS: (u32, u32) = (1 << 20, 4 << 20);
 /// A gRPC server over an engine.
 pub struct Server {
     routes: Routes,
+    shortcut: Shortcut,
     health: HealthReporter,
     settings: config::Server,
     ends: watch::Sender<bool>,
@@ -77,6 +78,7 @@ impl Server {
         let jobs = JobServiceServer::new(Jobs(desk.clone()));
         let serving = Front::new(Serving(desk.clone()), size);
         let push = Front::new(Push(desk.clone()), size);
+        let shortcut = Shortcut { serving: serving.clone(), push: push.clone() };
         let lineage = LineageServiceServer::new(Lineage(desk.clone()));
         let models = ModelServiceServer::new(Models(desk.clone()));
         let bundles = BundleServiceServer::new(Bundles(desk.clone()));
@@ -100,7 +102,7 @@ impl Server {
             .add_service(health_service)
             .add_service(reflection);
         let routes = http::routes(routes.into_axum_router(), &desk, size).into();
-        Ok(Server { routes, health, settings, ends })
+        Ok(Server { routes, shortcut, health, settings, ends })
     }
 
     /// Answers on a listener until `shutdown` is done, then lets calls in flight finish, for as long as the
@@ -109,7 +111,7 @@ impl Server {
     /// # Errors
     /// `internal` when the transport fails.
     pub async fn serve(self, listener: TcpListener, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Server { routes, health, settings, ends } = self;
+        let Server { routes, shortcut, health, settings, ends } = self;
         for service in SERVICES {
             health.set_service_status(service, ServingStatus::Serving).await;
         }
@@ -130,6 +132,7 @@ impl Server {
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true)).with_keepalive(Some(KEEPALIVE));
         let incoming = incoming.map_ok(move |stream| Greeted::within(settings.request_timeout, stream));
         let serving = transport(&settings, Some(settings.request_timeout))
+            .layer(shortcut)
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, shutdown);
         tokio::select! {

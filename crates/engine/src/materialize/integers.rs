@@ -15,7 +15,7 @@ const WORD: u64 = u64::BITS as u64;
 /// See the module.
 #[derive(Debug)]
 pub(super) enum Integers {
-    /// Bit i of word n says whether there is `first + 64 n + i`.
+    /// Bit i of word n says whether there is `first + 64 n + i`; `first` is a multiple of 64.
     Near {
         first: i64,
         words: Vec<u64>,
@@ -70,7 +70,11 @@ impl Integers {
             0 => 0,
             _ => first.abs_diff(low).div_ceil(WORD),
         };
-        let Some(begin) = (if held == 0 { Some(low) } else { first.checked_sub((before * WORD) as i64) }) else {
+        let Some(begin) = (if held == 0 {
+            low.checked_sub(low.rem_euclid(WORD as i64))
+        } else {
+            first.checked_sub((before * WORD) as i64)
+        }) else {
             return false;
         };
         let needed = (high.abs_diff(begin) / WORD + 1) as usize;
@@ -98,6 +102,19 @@ impl Integers {
 
     /// Adds all of another.
     pub(super) fn absorb(&mut self, other: Integers) {
+        // Both have bits for what the other has.
+        if let Integers::Near { first, words, count } = &other
+            && *count > 0
+            && self.reach(*first, first.saturating_add((words.len() as u64 * WORD - 1) as i64))
+            && let Integers::Near { first: own, words: held, count } = self
+        {
+            let held = held[(own.abs_diff(*first) / WORD) as usize..].iter_mut();
+            for (held, word) in held.zip(words) {
+                *count += u64::from((*word & !*held).count_ones());
+                *held |= word;
+            }
+            return;
+        }
         match (&mut *self, other) {
             (Integers::Far(all), Integers::Far(more)) => all.extend(more),
             (_, other) => other.in_order().chunks(8192).for_each(|some| self.add(some)),

@@ -18,6 +18,7 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
+use tower::Layer;
 
 use super::{Push, Serving, unary};
 use crate::convert::error::status;
@@ -118,11 +119,61 @@ impl<Q: Quick> Service<http::Request<Body>> for Front<Q> {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        if request.uri().path() != Q::PATH {
-            return self.generated.call(request);
+        match request.uri().path() == Q::PATH {
+            true => self.quick(request),
+            false => self.generated.call(request),
         }
+    }
+}
+
+impl<Q: Quick> Front<Q> {
+    fn quick(&self, request: http::Request<Body>) -> Answer<http::Response<Body>, Infallible> {
         let (quick, size) = (Arc::clone(&self.quick), self.size);
         Box::pin(async move { Ok(answer(&*quick, request, size).await.unwrap_or_else(Status::into_http)) })
+    }
+}
+
+/// The way to quick calls past the router, which clones a service and writes down what it matched for each.
+#[derive(Clone)]
+pub(crate) struct Shortcut {
+    pub(crate) serving: Front<Serving>,
+    pub(crate) push: Front<Push>,
+}
+
+impl<S> Layer<S> for Shortcut {
+    type Service = Shortened<S>;
+
+    fn layer(&self, inner: S) -> Shortened<S> {
+        Shortened { shortcut: self.clone(), inner }
+    }
+}
+
+/// A service whose quick calls are answered before it is asked.
+#[derive(Clone)]
+pub(crate) struct Shortened<S> {
+    shortcut: Shortcut,
+    inner: S,
+}
+
+impl<S> Service<http::Request<Body>> for Shortened<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Answer<http::Response<Body>, Infallible>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        match request.uri().path() {
+            Serving::PATH => self.shortcut.serving.quick(request),
+            Push::PATH => self.shortcut.push.quick(request),
+            _ => Box::pin(self.inner.call(request)),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ mod unary;
 mod upload;
 
 pub(crate) use bundles::Bundles;
-pub(crate) use front::Front;
+pub(crate) use front::{Front, Shortcut};
 pub(crate) use jobs::Jobs;
 pub(crate) use lineage::Lineage;
 pub(crate) use models::Models;
