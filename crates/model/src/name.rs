@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,10 +11,10 @@ use crate::error::{Error, Kind};
 /// The longest name allowed, in bytes.
 pub const MAX_LENGTH: usize = 63;
 
-/// A validated name: `[a-z][a-z0-9_]{0,62}`.
+/// A validated name: `[a-z][a-z0-9_]{0,62}`. Clones share the text: requests carry several.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(String);
+pub struct Name(Arc<str>);
 
 impl Name {
     /// The name as text.
@@ -32,7 +33,7 @@ impl FromStr for Name {
         let starts = bytes.next().is_some_and(|b| b.is_ascii_lowercase());
         let goes_on = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         if starts && goes_on && text.len() <= MAX_LENGTH {
-            return Ok(Name(text.to_owned()));
+            return Ok(Name(text.into()));
         }
         Err(Error::new(Kind::Invalid, "invalid_name", format!("`{text}` is not a name"))
             .remedy("names start with a lower-case letter, go on with lower-case letters, digits and `_`, and have at most 63 characters"))
@@ -48,7 +49,7 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> String {
-        name.0
+        name.0.as_ref().to_owned()
     }
 }
 

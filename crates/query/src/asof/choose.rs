@@ -475,6 +475,12 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
             rows: Vec::with_capacity(slots),
             reservation: self.reservation.new_empty(),
         };
+        if self.index.one_each() && self.passing.is_empty() {
+            for (winner, moment) in self.lasting.iter().zip(self.index.moments()) {
+                winners.push(*winner, *moment, ttl, timed);
+            }
+            return self.settled(winners);
+        }
         for key in 0..self.index.keys().len() {
             let slots = self.index.slots_of(key);
             let mut lasting = Candidate::NONE;
@@ -497,6 +503,10 @@ impl<const N: usize, H: Holder> Candidates<N, H> {
                 winners.push(winner, self.index.moments()[slot], ttl, timed);
             }
         }
+        self.settled(winners)
+    }
+
+    fn settled(self, mut winners: Winners) -> Result<(Winners, H), Error> {
         drop((self.lasting, self.passing));
         winners.reservation = self.reservation;
         winners.account(self.holder.size())?;

@@ -238,7 +238,7 @@ fn direct_change_something(
     for output in definition.columns.names() {
         open.extend(direct(&known, &definition.pinned, output).into_iter().map(|column| (output.to_owned(), column)));
     }
-    let mut dice = Dice(seed);
+    let (mut dice, mut filled) = (Dice(seed), 0);
     for _ in 0..12 {
         let columns: BTreeSet<Column> = open.iter().map(|(_, column)| column.clone()).collect();
         if columns.is_empty() {
@@ -246,13 +246,15 @@ fn direct_change_something(
         }
         let data = rows(tables, &mut dice, false);
         let before = values(&mut project, tables, &data, name);
+        filled += usize::from(before.values().any(|values| !values.is_empty()));
         for column in columns {
             let other = changed(tables, &data, &column, &mut dice, false);
             let after = values(&mut project, tables, &other, name);
             open.retain(|(output, of)| *of != column || before[output] == after[output]);
         }
     }
-    if open.is_empty() { Ok(()) } else { Err(format!("nothing changes: {open:?}")) }
+    // What hardly ever has rows, because what it asks for contradicts itself, tells nothing.
+    if open.is_empty() || filled < 6 { Ok(()) } else { Err(format!("nothing changes: {open:?}")) }
 }
 
 fn view(select: &str) -> String {
