@@ -2,7 +2,7 @@
 
 use asof_lineage::openlineage::PARENT_RUN;
 use asof_model::run::{Item, Outcome, Run, RunId, Verb};
-use asof_model::{Name, Result};
+use asof_model::{Micros, Name, Result};
 use asof_offline::{Guard, Ongoing};
 
 use crate::{Engine, Parent, Told, VERSION};
@@ -130,5 +130,15 @@ impl Drop for Record {
                 drop(ongoing);
             });
         }
+    }
+}
+
+/// A run as it was at a moment.
+pub(crate) fn as_of(run: Run, at: Option<Micros>) -> Run {
+    match run.finished.zip(at) {
+        Some((finished, at)) if finished > at => {
+            Run { outcome: Outcome::Running, finished: None, outputs: Vec::new(), ..run }
+        }
+        _ => run,
     }
 }

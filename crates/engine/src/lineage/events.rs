@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::Engine;
 use crate::graphs::Drawn;
-use crate::standard::as_of;
+use crate::run::as_of;
 
 impl Engine {
     /// The events that tell what these trees of a graph show as of a moment, a line each, in the order in which they happened.

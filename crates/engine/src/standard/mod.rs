@@ -29,7 +29,6 @@ pub use tags::TagOn;
 
 use crate::Engine;
 use ours::Owned;
-pub(crate) use runs::as_of;
 
 /// A namespace and a name in it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Seen, unknown};
 use crate::Engine;
+use crate::run::as_of;
 
 /// How far versions are counted.
 const MOST_COUNTED: u64 = 100_000;
@@ -25,16 +26,6 @@ pub(super) fn made_by(run: &Run) -> Option<&Pinned> {
         Item::Definition(pinned) if pinned.kind == kind && pinned.name == name => Some(pinned),
         _ => None,
     })
-}
-
-/// A run as it was at a moment.
-pub(crate) fn as_of(run: Run, at: Option<Micros>) -> Run {
-    match run.finished.zip(at) {
-        Some((finished, at)) if finished > at => {
-            Run { outcome: Outcome::Running, finished: None, outputs: Vec::new(), ..run }
-        }
-        _ => run,
-    }
 }
 
 pub(super) fn part(page: Page, at: Option<Micros>) -> Part {
