@@ -93,7 +93,7 @@ class JsonSchemas(unittest.TestCase):
     def test_what_is_told_again_is_too(self):
         for line in self.project.asof("log", "--openlineage", "--limit", "0").splitlines():
             self.schemas.hold(json.loads(line))
-        for about in (["next_ride"], ["ride_starts@1"], ["ride_starts.stops"], ["rides", "--at", "2199-01-01T00:00:00Z"]):
+        for about in (["next_ride"], ["ride_starts@1"], ["ride_starts.last_stops"], ["rides", "--at", "2199-01-01T00:00:00Z"]):
             lines = self.project.asof("lineage", *about, "--output", "openlineage").splitlines()
             self.assertGreater(len(lines), 3)
             for line in lines:

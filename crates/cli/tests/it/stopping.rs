@@ -53,6 +53,8 @@ fn slow_project() -> Project {
 fn start(project: &Project, args: &[&str]) -> Child {
     let mut command = project.command(args);
     command.env("TMPDIR", project.path().join("temporary"));
+    // However many processors there are, it is to take a while.
+    command.env("ASOF_OFFLINE_THREADS", "2");
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
