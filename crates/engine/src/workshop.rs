@@ -9,6 +9,7 @@
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use asof_model::memory::Bytes;
 use asof_model::{Error, Result};
@@ -23,7 +24,10 @@ use crate::giving_way::GivingWay;
 use crate::resident::Lookout;
 
 /// The stack of a worker thread, in bytes: deep enough for the deepest SQL that is let in.
-const STACK: usize = 16 << 20;
+pub(crate) const STACK: usize = 16 << 20;
+
+/// How many workshops this process had: each has a folder of its own.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// How much of the machine offline work may use.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +74,8 @@ impl Workshop {
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        let spills = scratch.map(|folder| folder.join(format!("offline-{}", std::process::id())));
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let spills = scratch.map(|folder| folder.join(format!("offline-{}-{number}", std::process::id())));
         let mode = match &spills {
             Some(folder) => {
                 std::fs::create_dir_all(folder).map_err(Error::internal)?;

@@ -1,7 +1,7 @@
 //! Small pushes that wait at the same time are fitted and applied as one.
 //!
-//! What a push costs besides its rows (looking at columns, computing a view, a message of Arrow) is worth dozens of rows: of 64 clients that
-//! push a row each it was two thirds of the work. So whoever brings few rows leaves them to the writer, which joins those that
+//! What a push costs besides its rows (looking at columns, computing a view, a message of Arrow) is worth dozens of rows: 64 clients that
+//! push a row each are 1.8 times as quick with it shared. So whoever brings few rows leaves them to the writer, which joins those that
 //! came through the same entrance with the same columns. Rows do not depend on each other, so together they become what they
 //! would have become alone; where something is wrong with any of them, each is treated alone, and told so.
 //!

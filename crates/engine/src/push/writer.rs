@@ -5,6 +5,7 @@
 //! and numbers simple: nothing happens between looking and writing.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use super::numbers::Sequences;
 use super::together::{Arrived, Together};
 use super::{Backlog, Marks, micros};
 use crate::plans::Since;
+use crate::workshop::STACK;
 
 /// Pushes that may wait for the thread, before those who push must wait themselves.
 const WAITING: usize = 1024;
@@ -103,7 +105,8 @@ impl Writer {
             remember,
         };
         let (sender, receiver) = mpsc::channel(WAITING);
-        let named = std::thread::Builder::new().name("asof-push".to_owned());
+        // It computes views of small pushes, however deep their expressions are.
+        let named = std::thread::Builder::new().name("asof-push".to_owned()).stack_size(STACK);
         let thread = named.spawn(move || thread.run(receiver)).map_err(Error::internal)?;
         Ok(Writer { sender: Some(sender), thread: Some(thread) })
     }
@@ -133,6 +136,11 @@ impl Writer {
         let sender = self.sender.as_ref().ok_or_else(gone)?;
         sender.send(message).await.map_err(|_| gone())
     }
+}
+
+/// What work came to that computes views: if it panics, one push fails, and not all that come after it.
+fn unwound<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("a push panicked")))
 }
 
 fn gone() -> Error {
@@ -188,14 +196,14 @@ impl Thread {
 
     /// Adds small pushes to a step as one, or each alone.
     fn join(&self, step: &mut Step, together: Together) {
-        match together.prepare() {
-            Some(prepared) => self.add(step, prepared, Waiting::Many(together)),
-            None => together.0.into_iter().for_each(|(arrived, reply)| self.add_alone(step, &arrived, reply)),
+        match unwound(|| Ok(together.prepare())) {
+            Ok(Some(prepared)) => self.add(step, prepared, Waiting::Many(together)),
+            _ => together.0.into_iter().for_each(|(arrived, reply)| self.add_alone(step, &arrived, reply)),
         }
     }
 
     fn add_alone(&self, step: &mut Step, arrived: &Arrived, reply: Reply) {
-        match arrived.alone() {
+        match unwound(|| arrived.alone()) {
             Ok((prepared, floored)) => self.add(step, prepared, Waiting::One(reply, floored)),
             Err(error) => drop(reply.send(Err(error))),
         }
